@@ -1,0 +1,2 @@
+//! The `handcar` command.
+fn main() {}
