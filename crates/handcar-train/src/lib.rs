@@ -1,1 +1,4 @@
 //! Handcar train.
+#![forbid(unsafe_code)]
+
+pub mod metric;
