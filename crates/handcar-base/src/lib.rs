@@ -6,8 +6,14 @@
 pub mod exact_sum;
 pub mod hash;
 pub mod key;
+pub mod key_list;
+pub mod key_range;
+pub mod range_clock;
 pub mod rng;
 
 pub use exact_sum::ExactSum;
 pub use key::{Field, Key};
+pub use key_list::KeyList;
+pub use key_range::KeyRange;
+pub use range_clock::RangeClock;
 pub use rng::{Rng, Seed};
