@@ -1,0 +1,24 @@
+//! Links inside the repository lead somewhere.
+
+use crate::markdown::links;
+use crate::tree::{expect_none, files, read, root};
+
+/// Pages that the index announces and that are still being written.
+const PROMISED: [&str; 4] =
+    ["0001-equal-sums.md", "0002-key-block-server.md", "0003-accelerator.md", "0004-way-to-the-socket.md"];
+
+#[test]
+fn relative_links_in_every_page_exist() {
+    let mut wrong = Vec::new();
+    for page in files("", &["md"]) {
+        let folder = page.parent().expect("a file has a folder");
+        for link in links(&read(&page)) {
+            let target = link.split('#').next().unwrap_or("");
+            let outside = target.is_empty() || target.contains("://") || target.starts_with("mailto:");
+            if !outside && !PROMISED.contains(&target) && !root().join(folder).join(target).exists() {
+                wrong.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    expect_none("a link that leads nowhere", &wrong);
+}
