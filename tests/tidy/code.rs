@@ -40,7 +40,7 @@ fn skipped_end(b: &[u8], i: usize) -> usize {
         block_comment_end(b, i)
     } else if rest[0] == b'"' {
         string_end(b, i)
-    } else if rest[0] == b'r' && !word_before || rest.starts_with(b"br") && !word_before {
+    } else if !word_before && (rest[0] == b'r' || rest.starts_with(b"br")) {
         raw_string_end(b, i)
     } else if rest[0] == b'\'' {
         char_end(b, i)
