@@ -1,1 +1,36 @@
-//! Handcar ps.
+//! The parameter server: tables of keys on servers, pushed to and pulled from by workers.
+//!
+//! [`engine`] holds state machines without I/O; [`driver`] runs the same engines in one process
+//! ([`driver::local`]) or over TCP. A [`Worker`] looks the same over both. Updates are server functions: ordinary
+//! types that implement [`Updater`], registered by name in a [`Registry`].
+//!
+//! Knows nothing about learning, data formats or tensors.
+#![forbid(unsafe_code)]
+
+pub mod driver;
+pub mod engine;
+pub mod error;
+pub mod message;
+pub mod shard;
+pub mod store;
+pub mod updater;
+pub mod values;
+
+mod link;
+mod lru;
+mod positions;
+mod registry;
+mod union;
+mod worker;
+
+pub use engine::policy::Policy;
+pub use engine::task::Outcome;
+pub use error::{Error, Result, Role};
+pub use link::Stats;
+pub use message::{TableId, Task};
+pub use registry::Registry;
+pub use shard::Shape;
+pub use store::Store;
+pub use updater::Updater;
+pub use values::{Dtype, Number, Values};
+pub use worker::{Transfer, Worker};

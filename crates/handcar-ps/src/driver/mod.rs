@@ -1,0 +1,3 @@
+//! Drivers: what carries the engines' messages.
+
+pub mod local;

@@ -1,0 +1,8 @@
+//! The engines: state machines without I/O, threads or clocks. `step(now, input)` returns what to send.
+
+pub mod plan;
+pub mod policy;
+pub mod rounds;
+pub mod server;
+pub mod task;
+pub mod worker;

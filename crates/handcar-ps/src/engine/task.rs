@@ -1,0 +1,123 @@
+//! Tasks as a worker submits, holds and finishes them.
+
+use crate::error::Error;
+use crate::message::{Millis, ReduceOp, TableId, Task};
+use crate::values::Values;
+use handcar_base::KeyList;
+use std::sync::Arc;
+
+use super::plan::Plan;
+
+/// What a worker wants done.
+#[derive(Debug)]
+pub struct Submission {
+    /// The table; ignored by reductions.
+    pub table: TableId,
+    /// Tasks that must be finished first.
+    pub after: Vec<Task>,
+    /// The work.
+    pub work: Work,
+}
+
+/// The work of a task.
+#[derive(Debug)]
+pub enum Work {
+    /// Create a table.
+    Create {
+        /// Its name.
+        name: String,
+        /// The registered updater.
+        updater: String,
+        /// Its parameters.
+        params: Vec<u8>,
+    },
+    /// Push, pull, both, or neither (which gives the keys entries).
+    Move {
+        /// The keys.
+        keys: KeyList,
+        /// Whether the push waits for and is summed with those of all workers.
+        aggregate: bool,
+        /// Bytes for the updater.
+        args: Vec<u8>,
+        /// Values to push.
+        push: Option<Values>,
+        /// Buffer for values to pull.
+        pull: Option<Values>,
+    },
+    /// Call the updater's server function on all servers.
+    Call {
+        /// Its arguments.
+        args: Vec<u8>,
+    },
+    /// Join integers over workers.
+    Reduce {
+        /// How.
+        op: ReduceOp,
+        /// The integers.
+        words: Vec<i64>,
+    },
+}
+
+/// What a finished push or pull gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// The values pulled, in the order of the keys.
+    pub pulled: Option<Values>,
+    /// The pushed buffer, given back for the next push.
+    pub spent: Option<Values>,
+    /// By server: the updater's note, the server function's result; for a reduction nothing.
+    pub notes: Vec<Vec<u8>>,
+    /// The result of a reduction.
+    pub words: Vec<i64>,
+}
+
+/// One server's part of a running task.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// Whether this server still owes an answer.
+    pub open: bool,
+    /// The request's push values, if the driver gave them back after copying them out.
+    pub push: Option<Values>,
+    /// The request's pull buffer, likewise.
+    pub pull: Option<Values>,
+    pub pulled: Option<Values>,
+    pub note: Vec<u8>,
+}
+
+/// What stays of a task while servers work on it.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub parts: Vec<Part>,
+    pub open: usize,
+    /// The keys with their split, to send a forgotten list again and to join the parts.
+    pub keys: Option<(KeyList, Option<Arc<Plan>>)>,
+    pub round: Option<u64>,
+    pub args: Vec<u8>,
+    /// The whole push buffer while its split parts travel.
+    pub whole_push: Option<Values>,
+    /// The caller's pull buffer while parts are gathered.
+    pub whole_pull: Option<Values>,
+    pub words: Vec<i64>,
+    pub failed: Option<Error>,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    Held {
+        submission: Box<Submission>,
+        round: Option<u64>,
+    },
+    Running(Box<Running>),
+    Done(Result<Outcome, Error>),
+    /// Its result was taken, or nobody can want it.
+    Reaped,
+}
+
+#[derive(Debug)]
+pub(super) struct Record {
+    pub op: &'static str,
+    pub table: TableId,
+    pub timestamp: u64,
+    pub due: Millis,
+    pub state: State,
+}

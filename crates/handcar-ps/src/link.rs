@@ -1,0 +1,36 @@
+//! `Link`: how a worker's engine reaches its servers.
+
+use crate::error::Result;
+use crate::message::{Millis, Reply, Request};
+
+/// Counters of a worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes written to servers (none in the local driver: values are handed over).
+    pub bytes_sent: u64,
+    /// Bytes read from servers.
+    pub bytes_received: u64,
+    /// The most unfinished earlier tasks of a table that a task was submitted past.
+    pub staleness_max: u64,
+}
+
+/// A driver's half of a worker. Called by the worker's own thread only.
+pub(crate) trait Link: Send {
+    /// The driver's clock.
+    fn now(&self) -> Millis;
+
+    /// Sends a request. If it was copied out, its buffers come back.
+    fn send(&mut self, server: usize, request: Request) -> Result<Option<Request>>;
+
+    /// Appends answers to `inbox`; waits for at least one, but not past `until`.
+    fn receive(&mut self, until: Millis, inbox: &mut Vec<(usize, Reply)>) -> Result<()>;
+
+    /// Tells a watching scheduler that the engine moves.
+    fn report_progress(&mut self, _progress: u64) {}
+
+    /// Leaves the job in good order.
+    fn finish(&mut self) -> Result<()>;
+
+    /// Bytes so far.
+    fn stats(&self) -> Stats;
+}

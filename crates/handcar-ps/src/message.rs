@@ -1,0 +1,185 @@
+//! What workers ask and servers answer. Drivers carry these values in memory or as frames.
+
+use crate::shard::Shape;
+use crate::values::Values;
+use handcar_base::KeyList;
+
+/// Milliseconds since some fixed moment of the driver's choosing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// This time plus some milliseconds.
+    #[must_use]
+    pub fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds since an earlier time, 0 if it is later.
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A table, by order of creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableId(pub u32);
+
+/// A task, by order of submission on one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Task(pub u64);
+
+/// How a list of keys is given to a server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Keys {
+    /// All keys, in memory both share: nothing to cache.
+    Shared(KeyList),
+    /// All keys; the server should remember them.
+    Sent(KeyList),
+    /// The name of a list sent before; the server answers [`Answer::Miss`] if it has forgotten it.
+    Named {
+        /// Hash of all keys.
+        signature: u128,
+        /// Number of keys.
+        len: u64,
+    },
+}
+
+impl Keys {
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Shared(k) | Self::Sent(k) => k.len(),
+            Self::Named { len, .. } => *len as usize,
+        }
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// How numbers of all workers are joined in a reduction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReduceOp {
+    /// Wrapping sum.
+    Sum,
+    /// Maximum.
+    Max,
+}
+
+/// A request to one server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The asking worker's task.
+    pub task: Task,
+    /// The table; ignored by [`Ask::Reduce`].
+    pub table: TableId,
+    /// Milliseconds the worker is ready to wait.
+    pub deadline_ms: u64,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked of a server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Create the table, or find it equal.
+    Create {
+        /// Its name.
+        name: String,
+        /// The registered updater.
+        updater: String,
+        /// Parameters for the updater.
+        params: Vec<u8>,
+    },
+    /// Push, pull or both. With neither, the keys are only given entries.
+    Move {
+        /// The keys of this server's share.
+        keys: Keys,
+        /// `Some(n)`: the n-th collective of the table, applied once all workers have sent theirs, in order of n.
+        /// `None`: at once.
+        round: Option<u64>,
+        /// Bytes for [`Updater::begin`](crate::updater::Updater::begin).
+        args: Vec<u8>,
+        /// Values pushed.
+        push: Option<Values>,
+        /// A buffer for the values pulled.
+        pull: Option<Values>,
+    },
+    /// Run the updater's server function once all workers have asked for it.
+    Call {
+        /// Place in the table's order of collectives.
+        round: u64,
+        /// Arguments, equal on all workers.
+        args: Vec<u8>,
+    },
+    /// Join integers of all workers.
+    Reduce {
+        /// Place in the order of reductions.
+        round: u64,
+        /// How to join.
+        op: ReduceOp,
+        /// The integers, equally many from all workers.
+        words: Vec<i64>,
+    },
+}
+
+impl Ask {
+    /// The word for this request in messages to people.
+    pub fn op(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create_table",
+            Self::Move { push: Some(_), pull: None, .. } => "push",
+            Self::Move { push: None, pull: Some(_), .. } => "pull",
+            Self::Move { push: Some(_), pull: Some(_), .. } => "push_pull",
+            Self::Move { push: None, pull: None, .. } => "insert",
+            Self::Call { .. } => "call",
+            Self::Reduce { .. } => "reduce",
+        }
+    }
+}
+
+/// One server's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The task answered.
+    pub task: Task,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// What a server answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The table exists.
+    Created(Shape),
+    /// A push or pull is done.
+    Moved {
+        /// Values pulled, in the order of the keys.
+        pulled: Option<Values>,
+        /// The push buffer, given back for reuse (in memory only; it does not travel).
+        spent: Option<Values>,
+        /// The updater's note.
+        note: Vec<u8>,
+    },
+    /// The server function's result.
+    Called(Vec<u8>),
+    /// The joined integers.
+    Reduced(Vec<i64>),
+    /// The named list of keys is not known: send it again. Both buffers come back (in memory only).
+    Miss {
+        /// The push buffer.
+        push: Option<Values>,
+        /// The pull buffer.
+        pull: Option<Values>,
+    },
+    /// The request does not fit.
+    Refused(String),
+    /// Some workers did not join a collective in time.
+    Late {
+        /// Ranks of the workers that are missing.
+        missing: Vec<u32>,
+    },
+}

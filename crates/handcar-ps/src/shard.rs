@@ -1,0 +1,234 @@
+//! `Shard`: one table on one server, with its caches; and the one generic implementation over `Updater`.
+
+use crate::lru::Lru;
+use crate::positions::Positions;
+use crate::store::Store;
+use crate::union::Union;
+use crate::updater::Updater;
+use crate::values::{Dtype, Number, Values};
+use handcar_base::KeyList;
+
+/// Positions and unions kept for a table; a position is 4 bytes, so this is 64 Mi keys of cached lists.
+const CACHE_BYTES_MAX: usize = 256 << 20;
+
+/// The types and widths of a table's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Type of pushed numbers.
+    pub push: Dtype,
+    /// Numbers pushed for a key.
+    pub push_width: u32,
+    /// Type of pulled numbers.
+    pub pull: Dtype,
+    /// Numbers pulled for a key.
+    pub pull_width: u32,
+}
+
+/// What one worker pushed in a task.
+#[derive(Debug)]
+pub struct Contribution {
+    /// The keys.
+    pub keys: KeyList,
+    /// `[keys * push_width]`.
+    pub values: Values,
+}
+
+/// One table on one server.
+pub trait Shard: Send {
+    /// Types and widths.
+    fn shape(&self) -> Shape;
+    /// Gives every key an entry.
+    fn insert(&mut self, keys: &KeyList);
+    /// Sums the contributions in the given order and applies the sum once; returns the updater's note.
+    ///
+    /// # Errors
+    /// The updater's text; nothing was applied.
+    fn apply(&mut self, args: &[u8], pushed: &[Contribution]) -> Result<Vec<u8>, String>;
+    /// Reads the values of keys into `out`.
+    fn read(&mut self, keys: &KeyList, out: &mut Values);
+    /// Runs the updater's server function.
+    ///
+    /// # Errors
+    /// The updater's text.
+    fn call(&mut self, args: &[u8]) -> Result<Vec<u8>, String>;
+    /// Number of keys held.
+    fn keys(&self) -> usize;
+}
+
+/// Names a list: its hash and length.
+type ListName = (u128, usize);
+
+struct Located {
+    version: u64,
+    positions: Positions,
+}
+
+pub(crate) struct UpdaterShard<U: Updater> {
+    updater: U,
+    store: Store<U::Entry>,
+    located: Lru<ListName, Located>,
+    unions: Lru<Vec<ListName>, Union>,
+    /// Sums over workers; kept for its memory.
+    sums: Vec<U::Push>,
+}
+
+fn name(keys: &KeyList) -> ListName {
+    (keys.signature(), keys.len())
+}
+
+/// The positions of a list, from the cache while no key was inserted since.
+fn locate<'a, E: Clone>(cache: &'a mut Lru<ListName, Located>, store: &Store<E>, keys: &KeyList) -> &'a Positions {
+    let name = name(keys);
+    let version = store.version();
+    if cache.get(&name).is_none_or(|l| l.version != version) {
+        let positions = Positions::of(keys.keys(), store.keys());
+        let bytes = positions.bytes();
+        cache.put(name, Located { version, positions }, bytes);
+    }
+    match cache.get(&name) {
+        Some(located) => &located.positions,
+        None => unreachable!("the newest entry is never evicted"),
+    }
+}
+
+impl<U: Updater> UpdaterShard<U> {
+    pub(crate) fn new(updater: U) -> Self {
+        Self {
+            updater,
+            store: Store::new(),
+            located: Lru::new(CACHE_BYTES_MAX),
+            unions: Lru::new(CACHE_BYTES_MAX),
+            sums: Vec::new(),
+        }
+    }
+
+    fn apply_list(&mut self, keys: &KeyList, pushed: &[U::Push]) {
+        self.insert(keys);
+        let width = self.updater.push_width();
+        let positions = locate(&mut self.located, &self.store, keys);
+        let (_, entries) = self.store.split_mut();
+        let rows = pushed.chunks_exact(width);
+        match positions {
+            Positions::Run(run) => {
+                for ((&key, entry), row) in keys.keys().iter().zip(&mut entries[run.clone()]).zip(rows) {
+                    self.updater.apply(key, entry, row);
+                }
+            }
+            Positions::Scattered(at) => {
+                for ((&key, &at), row) in keys.keys().iter().zip(at).zip(rows) {
+                    self.updater.apply(key, &mut entries[at as usize], row);
+                }
+            }
+        }
+    }
+}
+
+impl<U: Updater> Shard for UpdaterShard<U> {
+    fn shape(&self) -> Shape {
+        Shape {
+            push: U::Push::DTYPE,
+            push_width: self.updater.push_width() as u32,
+            pull: U::Pull::DTYPE,
+            pull_width: self.updater.pull_width() as u32,
+        }
+    }
+
+    fn insert(&mut self, keys: &KeyList) {
+        if !locate(&mut self.located, &self.store, keys).complete() {
+            let updater = &self.updater;
+            self.store.insert(keys.keys(), |k| updater.init(k));
+        }
+    }
+
+    fn apply(&mut self, args: &[u8], pushed: &[Contribution]) -> Result<Vec<u8>, String> {
+        let width = self.updater.push_width();
+        for c in pushed {
+            if U::Push::slice(&c.values).is_none_or(|v| v.len() != c.keys.len() * width) {
+                return Err(format!(
+                    "expected {} {} values ({} keys × {width}), got {} {}",
+                    c.keys.len() * width,
+                    U::Push::DTYPE,
+                    c.keys.len(),
+                    c.values.len(),
+                    c.values.dtype()
+                ));
+            }
+        }
+        self.updater.begin(args)?;
+        match pushed {
+            [] => {}
+            [one] => self.apply_list(&one.keys, U::Push::slice(&one.values).unwrap_or_default()),
+            [first, rest @ ..] => {
+                let mut sums = std::mem::take(&mut self.sums);
+                sums.clear();
+                if rest.iter().all(|c| c.keys == first.keys) {
+                    sums.extend_from_slice(U::Push::slice(&first.values).unwrap_or_default());
+                    for c in rest {
+                        for (s, &v) in sums.iter_mut().zip(U::Push::slice(&c.values).unwrap_or_default()) {
+                            *s = s.plus(v);
+                        }
+                    }
+                    self.apply_list(&first.keys, &sums);
+                } else {
+                    let names: Vec<_> = pushed.iter().map(|c| name(&c.keys)).collect();
+                    if self.unions.get(&names).is_none() {
+                        let union = Union::of(pushed.iter().map(|c| &c.keys));
+                        let bytes = union.bytes();
+                        self.unions.put(names.clone(), union, bytes);
+                    }
+                    if let Some(union) = self.unions.get(&names) {
+                        sums.resize(union.keys.len() * width, U::Push::default());
+                        for (c, places) in pushed.iter().zip(&union.places) {
+                            let values = U::Push::slice(&c.values).unwrap_or_default();
+                            for (&at, row) in places.iter().zip(values.chunks_exact(width)) {
+                                for (s, &v) in sums[at as usize * width..][..width].iter_mut().zip(row) {
+                                    *s = s.plus(v);
+                                }
+                            }
+                        }
+                        let keys = union.keys.clone();
+                        self.apply_list(&keys, &sums);
+                    }
+                }
+                self.sums = sums;
+            }
+        }
+        Ok(self.updater.end())
+    }
+
+    fn read(&mut self, keys: &KeyList, out: &mut Values) {
+        let width = self.updater.pull_width();
+        if out.dtype() != U::Pull::DTYPE {
+            *out = Values::empty(U::Pull::DTYPE);
+        }
+        let Some(out) = U::Pull::vec_mut(out) else { return };
+        // Every number is written below, so old contents need no clearing.
+        out.resize(keys.len() * width, U::Pull::default());
+        let positions = locate(&mut self.located, &self.store, keys);
+        let entries = self.store.entries();
+        let rows = out.chunks_exact_mut(width);
+        match positions {
+            Positions::Run(run) => {
+                for ((&key, entry), row) in keys.keys().iter().zip(&entries[run.clone()]).zip(rows) {
+                    self.updater.read(key, entry, row);
+                }
+            }
+            Positions::Scattered(_) => {
+                for ((i, &key), row) in keys.keys().iter().enumerate().zip(rows) {
+                    match positions.get(i) {
+                        Some(at) => self.updater.read(key, &entries[at], row),
+                        None => self.updater.read(key, &self.updater.init(key), row),
+                    }
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, args: &[u8]) -> Result<Vec<u8>, String> {
+        self.updater.call(&mut self.store, args)
+    }
+
+    fn keys(&self) -> usize {
+        self.store.len()
+    }
+}

@@ -1,0 +1,307 @@
+//! `Worker`: the handle a training thread holds.
+
+use crate::engine::policy::Policy;
+use crate::engine::task::{Outcome, Submission, Work};
+use crate::engine::worker::{Input, Output, WorkerEngine};
+use crate::error::{Error, Result};
+use crate::link::{Link, Stats};
+use crate::message::{ReduceOp, Reply, TableId, Task};
+use crate::shard::Shape;
+use crate::values::Values;
+use handcar_base::KeyList;
+use std::fmt;
+
+/// One worker's way to the servers. Blocking; every call ends in a value or an error that says who was waited for.
+///
+/// All workers of a job make the same collective calls (`create_table`, aggregated pushes, `call`, `reduce`,
+/// `barrier`) in the same order. A worker that is dropped without [`finish`](Self::finish) counts as lost.
+///
+/// ```
+/// use handcar_base::KeyList;
+/// use handcar_ps::{Registry, driver::local};
+/// let mut worker = local::cluster(1, 2, &Registry::new()).remove(0);
+/// let table = worker.create_table("w", "sum.f32", &[])?;
+/// let keys = KeyList::new(vec![3, 8, 9]).unwrap();
+/// let pushed = worker.push(table, &keys, vec![1.0f32, 2.0, 3.0]).submit()?;
+/// let pulled = worker.pull(table, &keys).after(&[pushed]).wait()?;
+/// assert_eq!(pulled.pulled, Some(vec![1.0f32, 2.0, 3.0].into()));
+/// worker.finish()?;
+/// # Ok::<(), handcar_ps::Error>(())
+/// ```
+pub struct Worker {
+    engine: WorkerEngine,
+    link: Box<dyn Link>,
+    rank: usize,
+    /// What ended the job for this worker; every later call repeats it.
+    failed: Option<Error>,
+    inbox: Vec<(usize, Reply)>,
+    outbox: Vec<Output>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("rank", &self.rank).field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(rank: usize, engine: WorkerEngine, link: Box<dyn Link>) -> Self {
+        Self { engine, link, rank, failed: None, inbox: Vec::new(), outbox: Vec::new() }
+    }
+
+    /// This worker's rank, in `0..workers()`.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// Number of workers.
+    pub fn workers(&self) -> usize {
+        self.engine.params().workers
+    }
+
+    /// Number of servers.
+    pub fn servers(&self) -> usize {
+        self.engine.params().servers
+    }
+
+    /// Creates a table run by a registered updater. Collective: all workers create the same tables in the same order.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the updater is unknown, refuses `params`, or another worker said otherwise.
+    pub fn create_table(&mut self, name: &str, updater: &str, params: &[u8]) -> Result<TableId> {
+        let table = self.engine.next_table();
+        let work = Work::Create { name: name.into(), updater: updater.into(), params: params.into() };
+        self.run(table, work)?;
+        Ok(table)
+    }
+
+    /// The types and widths of a table.
+    pub fn shape(&self, table: TableId) -> Option<Shape> {
+        self.engine.shape(table)
+    }
+
+    /// Pushes `[keys * push_width]` values.
+    pub fn push(&mut self, table: TableId, keys: &KeyList, values: impl Into<Values>) -> Transfer<'_> {
+        self.transfer(table, keys, Some(values.into()), false)
+    }
+
+    /// Pulls `[keys * pull_width]` values; a key nobody pushed reads as freshly made.
+    pub fn pull(&mut self, table: TableId, keys: &KeyList) -> Transfer<'_> {
+        self.transfer(table, keys, None, true)
+    }
+
+    /// Pushes, and pulls the same keys as they are right after the update.
+    pub fn push_pull(&mut self, table: TableId, keys: &KeyList, values: impl Into<Values>) -> Transfer<'_> {
+        self.transfer(table, keys, Some(values.into()), true)
+    }
+
+    /// Gives keys entries without changing any, and makes the list known to the servers. Inserting the keys of a job
+    /// once, together, is much cheaper than meeting them a few at a time.
+    pub fn insert(&mut self, table: TableId, keys: &KeyList) -> Transfer<'_> {
+        self.transfer(table, keys, None, false)
+    }
+
+    fn transfer(&mut self, table: TableId, keys: &KeyList, push: Option<Values>, pull: bool) -> Transfer<'_> {
+        let pull = pull.then(|| Values::F32(Vec::new()));
+        let work = Work::Move { keys: keys.clone(), aggregate: push.is_some(), args: Vec::new(), push, pull };
+        Transfer { worker: self, submission: Submission { table, after: Vec::new(), work } }
+    }
+
+    /// Waits until a task has finished and takes its outcome; taken a second time it is empty.
+    ///
+    /// # Errors
+    /// What made the task fail.
+    pub fn wait(&mut self, task: Task) -> Result<Outcome> {
+        self.pump_until(|engine| engine.finished(task))?;
+        self.engine.take(task)
+    }
+
+    /// Whether a task has finished, without waiting.
+    pub fn finished(&self, task: Task) -> bool {
+        self.engine.finished(task)
+    }
+
+    /// Calls the updater's server function on every server, once, after all workers called it with equal arguments.
+    /// The replies come in server order and are the same for all workers.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the updater's text.
+    pub fn call(&mut self, table: TableId, args: &[u8]) -> Result<Vec<Vec<u8>>> {
+        Ok(self.run(table, Work::Call { args: args.into() })?.notes)
+    }
+
+    /// The wrapping sum of integers over all workers, the same on all.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the workers gave different numbers of integers.
+    pub fn reduce(&mut self, words: &[i64]) -> Result<Vec<i64>> {
+        self.join(ReduceOp::Sum, words)
+    }
+
+    /// The greatest integer over all workers, for each position.
+    ///
+    /// # Errors
+    /// As [`reduce`](Self::reduce).
+    pub fn reduce_max(&mut self, words: &[i64]) -> Result<Vec<i64>> {
+        self.join(ReduceOp::Max, words)
+    }
+
+    /// Waits until all workers are here.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] names the workers that did not come.
+    pub fn barrier(&mut self) -> Result<()> {
+        self.join(ReduceOp::Sum, &[]).map(|_| ())
+    }
+
+    fn join(&mut self, op: ReduceOp, words: &[i64]) -> Result<Vec<i64>> {
+        if self.workers() == 1 {
+            return self.failed.clone().map_or_else(|| Ok(words.to_vec()), Err);
+        }
+        Ok(self.run(TableId(0), Work::Reduce { op, words: words.to_vec() })?.words)
+    }
+
+    /// Sets which earlier tasks of a table must be finished before a task is submitted. Default: sequential.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.engine.set_policy(policy);
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> Stats {
+        Stats { staleness_max: self.engine.staleness_max(), ..self.link.stats() }
+    }
+
+    /// Waits for all tasks and leaves. The job ends when all workers have left.
+    ///
+    /// # Errors
+    /// What ended the job, or a task's failure that nobody took.
+    pub fn finish(mut self) -> Result<()> {
+        self.pump_until(|engine| !engine.busy())?;
+        self.link.finish()
+    }
+
+    fn run(&mut self, table: TableId, work: Work) -> Result<Outcome> {
+        let task = self.submit(Submission { table, after: Vec::new(), work })?;
+        self.wait(task)
+    }
+
+    fn submit(&mut self, submission: Submission) -> Result<Task> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if !matches!(submission.work, Work::Reduce { .. }) {
+            let table = submission.table;
+            self.pump_until(|engine| engine.blocker(table).is_none())?;
+        }
+        let now = self.link.now();
+        let task = self.engine.submit(now, submission, &mut self.outbox)?;
+        self.flush()?;
+        Ok(task)
+    }
+
+    /// Carries messages until a condition holds.
+    fn pump_until(&mut self, done: impl Fn(&WorkerEngine) -> bool) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        while !done(&self.engine) {
+            let until = self.engine.next_due().unwrap_or(self.link.now());
+            let received = self.link.receive(until, &mut self.inbox);
+            self.keep(received)?;
+            let now = self.link.now();
+            for (server, reply) in std::mem::take(&mut self.inbox) {
+                let stepped = self.engine.step(now, Input::Reply { server, reply }, &mut self.outbox);
+                self.keep(stepped)?;
+            }
+            if now >= until {
+                let stepped = self.engine.step(now, Input::Tick, &mut self.outbox);
+                self.keep(stepped)?;
+            }
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        for Output { server, request } in outbox.drain(..) {
+            let sent = self.link.send(server, request);
+            if let Some(request) = self.keep(sent)? {
+                let now = self.link.now();
+                let stepped = self.engine.step(now, Input::Sent { server, request }, &mut self.outbox);
+                self.keep(stepped)?;
+            }
+        }
+        // `Sent` asks for nothing, so the drained vector may go back for its memory.
+        debug_assert!(self.outbox.is_empty());
+        self.outbox = outbox;
+        self.link.report_progress(self.engine.progress());
+        Ok(())
+    }
+
+    /// Remembers the first error of the driver: it ends the job for this worker.
+    fn keep<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+        }
+        result
+    }
+}
+
+/// A push or pull being described; [`submit`](Self::submit) starts it.
+#[must_use = "nothing travels before submit() or wait()"]
+#[derive(Debug)]
+pub struct Transfer<'a> {
+    worker: &'a mut Worker,
+    submission: Submission,
+}
+
+impl Transfer<'_> {
+    /// Starts only after these tasks have finished.
+    pub fn after(mut self, tasks: &[Task]) -> Self {
+        self.submission.after.extend_from_slice(tasks);
+        self
+    }
+
+    /// Bytes for the updater's `begin`; equal on all workers when the push is aggregated.
+    pub fn args(mut self, bytes: &[u8]) -> Self {
+        if let Work::Move { args, .. } = &mut self.submission.work {
+            *args = bytes.into();
+        }
+        self
+    }
+
+    /// Applies the push on arrival, by itself. Without this the servers wait for the pushes of all workers, add them
+    /// in worker order and apply the sum once.
+    pub fn immediate(mut self) -> Self {
+        if let Work::Move { aggregate, .. } = &mut self.submission.work {
+            *aggregate = false;
+        }
+        self
+    }
+
+    /// Receives the pulled values into the memory of an old buffer.
+    pub fn into_buffer(mut self, buffer: impl Into<Values>) -> Self {
+        if let Work::Move { pull: Some(pull), .. } = &mut self.submission.work {
+            *pull = buffer.into();
+        }
+        self
+    }
+
+    /// Starts the task, after waiting for those tasks of the table that the policy demands.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if keys and values do not fit the table; whatever ended the job.
+    pub fn submit(self) -> Result<Task> {
+        self.worker.submit(self.submission)
+    }
+
+    /// Starts the task and waits for its outcome.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), and what made the task fail.
+    pub fn wait(self) -> Result<Outcome> {
+        let task = self.worker.submit(self.submission)?;
+        self.worker.wait(task)
+    }
+}

@@ -1,0 +1,58 @@
+//! The claims of `common`, over the local driver.
+
+mod common;
+
+use common::{Cluster, each, registry};
+use handcar_ps::driver::local::{LocalConfig, cluster_with};
+use handcar_ps::{Error, Role};
+
+fn start(workers: usize, servers: usize, deadline_ms: u64) -> Cluster {
+    let config = LocalConfig { deadline_ms, ..LocalConfig::new(workers, servers) };
+    Cluster { workers: cluster_with(&config, &registry()), ended: Box::new(|| ()) }
+}
+
+macro_rules! claims {
+    ($($claim:ident)*) => { $(#[test] fn $claim() { common::$claim(start) })* };
+}
+
+claims! {
+    pull_after_wait_sees_own_push
+    a_key_nobody_pushed_reads_as_freshly_made
+    aggregated_push_waits_for_every_worker
+    immediate_pushes_wait_for_nobody
+    calls_run_once_a_server_and_reply_alike_to_all
+    reductions_join_all_workers
+    equal_bits_for_any_number_of_workers_and_servers
+    misuse_is_told_with_expected_and_got
+    a_worker_that_does_not_come_is_named_at_the_deadline
+}
+
+#[test]
+fn a_dropped_worker_ends_the_others() {
+    let mut workers = start(2, 1, common::PATIENT_MS).workers;
+    let gone = workers.pop();
+    let mut stays = workers.pop().unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(move || stays.barrier());
+        drop(gone);
+        let error = waiting.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::NodeLost { role: Role::Worker, rank: 1, .. }), "{error}");
+    });
+}
+
+#[test]
+fn buffers_go_round_without_being_copied() {
+    let results = each(start(1, 1, common::PATIENT_MS), |w| {
+        let t = w.create_table("w", "sum.f32", &[]).unwrap();
+        let k = common::keys(&[1, 2, 3]);
+        let push = vec![1.0f32, 2.0, 3.0];
+        let pull = Vec::<f32>::with_capacity(3);
+        let (a, b) = (push.as_ptr() as usize, pull.as_ptr() as usize);
+        let out = w.push_pull(t, &k, push).into_buffer(pull).wait().unwrap();
+        let (spent, pulled) = (out.spent.unwrap(), out.pulled.unwrap());
+        let at = |v: &handcar_ps::Values| v.as_slice::<f32>().unwrap().as_ptr() as usize;
+        (a, at(&spent), b, at(&pulled))
+    });
+    let (a, spent, b, pulled) = results[0];
+    assert_eq!((a, b), (spent, pulled));
+}
