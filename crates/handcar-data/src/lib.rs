@@ -1,7 +1,45 @@
 //! Readers, packed cache, minibatches and column blocks for handcar.
 //!
+//! ```text
+//! text ─source→ chunks ─stream→ parsed rows ─columns | ragged→ Dataset (keys, CSR, blocks) ⇄ cache file
+//!                                           ─batch→ Batch (keys, CSR), for prediction in bounded memory
+//! ```
+//!
 //! Knows nothing about learning or parameter servers.
 #![forbid(unsafe_code)]
 
+mod batch;
+mod block;
 pub mod bucket;
+mod cache;
+mod columns;
+mod criteo;
+mod csv;
+mod dataset;
+mod error;
+mod infer;
+mod libsvm;
+mod memory;
+mod names;
+mod number;
+mod options;
+mod par;
+mod parsed;
+mod ragged;
+mod read;
+mod report;
+mod schema;
+mod section;
+mod source;
+mod stream;
 pub mod synth;
+mod table;
+
+pub use batch::{Batch, Batches, batches};
+pub use block::{ColumnBlock, Entries, OwnedBlocks, build_blocks};
+pub use dataset::{Csr, Dataset, name_of_key};
+pub use error::{DataError, Result};
+pub use options::{CachePolicy, OnBadRow, ReadOptions};
+pub use read::{read, read_with_schema};
+pub use report::ReadReport;
+pub use schema::{FieldKind, FieldSpec, Format, LabelSpec, Missing, SCHEMA_VERSION, Schema, Unseen};

@@ -54,7 +54,7 @@ pub fn synth_criteo(rows: Range<u64>, seed: Seed, threads: usize, out: &mut impl
                 let from = (begin + t as u64 * CHUNK_ROWS).min(rows.end);
                 let part = from..(from + CHUNK_ROWS).min(rows.end);
                 let writer = &writer;
-                let mut work = move || {
+                let work = move || {
                     buffer.clear();
                     part.for_each(|i| writer.row(i, buffer));
                 };

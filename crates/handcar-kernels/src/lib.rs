@@ -10,5 +10,6 @@ mod isa;
 pub mod columns;
 pub mod elementary;
 pub mod logistic;
+pub mod mapped_file;
 
 pub use isa::Isa;

@@ -1,0 +1,299 @@
+//! From columns of tokens to packed data: one table a field, then sorted keys, blocks and rows in one sweep each.
+
+use crate::block::{BlockStore, EntryStore, width};
+use crate::csv::unescape;
+use crate::dataset::Packed;
+use crate::names::{Names, TEXT_BYTES_MAX};
+use crate::par;
+use crate::parsed::{ABSENT, Body, Columns, Parsed};
+use crate::schema::Schema;
+use crate::section::Section;
+use crate::table::Table;
+use handcar_base::key;
+
+/// Collects chunks of columns.
+pub(crate) struct ColumnsBuilder {
+    fields: Vec<FieldColumn>,
+    /// Rows of each chunk.
+    chunk_rows: Vec<usize>,
+}
+
+/// One field: its distinct tokens so far, and every row's number in that table.
+#[derive(Default)]
+struct FieldColumn {
+    table: Table,
+    chunks: Vec<Numbers>,
+    values: Vec<Option<Vec<f32>>>,
+    names: FieldNames,
+    any_absent: bool,
+}
+
+/// Texts of numbers 1, 2, …; ends early once the bound on text is met.
+#[derive(Default)]
+struct FieldNames {
+    text: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+/// Numbers of a chunk, as narrow as the table's size was at the time: most fields stay small for long.
+enum Numbers {
+    One(Vec<u8>),
+    Two(Vec<u16>),
+    Four(Vec<u32>),
+}
+
+impl ColumnsBuilder {
+    pub fn new(schema: &Schema) -> Self {
+        let field = || FieldColumn { table: Table::new(), ..Default::default() };
+        Self { fields: schema.fields.iter().map(|_| field()).collect(), chunk_rows: Vec::new() }
+    }
+
+    /// Adds parsed chunks in order, fields side by side on several threads.
+    pub fn absorb(&mut self, batch: &[Parsed], threads: usize) {
+        let chunks: Vec<(&Parsed, &Columns)> = batch
+            .iter()
+            .filter_map(|p| match &p.body {
+                Body::Columns(c) => Some((p, c)),
+                Body::Ragged(_) => None,
+            })
+            .collect();
+        self.chunk_rows.extend(chunks.iter().map(|c| c.0.rows));
+        let fields: Vec<(usize, &mut FieldColumn)> = self.fields.iter_mut().enumerate().collect();
+        par::map(threads, fields, |(f, field)| chunks.iter().for_each(|(p, c)| field.absorb(f, p, c)));
+    }
+
+    /// Sorts keys and lays out blocks and rows.
+    pub fn finish(self, schema: &Schema, labels: Vec<f32>, weights: Option<Vec<f32>>, threads: usize) -> Packed {
+        let rows = labels.len();
+        let fields: Vec<_> = self.fields.into_iter().zip(schema.fields.iter().map(|f| f.id)).collect();
+        let done = par::map(threads, fields, |(field, id)| field.finish(rows, id));
+        let mut keys = Vec::with_capacity(done.iter().map(|d| d.keys.len()).sum());
+        let mut names = Vec::new();
+        let mut laid = Vec::with_capacity(done.len());
+        for d in &done {
+            names.extend(d.names.iter().map(|(k, t)| (*k, &t[..])));
+            laid.push(LaidField { base: keys.len() as u32, column: &d.column, values: d.values.as_deref() });
+            keys.extend_from_slice(&d.keys);
+        }
+        let names = Names::new(names);
+        let (offsets, ids, values) = rows_of(&laid, &self.chunk_rows, done.iter().any(|d| d.any_absent), threads);
+        drop(laid);
+        let mut blocks = Vec::with_capacity(done.len());
+        let mut at = 0;
+        for (d, f) in done.into_iter().zip(&schema.fields) {
+            let range = at..at + d.keys.len();
+            at = range.end;
+            // A column of nothing but raw zeros has no key, hence no block.
+            if !range.is_empty() {
+                let entries = entries(d.column, d.values);
+                blocks.push(BlockStore { field: f.id, keys: range, max_row_nonzeros: 1, entries });
+            }
+        }
+        Packed {
+            schema: schema.clone(),
+            labels: Section::Owned(labels),
+            weights: weights.map(Section::Owned),
+            keys: Section::Owned(keys),
+            offsets: Section::Owned(offsets),
+            ids: Section::Owned(ids),
+            values: values.map(Section::Owned),
+            blocks,
+            names,
+        }
+    }
+}
+
+impl FieldColumn {
+    fn absorb(&mut self, f: usize, parsed: &Parsed, columns: &Columns) {
+        let tokens = columns.column(f, parsed.rows);
+        let spans = columns.spans[f].as_ref();
+        let has_absent = columns.values[f].is_some();
+        let mut numbers = Vec::with_capacity(tokens.len());
+        match spans {
+            None if !has_absent => numbers.extend(tokens.iter().map(|&t| self.table.number(t))),
+            _ => {
+                for (row, &token) in tokens.iter().enumerate() {
+                    if token == ABSENT {
+                        self.any_absent = true;
+                        numbers.push(0);
+                        continue;
+                    }
+                    let known = self.table.values.len();
+                    let number = self.table.number(token);
+                    if let (true, Some(spans)) = (number as usize > known, spans) {
+                        let (begin, len) = spans[row];
+                        let missing = token == crate::bucket::MISSING;
+                        let text = if missing { &[] } else { &parsed.text[begin as usize..][..len as usize] };
+                        self.names.push(text);
+                    }
+                    numbers.push(number);
+                }
+            }
+        }
+        self.chunks.push(match width(self.table.values.len()) {
+            1 => Numbers::One(numbers.iter().map(|&n| n as u8).collect()),
+            2 => Numbers::Two(numbers.iter().map(|&n| n as u16).collect()),
+            _ => Numbers::Four(numbers),
+        });
+        self.values.push(columns.values[f].as_ref().map(|v| v[..parsed.rows].to_vec()));
+    }
+
+    fn finish(self, rows: usize, id: u16) -> Done {
+        let Self { table, chunks, values, names, any_absent } = self;
+        let names = names.with_keys(&table.values, id);
+        let (sorted, ranks) = table.into_ranks();
+        let column = match width(sorted.len()) {
+            1 => Column::One(renumber(chunks, rows, &ranks, |r| r as u8)),
+            2 => Column::Two(renumber(chunks, rows, &ranks, |r| r as u16)),
+            _ => Column::Four(renumber(chunks, rows, &ranks, |r| r)),
+        };
+        let keys = sorted.into_iter().map(|v| key::compose(id, v)).collect();
+        let values = values.iter().any(|v| v.is_some()).then(|| values.into_iter().flatten().flatten().collect());
+        Done { keys, column, values, names, any_absent }
+    }
+}
+
+impl FieldNames {
+    fn push(&mut self, raw: &[u8]) {
+        let expected = self.ends.len();
+        if self.text.len() + raw.len() > TEXT_BYTES_MAX {
+            return;
+        }
+        match raw.windows(2).any(|w| w == b"\"\"") {
+            true => self.text.extend(unescape(raw)),
+            false => self.text.extend_from_slice(raw),
+        }
+        self.ends.push(self.text.len() as u32);
+        debug_assert_eq!(self.ends.len(), expected + 1);
+    }
+
+    fn with_keys(self, values: &[u64], id: u16) -> Vec<(u64, Vec<u8>)> {
+        let mut begin = 0;
+        let mut pairs = Vec::with_capacity(self.ends.len());
+        for (&value, &end) in values.iter().zip(&self.ends) {
+            if end as usize > begin {
+                pairs.push((key::compose(id, value), self.text[begin..end as usize].to_vec()));
+            }
+            begin = end as usize;
+        }
+        pairs
+    }
+}
+
+struct Done {
+    keys: Vec<u64>,
+    column: Column,
+    values: Option<Vec<f32>>,
+    names: Vec<(u64, Vec<u8>)>,
+    any_absent: bool,
+}
+
+/// A field's ranks, one a row; 0 for none.
+enum Column {
+    One(Vec<u8>),
+    Two(Vec<u16>),
+    Four(Vec<u32>),
+}
+
+fn renumber<T>(chunks: Vec<Numbers>, rows: usize, ranks: &[u32], narrow: impl Fn(u32) -> T) -> Vec<T> {
+    let mut out = Vec::with_capacity(rows);
+    // Each chunk is freed once it is renumbered: the two forms are never whole side by side.
+    for chunk in chunks {
+        match chunk {
+            Numbers::One(c) => out.extend(c.iter().map(|&n| narrow(ranks[n as usize]))),
+            Numbers::Two(c) => out.extend(c.iter().map(|&n| narrow(ranks[n as usize]))),
+            Numbers::Four(c) => out.extend(c.iter().map(|&n| narrow(ranks[n as usize]))),
+        }
+    }
+    out
+}
+
+fn entries(column: Column, values: Option<Vec<f32>>) -> EntryStore {
+    let Some(values) = values else {
+        return match column {
+            Column::One(c) => EntryStore::Dense8(Section::Owned(c)),
+            Column::Two(c) => EntryStore::Dense16(Section::Owned(c)),
+            Column::Four(c) => EntryStore::Dense32(Section::Owned(c)),
+        };
+    };
+    let (mut rows, mut ids, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, value) in values.into_iter().enumerate() {
+        let rank = column.rank(row);
+        if rank > 0 {
+            rows.push(row as u32);
+            ids.push(rank - 1);
+            kept.push(value);
+        }
+    }
+    EntryStore::Sparse { rows: Section::Owned(rows), ids: Section::Owned(ids), values: Some(Section::Owned(kept)) }
+}
+
+impl Column {
+    #[inline]
+    fn rank(&self, row: usize) -> u32 {
+        match self {
+            Self::One(c) => c[row] as u32,
+            Self::Two(c) => c[row] as u32,
+            Self::Four(c) => c[row],
+        }
+    }
+}
+
+struct LaidField<'a> {
+    base: u32,
+    column: &'a Column,
+    values: Option<&'a [f32]>,
+}
+
+type Rows = (Vec<u64>, Vec<u32>, Option<Vec<f32>>);
+
+/// Rows of a tile that stays in the first-level cache while fields are written into it one after another.
+const TILE_ROWS: usize = 64;
+
+fn rows_of(fields: &[LaidField<'_>], chunk_rows: &[usize], any_absent: bool, threads: usize) -> Rows {
+    let rows: usize = chunk_rows.iter().sum();
+    if any_absent || fields.iter().any(|f| f.values.is_some()) {
+        return rows_with_gaps(fields, rows);
+    }
+    let n = fields.len();
+    let mut ids = vec![0u32; rows * n];
+    let mut parts = Vec::new();
+    let (mut rest, mut at) = (&mut ids[..], 0);
+    for &count in chunk_rows {
+        let (part, after) = rest.split_at_mut(count * n);
+        parts.push((at, part));
+        rest = after;
+        at += count;
+    }
+    par::map(threads, parts, |(first, part)| {
+        for (tile, out) in part.chunks_mut((TILE_ROWS * n).max(1)).enumerate() {
+            let first = first + tile * TILE_ROWS;
+            for (f, field) in fields.iter().enumerate() {
+                let base = field.base.wrapping_sub(1);
+                let slots = out[f..].iter_mut().step_by(n);
+                match field.column {
+                    Column::One(c) => slots.zip(&c[first..]).for_each(|(o, &r)| *o = base.wrapping_add(r as u32)),
+                    Column::Two(c) => slots.zip(&c[first..]).for_each(|(o, &r)| *o = base.wrapping_add(r as u32)),
+                    Column::Four(c) => slots.zip(&c[first..]).for_each(|(o, &r)| *o = base.wrapping_add(r)),
+                }
+            }
+        }
+    });
+    ((0..=rows as u64).map(|r| r * n as u64).collect(), ids, None)
+}
+
+fn rows_with_gaps(fields: &[LaidField<'_>], rows: usize) -> Rows {
+    let (mut offsets, mut ids, mut values) = (Vec::with_capacity(rows + 1), Vec::new(), Vec::new());
+    offsets.push(0);
+    for row in 0..rows {
+        for f in fields {
+            let rank = f.column.rank(row);
+            if rank > 0 {
+                ids.push(f.base + rank - 1);
+                values.push(f.values.map_or(1.0, |v| v[row]));
+            }
+        }
+        offsets.push(ids.len() as u64);
+    }
+    (offsets, ids, Some(values))
+}

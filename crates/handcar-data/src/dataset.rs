@@ -1,0 +1,180 @@
+//! Packed data: rows as CSR with local ids, columns as blocks, and the keys both refer to.
+
+use crate::block::{BlockStore, ColumnBlock};
+use crate::csv::token_name;
+use crate::error::{DataError, Result};
+use crate::names::Names;
+use crate::report::ReadReport;
+use crate::schema::{FieldKind, Format, Schema};
+use crate::section::Section;
+use handcar_base::key;
+use std::sync::Arc;
+
+/// Packed data, in memory or in a mapped cache file. Cheap to clone.
+#[derive(Clone)]
+pub struct Dataset {
+    pub(crate) data: Arc<Packed>,
+    pub(crate) report: Arc<ReadReport>,
+}
+
+pub(crate) struct Packed {
+    pub schema: Schema,
+    pub labels: Section<f32>,
+    pub weights: Option<Section<f32>>,
+    pub keys: Section<u64>,
+    pub offsets: Section<u64>,
+    pub ids: Section<u32>,
+    pub values: Option<Section<f32>>,
+    pub blocks: Vec<BlockStore>,
+    pub names: Names,
+}
+
+/// Rows: row `r` has ids `ids[offsets[r]..offsets[r + 1]]`, ascending, indices into [`Dataset::keys`].
+#[derive(Clone, Copy, Debug)]
+pub struct Csr<'a> {
+    /// `rows + 1` positions.
+    pub offsets: &'a [u64],
+    /// Indices into the keys.
+    pub ids: &'a [u32],
+    /// `None`: all 1.
+    pub values: Option<&'a [f32]>,
+}
+
+impl<'a> Csr<'a> {
+    /// Ids and values of a row.
+    #[inline]
+    pub fn row(&self, row: usize) -> (&'a [u32], Option<&'a [f32]>) {
+        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+        (&self.ids[range.clone()], self.values.map(|v| &v[range]))
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.offsets.len() - 1
+    }
+}
+
+impl Dataset {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.data.labels.len()
+    }
+
+    /// Number of stored entries.
+    pub fn nonzeros(&self) -> u64 {
+        self.data.ids.len() as u64
+    }
+
+    /// `-1` or `+1` a row.
+    pub fn labels(&self) -> &[f32] {
+        &self.data.labels
+    }
+
+    /// Example weights; `None`: all 1.
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.data.weights.as_deref()
+    }
+
+    /// The distinct keys, strictly ascending, without the intercept.
+    pub fn keys(&self) -> &[u64] {
+        &self.data.keys
+    }
+
+    /// What the columns mean.
+    pub fn schema(&self) -> &Schema {
+        &self.data.schema
+    }
+
+    /// The rows.
+    pub fn csr(&self) -> Csr<'_> {
+        Csr { offsets: &self.data.offsets, ids: &self.data.ids, values: self.data.values.as_deref() }
+    }
+
+    /// The columns, block by block in ascending order of keys; together they cover every key once.
+    pub fn blocks(&self) -> Vec<ColumnBlock<'_>> {
+        self.data.blocks.iter().map(BlockStore::view).collect()
+    }
+
+    /// What happened while reading.
+    pub fn report(&self) -> &ReadReport {
+        &self.report
+    }
+
+    /// What a person reads for a key: `field=value`, or the id.
+    pub fn name_of(&self, index: usize) -> String {
+        let key = self.data.keys[index];
+        let text = self.data.names.get(key);
+        name_of_key(&self.data.schema, key, text)
+    }
+
+    /// Rows from memory: row `r` has `indices[offsets[r]..offsets[r + 1]]`, in any order. Indices become keys of field 0.
+    /// Labels are `-1`/`+1` or `0`/`1`.
+    ///
+    /// # Errors
+    /// [`DataError::Matrix`] if lengths disagree, offsets fall, a number is not finite, a label is none, an index repeats
+    /// in its row or is above [`key::VALUE_MAX`], or there is no row.
+    pub fn from_csr<I: Copy + Into<u64>>(
+        labels: &[f32],
+        offsets: &[u64],
+        indices: &[I],
+        values: Option<&[f32]>,
+        weights: Option<&[f32]>,
+    ) -> Result<Self> {
+        crate::memory::from_csr(labels, offsets, indices, values, weights)
+    }
+}
+
+/// The name of a key under a schema, given the text it was hashed from if that is known.
+pub fn name_of_key(schema: &Schema, k: u64, text: Option<&str>) -> String {
+    if k == key::INTERCEPT {
+        return "(intercept)".into();
+    }
+    let (field, value) = (key::field_of(k), key::value_of(k));
+    match schema.field(field) {
+        None => format!("{field}:{value}"),
+        Some(f) if f.kind == FieldKind::Raw || matches!(schema.format, Format::Libsvm | Format::Memory) => {
+            value.to_string()
+        }
+        Some(f) => {
+            let hashed = schema.bits < key::VALUE_BITS && value != crate::bucket::MISSING;
+            let known = if hashed { None } else { token_name(f, value) };
+            match (text, known) {
+                _ if f.kind == FieldKind::Number && value != crate::bucket::MISSING => f.name.clone(),
+                (Some(text), _) if !text.is_empty() => format!("{}={text}", f.name),
+                (_, Some(known)) => format!("{}={known}", f.name),
+                _ => format!("{}=#{value:x}", f.name),
+            }
+        }
+    }
+}
+
+impl Packed {
+    /// Every promise that other code relies on for indexing; checked when a file is opened.
+    pub fn check(&self) -> std::result::Result<(), (String, String)> {
+        let rows = self.labels.len();
+        let lengths = [
+            ("weights", self.weights.as_ref().map(|w| w.len()), rows),
+            ("offsets", Some(self.offsets.len()), rows + 1),
+            ("values", self.values.as_ref().map(|v| v.len()), self.ids.len()),
+            ("last offset", self.offsets.last().map(|&o| o as usize), self.ids.len()),
+            ("blocks' end", self.blocks.last().map(|b| b.keys.end), self.keys.len()),
+        ];
+        for (what, got, expected) in lengths {
+            if got.is_some_and(|g| g != expected) {
+                return Err((format!("{what} {expected}"), format!("{}", got.unwrap_or_default())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rows, nonzeros, keys) = (self.rows(), self.nonzeros(), self.keys().len());
+        f.debug_struct("Dataset").field("rows", &rows).field("nonzeros", &nonzeros).field("keys", &keys).finish()
+    }
+}
+
+pub(crate) fn matrix_error(expected: impl Into<String>, got: impl Into<String>) -> DataError {
+    DataError::Matrix { expected: expected.into(), got: got.into() }
+}

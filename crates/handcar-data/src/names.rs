@@ -1,0 +1,42 @@
+//! The texts that hashed keys came from, bounded in size.
+
+use crate::section::Section;
+
+/// Text kept at most; names beyond it are shown as hashes.
+pub(crate) const TEXT_BYTES_MAX: usize = 32 << 20;
+
+/// Texts by key.
+pub(crate) struct Names {
+    /// Ascending.
+    pub keys: Section<u64>,
+    /// Where each text ends.
+    pub ends: Section<u32>,
+    pub text: Section<u8>,
+}
+
+impl Names {
+    pub fn none() -> Self {
+        Self { keys: Section::Owned(Vec::new()), ends: Section::Owned(Vec::new()), text: Section::Owned(Vec::new()) }
+    }
+
+    /// From pairs in any order, each key once.
+    pub fn new(mut pairs: Vec<(u64, &[u8])>) -> Self {
+        pairs.sort_unstable_by_key(|p| p.0);
+        let (mut keys, mut ends, mut text) = (Vec::new(), Vec::new(), Vec::new());
+        for (key, name) in pairs {
+            if text.len() + name.len() <= TEXT_BYTES_MAX {
+                keys.push(key);
+                text.extend_from_slice(name);
+                ends.push(text.len() as u32);
+            }
+        }
+        Self { keys: Section::Owned(keys), ends: Section::Owned(ends), text: Section::Owned(text) }
+    }
+
+    /// The text of a key, if it is known and valid UTF-8.
+    pub fn get(&self, key: u64) -> Option<&str> {
+        let i = self.keys.binary_search(&key).ok()?;
+        let begin = if i == 0 { 0 } else { *self.ends.get(i - 1)? };
+        std::str::from_utf8(self.text.get(begin as usize..*self.ends.get(i)? as usize)?).ok()
+    }
+}

@@ -1,0 +1,127 @@
+//! What parsing a chunk gives: rows as columns of tokens, or as lists of ids.
+
+use crate::error::RowError;
+use crate::report::REASONS_MAX;
+
+/// The token of "this row has no key of this field": only a raw number that is zero.
+pub(crate) const ABSENT: u64 = u64::MAX;
+
+/// The rows of one chunk.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub file: usize,
+    /// Lines seen, good and bad: where the next chunk of the file begins.
+    pub lines: u64,
+    pub bytes: usize,
+    pub rows: usize,
+    /// `±1`, or indices into `label_texts` if that is not empty. Empty if the input has no labels.
+    pub labels: Vec<f32>,
+    /// Distinct label texts of this chunk, each with the line of its first use.
+    pub label_texts: Vec<(Vec<u8>, u64)>,
+    pub weights: Option<Vec<f32>>,
+    pub body: Body,
+    /// The first bad rows.
+    pub bad: Vec<RowError>,
+    pub bad_rows: u64,
+    /// The text that spans point into; kept only where values need names.
+    pub text: Vec<u8>,
+}
+
+/// Features of the rows.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Columns(Columns),
+    Ragged(Ragged),
+}
+
+/// One token a field and row, field after field.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    /// Distance between fields in `tokens`; at least the number of rows.
+    pub stride: usize,
+    pub tokens: Vec<u64>,
+    /// Per field: values, where they are not all 1.
+    pub values: Vec<Option<Vec<f32>>>,
+    /// Per field: where in the text the value stands, where names must be kept.
+    pub spans: Vec<Option<Vec<(u32, u32)>>>,
+}
+
+/// Ids of each row, ascending within a row.
+#[derive(Debug, Default)]
+pub(crate) struct Ragged {
+    pub lengths: Vec<u32>,
+    pub ids: Ids,
+    /// `None`: all 1.
+    pub values: Option<Vec<f32>>,
+}
+
+/// Ids, as narrow as they allow: most files have ids of 32 bits.
+#[derive(Debug)]
+pub(crate) enum Ids {
+    Narrow(Vec<u32>),
+    Wide(Vec<u64>),
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::Narrow(Vec::new())
+    }
+}
+
+impl Parsed {
+    pub fn new(file: usize, bytes: usize, body: Body) -> Self {
+        Self {
+            file,
+            lines: 0,
+            bytes,
+            rows: 0,
+            labels: Vec::new(),
+            label_texts: Vec::new(),
+            weights: None,
+            body,
+            bad: Vec::new(),
+            bad_rows: 0,
+            text: Vec::new(),
+        }
+    }
+
+    /// Notes a bad row on the current line.
+    pub fn refuse(&mut self, mut error: RowError) {
+        self.bad_rows += 1;
+        if self.bad.len() < REASONS_MAX {
+            error.line = self.lines;
+            self.bad.push(error);
+        }
+    }
+
+    /// The index of a label text.
+    pub fn label_text(&mut self, text: &[u8]) -> f32 {
+        let known = self.label_texts.iter().position(|(t, _)| t == text);
+        known.unwrap_or_else(|| {
+            self.label_texts.push((text.to_vec(), self.lines));
+            self.label_texts.len() - 1
+        }) as f32
+    }
+}
+
+impl Columns {
+    pub fn column(&self, field: usize, rows: usize) -> &[u64] {
+        &self.tokens[field * self.stride..][..rows]
+    }
+}
+
+/// Lines of a chunk without their ends, blank ones included.
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (line, after) = match memchr::memchr(b'\n', rest) {
+            Some(i) => (&rest[..i], &rest[i + 1..]),
+            None => (rest, &rest[rest.len()..]),
+        };
+        rest = after;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
+}

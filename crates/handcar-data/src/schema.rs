@@ -1,0 +1,171 @@
+//! What the columns of a data set mean. Travels with the model, so that prediction reads its input the same way.
+
+use handcar_base::{Field, key};
+use serde::{Deserialize, Serialize};
+
+/// The version of [`Schema`] this build writes. Readers accept this one and older ones.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Meaning of the columns of a data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    /// [`SCHEMA_VERSION`] of the build that wrote it.
+    pub version: u32,
+    /// The text format the data came in.
+    pub format: Format,
+    /// Feature groups, ascending by id.
+    pub fields: Vec<FieldSpec>,
+    /// Where labels come from and what they mean.
+    pub label: LabelSpec,
+    /// Column of example weights, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+    /// Width of the value part of a key, at most 52. Below that, values are hashed to this many bits.
+    pub bits: u32,
+    /// Seed of the hash.
+    pub seed: u64,
+    /// libsvm: ids count from 0, so that id 0 is allowed.
+    #[serde(default)]
+    pub zero_based: bool,
+    /// Treatment of missing values.
+    pub missing: Missing,
+    /// Treatment of values that training has not seen.
+    pub unseen: Unseen,
+}
+
+/// A text format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `label id:value id:value …`
+    Libsvm,
+    /// Label, 13 integers, 26 hexadecimal categories, separated by tabs.
+    Criteo,
+    /// Comma-separated with a header.
+    Csv,
+    /// Rows handed in from memory.
+    Memory,
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+    fn from_str(s: &str) -> std::result::Result<Self, String> {
+        match s {
+            "libsvm" => Ok(Self::Libsvm),
+            "criteo" => Ok(Self::Criteo),
+            "csv" => Ok(Self::Csv),
+            other => Err(format!("expected libsvm, criteo or csv, got {other}")),
+        }
+    }
+}
+
+/// One feature group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldSpec {
+    /// Field part of its keys.
+    pub id: Field,
+    /// Name of its column; empty for raw ids.
+    pub name: String,
+    /// How a cell becomes a key.
+    pub kind: FieldKind,
+}
+
+/// How a cell becomes a key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "type")]
+pub enum FieldKind {
+    /// The id is the key.
+    Raw,
+    /// An integer, bucketed: see [`crate::bucket`].
+    Integer,
+    /// Up to 8 hexadecimal digits: the number itself is the value part.
+    Hex,
+    /// Any text, hashed.
+    Text,
+    /// A real number: the bin between cut points. Cut points are quantiles of the first rows read.
+    Bins {
+        /// Ascending; value `x` falls into the bin of as many cuts as are `<= x`.
+        cuts: Vec<f64>,
+    },
+    /// A number used as it is: one key, the number its value.
+    Number,
+}
+
+/// Where labels come from and what they mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelSpec {
+    /// The column's name, if the format names columns.
+    pub column: Option<String>,
+    /// The text that means +1; `None`: numbers, where 1 means +1 and 0 or -1 means -1.
+    pub positive: Option<String>,
+    /// The text that means -1, if it is known.
+    pub negative: Option<String>,
+}
+
+/// Treatment of missing values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// A missing value is a category of its own.
+    OwnCategory,
+}
+
+/// Treatment of values that training has not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unseen {
+    /// They are counted and have weight zero.
+    CountedZero,
+}
+
+impl Schema {
+    /// A schema without fields.
+    pub(crate) fn new(format: Format, bits: u32, seed: u64) -> Self {
+        Self {
+            version: SCHEMA_VERSION,
+            format,
+            fields: Vec::new(),
+            label: LabelSpec { column: None, positive: None, negative: None },
+            weight: None,
+            bits: bits.min(key::VALUE_BITS),
+            seed,
+            zero_based: false,
+            missing: Missing::OwnCategory,
+            unseen: Unseen::CountedZero,
+        }
+    }
+
+    /// The schema of raw ids.
+    pub(crate) fn raw(format: Format, bits: u32, seed: u64, zero_based: bool) -> Self {
+        let fields = vec![FieldSpec { id: 0, name: String::new(), kind: FieldKind::Raw }];
+        Self { fields, zero_based, ..Self::new(format, bits, seed) }
+    }
+
+    /// The schema of Criteo's click logs.
+    pub(crate) fn criteo(bits: u32, seed: u64) -> Self {
+        let integer = (1..=13).map(|i| (format!("I{i}"), FieldKind::Integer));
+        let category = (1..=26).map(|i| (format!("C{i}"), FieldKind::Hex));
+        let fields = integer.chain(category).zip(1..).map(|((name, kind), id)| FieldSpec { id, name, kind }).collect();
+        Self { fields, ..Self::new(Format::Criteo, bits, seed) }
+    }
+
+    /// The field with this id.
+    pub fn field(&self, id: Field) -> Option<&FieldSpec> {
+        self.fields.binary_search_by_key(&id, |f| f.id).ok().map(|i| &self.fields[i])
+    }
+
+    /// Whether every row has at most one key of each field, so that a field is one block.
+    pub(crate) fn by_field(&self) -> bool {
+        matches!(self.format, Format::Criteo | Format::Csv)
+    }
+
+    /// The value part of a token under this schema's width: the token itself, or its hash if a width was asked for.
+    #[inline]
+    pub(crate) fn narrow(&self, field: Field, token: u64) -> u64 {
+        if self.bits >= key::VALUE_BITS || token == crate::bucket::MISSING {
+            token
+        } else {
+            key::value_of(key::of_text(field, &token.to_le_bytes(), self.seed, self.bits)).max(1)
+        }
+    }
+}

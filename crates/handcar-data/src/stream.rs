@@ -1,0 +1,149 @@
+//! Inputs as a stream of parsed chunks, parsed side by side, in order.
+
+use crate::csv::{self, CsvPlan, Labels};
+use crate::error::{DataError, Result};
+use crate::infer;
+use crate::options::ReadOptions;
+use crate::par;
+use crate::parsed::{Parsed, lines};
+use crate::schema::{Format, Schema};
+use crate::source::{Chunk, Chunks, Input};
+use crate::{criteo, libsvm};
+use std::sync::Arc;
+
+/// Whether rows must have labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Want {
+    /// They must.
+    Labels,
+    /// Labels are read where there are any.
+    LabelsIfAny,
+}
+
+/// A stream of parsed chunks.
+pub(crate) struct Stream {
+    chunks: Chunks,
+    /// Read ahead to infer the schema.
+    ahead: Option<Chunk>,
+    names: Vec<String>,
+    schema: Arc<Schema>,
+    labels: Labels,
+    want: Want,
+    delimiter: Option<u8>,
+    plan: Option<Arc<Plan>>,
+    threads: usize,
+}
+
+enum Plan {
+    Libsvm { need: bool },
+    Criteo { labelled: bool },
+    Csv(CsvPlan),
+}
+
+impl Stream {
+    pub fn open(inputs: &[Input], schema: Option<&Schema>, options: &ReadOptions, want: Want) -> Result<Self> {
+        let names: Vec<String> = inputs.iter().map(Input::name).collect();
+        let mut chunks = Chunks::new(inputs);
+        // Until the format is known quotes must be assumed to matter; in other formats they do not occur.
+        let known = schema.map(|s| s.format).or(options.format);
+        chunks.quotes = known.is_none_or(|f| f == Format::Csv);
+        let ahead = chunks.next().transpose()?.ok_or_else(|| DataError::Empty { file: names.join(", ") })?;
+        let (schema, labels) = match schema {
+            Some(schema) => (schema.clone(), labels_of(schema)),
+            None => infer_schema(&names[ahead.file], &ahead.bytes, options)?,
+        };
+        chunks.quotes = schema.format == Format::Csv;
+        let threads = options.thread_count();
+        let (ahead, schema) = (Some(ahead), Arc::new(schema));
+        let delimiter = options.delimiter;
+        Ok(Self { chunks, ahead, names, schema, labels, want, delimiter, plan: None, threads })
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Content hashes of the inputs read to their end.
+    pub fn hashes(&self) -> Vec<u128> {
+        self.chunks.hashes.clone()
+    }
+
+    /// The next chunks, parsed; `None` at the end. How many there are does not change what they hold.
+    pub fn next_batch(&mut self) -> Result<Option<Vec<Parsed>>> {
+        let size = if self.threads == 1 { 1 } else { 4 * self.threads };
+        let mut batch = Vec::with_capacity(size);
+        while batch.len() < size {
+            let next = match self.ahead.take() {
+                Some(chunk) => Some(chunk),
+                None => self.chunks.next().transpose()?,
+            };
+            let Some(chunk) = next else { break };
+            let (plan, header) = self.plan_for(&chunk)?;
+            batch.push((chunk, plan, header));
+        }
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let schema = &*self.schema;
+        Ok(Some(par::map(self.threads, batch, |(chunk, plan, header)| match &*plan {
+            Plan::Libsvm { need } => libsvm::parse(chunk.file, &chunk.bytes, *need, schema),
+            Plan::Criteo { labelled } => criteo::parse(chunk.file, &chunk.bytes, *labelled, schema),
+            Plan::Csv(p) => csv::parse(chunk.file, chunk.bytes, header, p, schema),
+        })))
+    }
+
+    /// How to parse a chunk, and the length of its header.
+    fn plan_for(&mut self, chunk: &Chunk) -> Result<(Arc<Plan>, usize)> {
+        if let (Some(plan), false) = (&self.plan, chunk.first) {
+            return Ok((plan.clone(), 0));
+        }
+        let need = self.want == Want::Labels;
+        let (plan, header) = match self.schema.format {
+            Format::Libsvm | Format::Memory => (Plan::Libsvm { need }, 0),
+            Format::Criteo => {
+                let line = lines(&chunk.bytes).find(|l| !l.is_empty()).unwrap_or_default();
+                let unlabelled = memchr::memchr_iter(b'\t', line).count() == criteo::FIELDS - 1;
+                (Plan::Criteo { labelled: need || !unlabelled }, 0)
+            }
+            Format::Csv => {
+                let name = &self.names[chunk.file];
+                let (end, head) = csv::header(name, &chunk.bytes)?;
+                let delimiter = self.delimiter.unwrap_or_else(|| infer::delimiter(head));
+                let has_label =
+                    self.schema.label.column.as_ref().is_some_and(|l| csv::header_names(head, delimiter).contains(l));
+                let labels = if need || has_label { self.labels.clone() } else { Labels::Off };
+                (Plan::Csv(CsvPlan::new(name, head, delimiter, &self.schema, labels)?), end)
+            }
+        };
+        let plan = Arc::new(plan);
+        self.plan = Some(plan.clone());
+        Ok((plan, header))
+    }
+}
+
+fn labels_of(schema: &Schema) -> Labels {
+    match &schema.label.positive {
+        Some(p) => Labels::Positive(p.clone(), schema.label.negative.clone()),
+        None => Labels::Numeric,
+    }
+}
+
+fn infer_schema(name: &str, text: &[u8], options: &ReadOptions) -> Result<(Schema, Labels)> {
+    let format = options.format.unwrap_or_else(|| infer::format(text));
+    let (bits, seed) = (options.bits.min(64), options.hash_seed);
+    if bits == 0 {
+        let (expected, got) = ("1 or more".into(), "0".into());
+        return Err(DataError::Option { option: "bits", expected, got });
+    }
+    Ok(match format {
+        Format::Csv => infer::csv(name, text, options)?,
+        Format::Criteo => (Schema::criteo(bits, seed), Labels::Numeric),
+        Format::Libsvm | Format::Memory => {
+            (Schema::raw(Format::Libsvm, bits, seed, options.zero_based), Labels::Numeric)
+        }
+    })
+}
