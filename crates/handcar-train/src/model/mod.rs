@@ -17,11 +17,9 @@ pub use names::Names;
 pub use score::{Unseen, probability};
 pub use seen::SeenKeys;
 
-use handcar_base::{Key, key};
+use handcar_base::Key;
+use handcar_data::{Dataset, Schema, name_of_key};
 use std::borrow::Cow;
-
-/// How rows become keys and values.
-pub type Schema = serde_json::Value;
 
 /// A linear model `margin(x) = intercept + Σ_k w_k·x_k`, with only the nonzero weights kept.
 ///
@@ -45,29 +43,24 @@ pub struct Model {
 }
 
 impl Model {
-    /// Keeps the nonzero weights of a solution over all `keys` of the training data (sorted, strictly increasing).
-    /// `name` gives the name of the feature at an index of `keys`; `None` where it has no better name than its key.
+    /// Keeps the nonzero weights of a solution over all keys of its training data.
     ///
     /// # Panics
-    /// If `keys` and `weights` differ in length.
-    pub fn from_solution(
-        schema: Schema,
-        keys: &[Key],
-        weights: &[f32],
-        intercept: f64,
-        facts: Facts,
-        mut name: impl FnMut(usize) -> Option<String>,
-    ) -> Self {
+    /// If there is not one weight for each of [`Dataset::keys`].
+    pub fn from_solution(data: &Dataset, weights: &[f32], intercept: f64, facts: Facts) -> Self {
+        let (keys, schema) = (data.keys(), data.schema());
         assert_eq!(keys.len(), weights.len(), "one weight for each key");
         let kept: Vec<usize> = (0..keys.len()).filter(|&i| weights[i] != 0.0).collect();
-        let names: Option<Vec<String>> = kept.iter().map(|&i| name(i)).collect();
+        let names: Vec<String> = kept.iter().map(|&i| data.name_of(i)).collect();
+        // Raw ids and numbers name themselves: then no names need be stored.
+        let known = kept.iter().zip(&names).all(|(&i, name)| *name == name_of_key(schema, keys[i], None));
         Self {
             keys: kept.iter().map(|&i| keys[i]).collect(),
             weights: kept.iter().map(|&i| weights[i]).collect(),
             intercept,
-            names: names.map(|n| n.iter().collect()).unwrap_or_default(),
+            names: if known { Names::default() } else { names.iter().collect() },
             seen: SeenKeys::new(keys),
-            schema,
+            schema: schema.clone(),
             facts: Facts { nnz: kept.len() as u64, features: keys.len() as u64, ..facts },
         }
     }
@@ -77,17 +70,11 @@ impl Model {
         self.keys.len()
     }
 
-    /// The name of nonzero weight `i`: the stored one, or else the raw id, or else `field:value`.
+    /// The name of nonzero weight `i`: the stored one, or else what its key says.
     pub fn name(&self, i: usize) -> Cow<'_, str> {
         match self.names.get(i) {
             Some(name) => Cow::Borrowed(name),
-            None => {
-                let k = self.keys[i];
-                Cow::Owned(match key::field_of(k) {
-                    0 => key::value_of(k).to_string(),
-                    field => format!("{field}:{:x}", key::value_of(k)),
-                })
-            }
+            None => Cow::Owned(name_of_key(&self.schema, self.keys[i], None)),
         }
     }
 
@@ -108,17 +95,18 @@ impl Model {
 mod tests {
     use super::*;
 
+    /// Four keys, one of weight zero, and names.
     pub(crate) fn small() -> Model {
-        let keys = [2, 5, 9, key::compose(3, 77)];
-        let name = |i: usize| Some(["two", "five", "nine", "field=tab\there"][i].to_string());
+        let data = Dataset::from_csr(&[1.0, -1.0], &[0, 2, 4], &[2u64, 5, 9, 77], None, None).unwrap();
         let facts = Facts { objective: 12.25, loss: 11.5, rows: 40, passes: 3, l1: 1.0, ..Facts::default() };
-        Model::from_solution(Schema::default(), &keys, &[0.5, 0.0, -2.0, 2.0], -0.125, facts, name)
+        let names = ["two", "nine", "field=tab\there"].into_iter().collect();
+        Model { names, ..Model::from_solution(&data, &[0.5, 0.0, -2.0, 2.0], -0.125, facts) }
     }
 
     #[test]
     fn only_nonzero_weights_are_kept() {
         let m = small();
-        assert_eq!(m.keys, [2, 9, key::compose(3, 77)]);
+        assert_eq!(m.keys, [2, 9, 77]);
         assert_eq!(m.weights, [0.5, -2.0, 2.0]);
         assert_eq!((m.facts.nnz, m.facts.features), (3, 4));
         assert_eq!((m.weight(9), m.weight(5)), (-2.0, 0.0));
@@ -132,6 +120,6 @@ mod tests {
     #[test]
     fn features_without_names_are_called_by_their_key() {
         let m = Model { names: Names::default(), ..small() };
-        assert_eq!((m.name(0), m.name(2)), ("2".into(), "3:4d".into()));
+        assert_eq!((m.name(0), m.name(2)), ("2".into(), "77".into()));
     }
 }

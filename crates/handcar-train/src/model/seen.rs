@@ -82,7 +82,7 @@ impl SeenKeys {
 }
 
 fn bucket(k: Key, buckets: usize) -> usize {
-    (key::position(k) as u128 * buckets as u128 >> 64) as usize
+    ((key::position(k) as u128 * buckets as u128) >> 64) as usize
 }
 
 fn mark(k: Key) -> u16 {

@@ -64,9 +64,9 @@ pub struct Report {
     /// What each filter saved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<FilterSavings>,
-    /// Largest staleness seen, in blocks.
+    /// Largest staleness seen, in tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub staleness: Option<u32>,
+    pub staleness: Option<u64>,
     /// Peak resident memory of this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,

@@ -1,8 +1,9 @@
 //! Reading a model file, trusting nothing in it.
 
 use super::{CHUNK, ENTRY, FORMAT_VERSION, HEADER_BYTES_MAX, Head, Stamp};
-use crate::model::{Facts, Model, ModelError, Names, Schema, SeenKeys};
+use crate::model::{Facts, Model, ModelError, Names, SeenKeys};
 use handcar_base::hash::Hasher128;
+use handcar_data::Schema;
 use safetensors::tensor::{Dtype, Metadata};
 use std::{
     fs::File,

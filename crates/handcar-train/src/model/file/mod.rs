@@ -56,7 +56,7 @@ pub fn is_model(path: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Facts, Model, ModelError, Names, Schema, tests::small};
+    use crate::model::{Facts, Model, ModelError, Names, SeenKeys, tests::small};
     use std::fs;
 
     fn saved() -> (tempfile::TempDir, std::path::PathBuf) {
@@ -79,7 +79,14 @@ mod tests {
     #[test]
     fn an_empty_model_comes_back() {
         let (_dir, path) = saved();
-        let empty = Model::from_solution(Schema::default(), &[], &[], 0.5, Facts::default(), |_| None);
+        let empty = Model {
+            keys: Vec::new(),
+            weights: Vec::new(),
+            names: Names::default(),
+            seen: SeenKeys::default(),
+            facts: Facts::default(),
+            ..small()
+        };
         empty.save(&path).unwrap();
         assert_eq!(Model::load(&path).unwrap(), empty);
     }
