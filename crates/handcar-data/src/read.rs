@@ -56,7 +56,11 @@ pub(crate) fn pack(inputs: &[Input], schema: Option<&Schema>, options: &ReadOpti
         true => Builder::Columns(ColumnsBuilder::new(stream.schema())),
         false => Builder::Ragged(RaggedBuilder::default()),
     };
-    while let Some(mut batch) = stream.next_batch()? {
+    loop {
+        let start = Instant::now();
+        let Some(mut batch) = stream.next_batch()? else { break };
+        rows.report.add("read, parse", start);
+        let start = Instant::now();
         for parsed in &mut batch {
             rows.absorb(parsed)?;
         }
@@ -70,14 +74,17 @@ pub(crate) fn pack(inputs: &[Input], schema: Option<&Schema>, options: &ReadOpti
                 }
             }
         }
+        rows.report.add("localise", start);
     }
     let mut schema = stream.schema().clone();
     let (hashes, labels) = (stream.hashes(), stream.labels().clone());
-    let (labels, weights, report) = rows.finish(&labels, &mut schema)?;
+    let (labels, weights, mut report) = rows.finish(&labels, &mut schema)?;
+    let start = Instant::now();
     let data = match body {
         Builder::Columns(c) => c.finish(&schema, labels, weights, threads),
         Builder::Ragged(r) => r.finish(&schema, labels, weights, threads),
     };
+    report.add("pack", start);
     Ok(Fresh { data, report, hashes })
 }
 

@@ -23,8 +23,31 @@ pub struct ReadReport {
     pub text_bytes: u64,
     /// Seconds this run spent until the data was ready.
     pub seconds: f64,
+    /// Where the seconds went.
+    #[serde(skip)]
+    pub stages: Vec<Stage>,
     /// Whether the packed data came from the cache.
     pub from_cache: bool,
     /// The packed file, if there is one.
     pub cache_file: Option<PathBuf>,
+}
+
+/// One stage of reading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// What was done.
+    pub name: &'static str,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl ReadReport {
+    /// Adds to a stage's time.
+    pub(crate) fn add(&mut self, name: &'static str, since: std::time::Instant) {
+        let seconds = since.elapsed().as_secs_f64();
+        match self.stages.iter_mut().find(|s| s.name == name) {
+            Some(stage) => stage.seconds += seconds,
+            None => self.stages.push(Stage { name, seconds }),
+        }
+    }
 }

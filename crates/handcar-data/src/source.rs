@@ -27,6 +27,13 @@ impl Input {
         }
     }
 
+    pub fn file(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Stdin => None,
+            Self::File(p) => Some(p),
+        }
+    }
+
     fn path(&self) -> PathBuf {
         match self {
             Self::Stdin => "-".into(),
