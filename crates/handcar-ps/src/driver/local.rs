@@ -99,7 +99,9 @@ struct LocalLink {
 impl LocalLink {
     fn run(&mut self, server: usize, input: server::Input) {
         let now = self.now();
-        lock(&self.hub.servers[server]).step(now, input, &mut self.out);
+        // The lock is held until the answers are delivered: who runs this server next, finds what it already said.
+        let mut engine = lock(&self.hub.servers[server]);
+        engine.step(now, input, &mut self.out);
         for output in self.out.drain(..) {
             if output.worker == self.rank {
                 self.own.push((server, output.reply));
@@ -155,6 +157,7 @@ impl Link for LocalLink {
             self.run(server, server::Input::Tick);
         }
         inbox.append(&mut self.own);
+        inbox.extend(lock(&mine.post).replies.drain(..));
         Ok(())
     }
 

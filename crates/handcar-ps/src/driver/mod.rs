@@ -1,3 +1,4 @@
 //! Drivers: what carries the engines' messages.
 
 pub mod local;
+pub mod net;

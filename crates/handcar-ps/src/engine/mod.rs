@@ -3,6 +3,7 @@
 pub mod plan;
 pub mod policy;
 pub mod rounds;
+pub mod scheduler;
 pub mod server;
 pub mod task;
 pub mod worker;

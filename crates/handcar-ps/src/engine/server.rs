@@ -13,6 +13,7 @@ pub const TABLES_MAX: usize = 1024;
 
 /// What happens to a server.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "requests are the common case and are moved, not stored")]
 pub enum Input {
     /// A worker asks.
     Request {

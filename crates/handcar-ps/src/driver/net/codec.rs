@@ -1,0 +1,212 @@
+//! Requests and replies as parcels.
+
+use super::parcel::{Fields, Parcel, Reader};
+use crate::message::{Answer, Ask, Keys, ReduceOp, Reply, Request, TableId, Task};
+use crate::shard::Shape;
+use crate::values::{Dtype, Values};
+
+const CREATE: u8 = 16;
+const MOVE: u8 = 17;
+const CALL: u8 = 18;
+const REDUCE: u8 = 19;
+const CREATED: u8 = 32;
+/// Kind of the reply that carries pulled values.
+pub const MOVED: u8 = 33;
+const CALLED: u8 = 34;
+const REDUCED: u8 = 35;
+const MISS: u8 = 36;
+const REFUSED: u8 = 37;
+const LATE: u8 = 38;
+
+fn width(values: &Option<Values>, keys: usize) -> usize {
+    values.as_ref().and_then(|v| v.len().checked_div(keys)).unwrap_or(1).max(1)
+}
+
+fn words(list: &[i64], out: &mut Fields) {
+    out.u32(list.len() as u32);
+    for &w in list {
+        out.u64(w as u64);
+    }
+}
+
+fn read_words(r: &mut Reader<'_>) -> Result<Vec<i64>, String> {
+    let n = r.u32()? as usize;
+    if r.0.len() < 8 * n {
+        return Err(format!("{n} words, got {} bytes", r.0.len()));
+    }
+    (0..n).map(|_| Ok(r.u64()? as i64)).collect()
+}
+
+fn optional_round(round: Option<u64>) -> u64 {
+    round.unwrap_or(u64::MAX)
+}
+
+/// The parcel of a request. Key lists are shared; a pull buffer stays with the caller.
+pub fn pack_request(request: Request) -> (Parcel, Option<Values>) {
+    let mut f = Fields::default();
+    f.u32(request.table.0).u64(request.deadline_ms);
+    let mut p = Parcel { task: request.task.0, width: 1, ..Parcel::default() };
+    let mut buffer = None;
+    match request.ask {
+        Ask::Create { name, updater, params } => {
+            p.kind = CREATE;
+            f.bytes(name.as_bytes()).bytes(updater.as_bytes()).bytes(&params);
+        }
+        Ask::Move { keys, round, args, push, pull } => {
+            p.kind = MOVE;
+            f.u64(optional_round(round)).u8(pull.as_ref().map_or(0, |v| 1 + v.dtype() as u8)).bytes(&args);
+            p.width = width(&push, keys.len());
+            match keys {
+                Keys::Shared(list) | Keys::Sent(list) => p.keys = Some(list),
+                Keys::Named { signature, len } => {
+                    f.u128(signature).u64(len);
+                }
+            }
+            p.values = push;
+            buffer = pull;
+        }
+        Ask::Call { round, args } => {
+            p.kind = CALL;
+            f.u64(round).bytes(&args);
+        }
+        Ask::Reduce { round, op, words: list } => {
+            p.kind = REDUCE;
+            f.u64(round).u8(op as u8);
+            words(&list, &mut f);
+        }
+    }
+    p.head = f.0;
+    (p, buffer)
+}
+
+/// The request in a parcel; `buffer` makes the pull buffer.
+///
+/// # Errors
+/// What was expected.
+pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result<Request, String> {
+    let mut r = Reader(&p.head);
+    let (table, deadline_ms) = (TableId(r.u32()?), r.u64()?);
+    let ask = match p.kind {
+        CREATE => Ask::Create { name: r.text()?, updater: r.text()?, params: r.bytes()?.into() },
+        MOVE => {
+            let round = Some(r.u64()?).filter(|&n| n != u64::MAX);
+            let pull = read_dtype(r.u8()?)?;
+            let args = r.bytes()?.to_vec();
+            let keys = match p.keys {
+                Some(list) => Keys::Sent(list),
+                None => Keys::Named { signature: r.u128()?, len: r.u64()? },
+            };
+            Ask::Move { keys, round, args, push: p.values, pull: pull.map(buffer) }
+        }
+        CALL => Ask::Call { round: r.u64()?, args: r.bytes()?.into() },
+        REDUCE => {
+            let round = r.u64()?;
+            let op = match r.u8()? {
+                0 => ReduceOp::Sum,
+                1 => ReduceOp::Max,
+                other => return Err(format!("a reduction 0 or 1, got {other}")),
+            };
+            Ask::Reduce { round, op, words: read_words(&mut r)? }
+        }
+        other => return Err(format!("a request, got kind {other}")),
+    };
+    r.end()?;
+    Ok(Request { task: Task(p.task), table, deadline_ms, ask })
+}
+
+/// The request that a parcel was made from, for its buffers; only pushes have any.
+pub fn sent_request(p: Parcel, pull: Option<Values>) -> Request {
+    let keys = Keys::Named { signature: 0, len: 0 };
+    let ask = Ask::Move { keys, round: None, args: Vec::new(), push: p.values, pull };
+    Request { task: Task(p.task), table: TableId(0), deadline_ms: 0, ask }
+}
+
+/// The parcel of a reply, and the push buffer, which does not travel.
+pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
+    let mut f = Fields::default();
+    let mut p = Parcel { task: reply.task.0, width: 1, ..Parcel::default() };
+    let mut spare = None;
+    match reply.answer {
+        Answer::Created(shape) => {
+            p.kind = CREATED;
+            f.u8(shape.push as u8 + 1).u32(shape.push_width).u8(shape.pull as u8 + 1).u32(shape.pull_width);
+        }
+        Answer::Moved { pulled, spent, note } => {
+            p.kind = MOVED;
+            f.bytes(&note);
+            p.values = pulled;
+            spare = spent;
+        }
+        Answer::Called(bytes) => {
+            p.kind = CALLED;
+            p.head = bytes;
+        }
+        Answer::Reduced(list) => {
+            p.kind = REDUCED;
+            words(&list, &mut f);
+        }
+        Answer::Miss { push, .. } => {
+            p.kind = MISS;
+            spare = push;
+        }
+        Answer::Refused(reason) => {
+            p.kind = REFUSED;
+            f.bytes(reason.as_bytes());
+        }
+        Answer::Late { missing } => {
+            p.kind = LATE;
+            f.u32(missing.len() as u32);
+            for &m in &missing {
+                f.u32(m);
+            }
+        }
+    }
+    if p.kind != CALLED {
+        p.head = f.0;
+    }
+    (p, spare)
+}
+
+/// The reply in a parcel.
+///
+/// # Errors
+/// What was expected.
+pub fn unpack_reply(p: Parcel) -> Result<Reply, String> {
+    let task = Task(p.task);
+    if p.kind == CALLED {
+        return Ok(Reply { task, answer: Answer::Called(p.head) });
+    }
+    let mut r = Reader(&p.head);
+    let answer = match p.kind {
+        CREATED => {
+            let (push, push_width) = (read_dtype(r.u8()?)?, r.u32()?);
+            let (pull, pull_width) = (read_dtype(r.u8()?)?, r.u32()?);
+            let (Some(push), Some(pull)) = (push, pull) else { return Err("two types, got none".into()) };
+            Answer::Created(Shape { push, push_width, pull, pull_width })
+        }
+        MOVED => Answer::Moved { note: r.bytes()?.into(), pulled: p.values, spent: None },
+        REDUCED => Answer::Reduced(read_words(&mut r)?),
+        MISS => Answer::Miss { push: None, pull: None },
+        REFUSED => Answer::Refused(r.text()?),
+        LATE => {
+            let n = r.u32()? as usize;
+            if r.0.len() != 4 * n {
+                return Err(format!("{n} ranks, got {} bytes", r.0.len()));
+            }
+            Answer::Late { missing: (0..n).map(|_| r.u32()).collect::<Result<_, _>>()? }
+        }
+        other => return Err(format!("a reply, got kind {other}")),
+    };
+    r.end()?;
+    Ok(Reply { task, answer })
+}
+
+fn read_dtype(code: u8) -> Result<Option<Dtype>, String> {
+    match code {
+        0 => Ok(None),
+        1 => Ok(Some(Dtype::F32)),
+        2 => Ok(Some(Dtype::F64)),
+        3 => Ok(Some(Dtype::I64)),
+        other => Err(format!("a type of values in 0..=3, got {other}")),
+    }
+}

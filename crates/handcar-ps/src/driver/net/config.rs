@@ -1,0 +1,61 @@
+//! Settings of the network driver.
+
+/// Settings of a scheduler.
+#[derive(Clone, Debug)]
+pub struct SchedulerConfig {
+    /// Workers in the job.
+    pub workers: usize,
+    /// Servers in the job.
+    pub servers: usize,
+    /// Silence after which a member counts as lost. 1 s: on a machine with fewer cores than busy processes a heartbeat
+    /// thread may wait for hundreds of milliseconds, and a false alarm ends the job.
+    pub suspect_ms: u64,
+    /// Time for all members to arrive.
+    pub join_ms: u64,
+}
+
+impl SchedulerConfig {
+    /// Defaults for a number of workers and servers.
+    pub fn new(workers: usize, servers: usize) -> Self {
+        Self { workers, servers, suspect_ms: 1000, join_ms: 60_000 }
+    }
+}
+
+/// Settings of a server or worker.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// A name of its own in the job; role, host and process if `None`.
+    pub name: Option<String>,
+    /// The rank wanted; the scheduler gives one if `None`.
+    pub rank: Option<usize>,
+    /// The address under which workers reach a server, if not the one it listens on.
+    pub advertise: Option<String>,
+    /// Time between heartbeats.
+    pub beat_ms: u64,
+    /// Silence after which the scheduler counts as lost.
+    pub suspect_ms: u64,
+    /// Time for the scheduler to be reached and all members to arrive.
+    pub join_ms: u64,
+    /// Time a task may take; 10 minutes unless given, since a slow worker is no dead one.
+    pub deadline_ms: u64,
+    /// Bytes of key lists a server remembers and a worker believes to be remembered.
+    pub key_cache_bytes_max: usize,
+    /// Bytes of split plans a worker keeps.
+    pub plan_bytes_max: usize,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            name: None,
+            rank: None,
+            advertise: None,
+            beat_ms: 50,
+            suspect_ms: 1000,
+            join_ms: 60_000,
+            deadline_ms: 600_000,
+            key_cache_bytes_max: 1 << 30,
+            plan_bytes_max: 256 << 20,
+        }
+    }
+}

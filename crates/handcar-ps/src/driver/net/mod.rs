@@ -1,0 +1,25 @@
+//! The network driver: TCP, frames with checksums, mio for scheduler and servers, the caller's thread for workers.
+//!
+//! One door each, with the listener handed in: [`listen`], [`run_scheduler`], [`run_server`], [`connect_worker`].
+
+mod call;
+mod codec;
+mod config;
+mod control;
+mod frame;
+mod hub;
+mod inbox;
+mod listen;
+mod narrow;
+mod outbox;
+mod parcel;
+mod scheduler;
+mod server;
+mod watch;
+mod worker;
+
+pub use config::{NodeConfig, SchedulerConfig};
+pub use listen::listen;
+pub use scheduler::run_scheduler;
+pub use server::run_server;
+pub use worker::connect_worker;
