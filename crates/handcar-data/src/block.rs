@@ -4,6 +4,7 @@ use crate::dataset::Csr;
 use crate::section::Section;
 use handcar_base::{Field, key};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A range of keys and their entries in every row.
 #[derive(Clone, Debug)]
@@ -101,62 +102,78 @@ pub fn build_blocks(csr: Csr<'_>, keys: &[u64]) -> OwnedBlocks {
     if let Some(blocks) = regular_blocks(csr, keys) {
         return blocks;
     }
-    let cuts = cuts(csr, keys);
+    let (cuts, counts) = cuts(csr, keys);
     let blocks = cuts.len() - 1;
     // For each key its block: a row's entries are handed out by one look-up each.
     let mut owner = vec![0u32; keys.len()];
+    let mut fill = Vec::with_capacity(blocks);
+    let mut at = 0;
     for (b, range) in cuts.windows(2).enumerate() {
         owner[range[0]..range[1]].fill(b as u32);
+        fill.push(Fill { at, base: range[0] as u32, max_row: 0, plain: true });
+        at += counts[range[0]..range[1]].iter().map(|&c| c as usize).sum::<usize>();
     }
-    let mut count = vec![0usize; blocks];
-    let mut max_row = vec![0u32; blocks];
-    let mut plain = vec![true; blocks];
+    let (rows, ids, values) = scatter(csr, &owner, &mut fill);
+    let (rows, ids, values) = (Arc::new(rows), Arc::new(ids), values.map(Arc::new));
+    let mut begin = 0;
+    let stores = fill.into_iter().zip(cuts.windows(2)).map(|(f, cut)| {
+        let part = begin..f.at;
+        begin = f.at;
+        let dense = f.max_row <= 1 && f.plain && dense_is_smaller(csr.rows(), part.len(), cut[1] - cut[0]);
+        BlockStore {
+            field: keys.get(cut[0]).map_or(0, |&k| key::field_of(k)),
+            keys: cut[0]..cut[1],
+            max_row_nonzeros: f.max_row,
+            entries: if dense {
+                let mut fill = Dense::new(csr.rows(), cut[1] - cut[0]);
+                rows[part.clone()].iter().zip(&ids[part]).for_each(|(&r, &id)| fill.set(r as usize, id));
+                fill.done()
+            } else {
+                EntryStore::Sparse {
+                    rows: Section::Shared(rows.clone(), part.clone()),
+                    ids: Section::Shared(ids.clone(), part.clone()),
+                    values: values.as_ref().filter(|_| !f.plain).map(|v| Section::Shared(v.clone(), part)),
+                }
+            },
+        }
+    });
+    OwnedBlocks(stores.collect())
+}
+
+/// Where a block's next entry goes, and what has been seen of it.
+struct Fill {
+    at: usize,
+    base: u32,
+    max_row: u32,
+    plain: bool,
+}
+
+type Sparse = (Vec<u32>, Vec<u32>, Option<Vec<f32>>);
+
+/// Hands every entry to its block, all blocks in one array, one after another.
+fn scatter(csr: Csr<'_>, owner: &[u32], fill: &mut [Fill]) -> Sparse {
+    let total = csr.ids.len();
+    let (mut rows, mut ids) = (vec![0u32; total], vec![0u32; total]);
+    let mut values = csr.values.map(|_| vec![0f32; total]);
     for row in 0..csr.rows() {
-        let (ids, values) = csr.row(row);
+        let (row_ids, row_values) = csr.row(row);
         let (mut run, mut last) = (0, u32::MAX);
-        for &id in ids {
+        for (j, &id) in row_ids.iter().enumerate() {
             let b = owner[id as usize];
             run = if b == last { run + 1 } else { 1 };
             last = b;
-            count[b as usize] += 1;
-            max_row[b as usize] = max_row[b as usize].max(run);
-        }
-        if let Some(values) = values {
-            for (&id, &v) in ids.iter().zip(values) {
-                plain[owner[id as usize] as usize] &= v == 1.0;
+            let f = &mut fill[b as usize];
+            f.max_row = f.max_row.max(run);
+            rows[f.at] = row as u32;
+            ids[f.at] = id - f.base;
+            if let (Some(values), Some(v)) = (&mut values, row_values) {
+                values[f.at] = v[j];
+                f.plain &= v[j] == 1.0;
             }
+            f.at += 1;
         }
     }
-    let rows = csr.rows();
-    let mut filling: Vec<Filling> = (0..blocks)
-        .map(|b| Filling::new(rows, count[b], cuts[b + 1] - cuts[b], max_row[b] <= 1 && plain[b], plain[b]))
-        .collect();
-    for row in 0..rows {
-        let (ids, values) = csr.row(row);
-        for (j, &id) in ids.iter().enumerate() {
-            let b = owner[id as usize] as usize;
-            let local = id - cuts[b] as u32;
-            match &mut filling[b] {
-                Filling::Dense8(d) => d[row] = local as u8 + 1,
-                Filling::Dense16(d) => d[row] = local as u16 + 1,
-                Filling::Dense32(d) => d[row] = local + 1,
-                Filling::Sparse { rows, ids, values: v } => {
-                    rows.push(row as u32);
-                    ids.push(local);
-                    if let (Some(v), Some(values)) = (v, values) {
-                        v.push(values[j]);
-                    }
-                }
-            }
-        }
-    }
-    let stores = filling.into_iter().enumerate().map(|(b, f)| BlockStore {
-        field: keys.get(cuts[b]).map_or(0, |&k| key::field_of(k)),
-        keys: cuts[b]..cuts[b + 1],
-        max_row_nonzeros: max_row[b],
-        entries: f.done(),
-    });
-    OwnedBlocks(stores.collect())
+    (rows, ids, values)
 }
 
 /// Rows turned at a time: their ids stay in the first-level cache while field after field is picked from them.
@@ -168,12 +185,11 @@ fn regular_blocks(csr: Csr<'_>, keys: &[u64]) -> Option<OwnedBlocks> {
     if csr.values.is_some() || n == 0 || key::field_of(*keys.first()?) == 0 {
         return None;
     }
-    let cuts = cuts(csr, keys);
+    let cuts = field_cuts(keys, 0);
     if cuts.len() != n + 1 || csr.offsets.iter().enumerate().any(|(r, &o)| o != (r * n) as u64) {
         return None;
     }
-    let mut filling: Vec<Filling> =
-        cuts.windows(2).map(|w| Filling::new(rows, rows, w[1] - w[0], true, true)).collect();
+    let mut filling: Vec<Dense> = cuts.windows(2).map(|w| Dense::new(rows, w[1] - w[0])).collect();
     for (tile, ids) in csr.ids.chunks(TILE_ROWS * n).enumerate() {
         let begin = tile * TILE_ROWS;
         for (f, (fill, cut)) in filling.iter_mut().zip(cuts.windows(2)).enumerate() {
@@ -181,20 +197,20 @@ fn regular_blocks(csr: Csr<'_>, keys: &[u64]) -> Option<OwnedBlocks> {
             let column = ids[f..].iter().step_by(n).map(|&id| id.wrapping_sub(base));
             // Or-ing whether any id lies outside its field keeps the loop free of branches.
             let mut outside = false;
+            let rows = begin..begin + ids.len() / n;
             match fill {
-                Filling::Dense8(d) => d[begin..].iter_mut().zip(column).for_each(|(o, id)| {
+                Dense::One(d) => d[rows].iter_mut().zip(column).for_each(|(o, id)| {
                     outside |= id >= width;
                     *o = (id as u8).wrapping_add(1);
                 }),
-                Filling::Dense16(d) => d[begin..].iter_mut().zip(column).for_each(|(o, id)| {
+                Dense::Two(d) => d[rows].iter_mut().zip(column).for_each(|(o, id)| {
                     outside |= id >= width;
                     *o = (id as u16).wrapping_add(1);
                 }),
-                Filling::Dense32(d) => d[begin..].iter_mut().zip(column).for_each(|(o, id)| {
+                Dense::Four(d) => d[rows].iter_mut().zip(column).for_each(|(o, id)| {
                     outside |= id >= width;
                     *o = id.wrapping_add(1);
                 }),
-                Filling::Sparse { .. } => return None,
             }
             if outside {
                 return None;
@@ -210,41 +226,41 @@ fn regular_blocks(csr: Csr<'_>, keys: &[u64]) -> Option<OwnedBlocks> {
     Some(OwnedBlocks(stores.collect()))
 }
 
-enum Filling {
-    Dense8(Vec<u8>),
-    Dense16(Vec<u16>),
-    Dense32(Vec<u32>),
-    Sparse { rows: Vec<u32>, ids: Vec<u32>, values: Option<Vec<f32>> },
+enum Dense {
+    One(Vec<u8>),
+    Two(Vec<u16>),
+    Four(Vec<u32>),
 }
 
-impl Filling {
-    fn new(rows: usize, entries: usize, keys: usize, one_hot: bool, plain: bool) -> Self {
-        let width = width(keys);
-        // Dense where it is no larger than the sparse form's 8 bytes an entry.
-        if one_hot && rows.saturating_mul(width) <= entries.saturating_mul(8) {
-            match width {
-                1 => Self::Dense8(vec![0; rows]),
-                2 => Self::Dense16(vec![0; rows]),
-                _ => Self::Dense32(vec![0; rows]),
-            }
-        } else {
-            let values = (!plain).then(|| Vec::with_capacity(entries));
-            Self::Sparse { rows: Vec::with_capacity(entries), ids: Vec::with_capacity(entries), values }
+impl Dense {
+    fn new(rows: usize, keys: usize) -> Self {
+        match width(keys) {
+            1 => Self::One(vec![0; rows]),
+            2 => Self::Two(vec![0; rows]),
+            _ => Self::Four(vec![0; rows]),
+        }
+    }
+
+    fn set(&mut self, row: usize, id: u32) {
+        match self {
+            Self::One(d) => d[row] = id as u8 + 1,
+            Self::Two(d) => d[row] = id as u16 + 1,
+            Self::Four(d) => d[row] = id + 1,
         }
     }
 
     fn done(self) -> EntryStore {
         match self {
-            Self::Dense8(d) => EntryStore::Dense8(Section::Owned(d)),
-            Self::Dense16(d) => EntryStore::Dense16(Section::Owned(d)),
-            Self::Dense32(d) => EntryStore::Dense32(Section::Owned(d)),
-            Self::Sparse { rows, ids, values } => EntryStore::Sparse {
-                rows: Section::Owned(rows),
-                ids: Section::Owned(ids),
-                values: values.map(Section::Owned),
-            },
+            Self::One(d) => EntryStore::Dense8(Section::Owned(d)),
+            Self::Two(d) => EntryStore::Dense16(Section::Owned(d)),
+            Self::Four(d) => EntryStore::Dense32(Section::Owned(d)),
         }
     }
+}
+
+/// Dense where it is no larger than the sparse form's 8 bytes an entry.
+fn dense_is_smaller(rows: usize, entries: usize, keys: usize) -> bool {
+    rows.saturating_mul(width(keys)) <= entries.saturating_mul(8)
 }
 
 /// Bytes of a dense element for this many keys; 0 stands for "none".
@@ -256,11 +272,35 @@ pub(crate) fn width(keys: usize) -> usize {
     }
 }
 
-/// Where blocks begin, and the end of the last.
-fn cuts(csr: Csr<'_>, keys: &[u64]) -> Vec<usize> {
+/// Where blocks begin, and the end of the last; and how many entries each key has.
+fn cuts(csr: Csr<'_>, keys: &[u64]) -> (Vec<usize>, Vec<u32>) {
     let raw = keys.partition_point(|&k| key::field_of(k) == 0);
-    let mut cuts = if raw == 0 { Vec::new() } else { raw_cuts(csr, raw) };
-    let mut at = raw;
+    // nearest: one more than the nearest smaller id that shares a row with this one. A run of keys is one-hot exactly if
+    // no key in it has its nearest neighbour in it, so extending greedily gives the fewest one-hot runs.
+    let mut seen = vec![Seen::default(); keys.len()];
+    for row in 0..csr.rows() {
+        let mut before = 0;
+        for &id in csr.row(row).0 {
+            let s = &mut seen[id as usize];
+            s.nearest = s.nearest.max(before);
+            s.count += 1;
+            before = id + 1;
+        }
+    }
+    let mut cuts = if raw == 0 { Vec::new() } else { raw_cuts(&seen[..raw], csr.rows()) };
+    cuts.extend(field_cuts(keys, raw));
+    (cuts, seen.into_iter().map(|s| s.count).collect())
+}
+
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    nearest: u32,
+    count: u32,
+}
+
+/// Where fields begin from key `at` on, and the end of the last.
+fn field_cuts(keys: &[u64], mut at: usize) -> Vec<usize> {
+    let mut cuts = Vec::new();
     while at < keys.len() {
         cuts.push(at);
         let field = key::field_of(keys[at]);
@@ -270,26 +310,15 @@ fn cuts(csr: Csr<'_>, keys: &[u64]) -> Vec<usize> {
     cuts
 }
 
-/// Begins of blocks among the first `raw` keys.
-fn raw_cuts(csr: Csr<'_>, raw: usize) -> Vec<usize> {
-    // nearest[j]: one more than the nearest smaller id that shares a row with j. A run of keys is one-hot exactly if no
-    // key in it has its nearest neighbour in it, so extending greedily gives the fewest one-hot runs.
-    let mut nearest = vec![0u32; raw];
-    let mut entries = 0u64;
-    for row in 0..csr.rows() {
-        let ids = csr.row(row).0;
-        let ids = &ids[..ids.partition_point(|&i| (i as usize) < raw)];
-        entries += ids.len() as u64;
-        for pair in ids.windows(2) {
-            let slot = &mut nearest[pair[1] as usize];
-            *slot = (*slot).max(pair[0] + 1);
-        }
-    }
-    let wanted = ((4 * entries).div_ceil(csr.rows().max(1) as u64) as usize).clamp(1, raw);
+/// Begins of blocks among raw ids.
+fn raw_cuts(seen: &[Seen], rows: usize) -> Vec<usize> {
+    let raw = seen.len();
+    let entries: u64 = seen.iter().map(|s| s.count as u64).sum();
+    let wanted = ((4 * entries).div_ceil(rows.max(1) as u64) as usize).clamp(1, raw);
     let mut runs = vec![0];
     let mut begin = 0;
-    for (j, &n) in nearest.iter().enumerate() {
-        if n as usize > begin {
+    for (j, s) in seen.iter().enumerate() {
+        if s.nearest as usize > begin {
             begin = j;
             runs.push(j);
             if runs.len() > wanted {

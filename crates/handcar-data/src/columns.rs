@@ -110,7 +110,7 @@ impl FieldColumn {
         let has_absent = columns.values[f].is_some();
         let mut numbers = Vec::with_capacity(tokens.len());
         match spans {
-            None if !has_absent => numbers.extend(tokens.iter().map(|&t| self.table.number(t))),
+            None if !has_absent => self.table.numbers(tokens, &mut numbers),
             _ => {
                 for (row, &token) in tokens.iter().enumerate() {
                     if token == ABSENT {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 /// An array of plain numbers, owned or mapped.
 pub(crate) enum Section<T> {
     Owned(Vec<T>),
+    /// A part of an array that several sections share.
+    Shared(Arc<Vec<T>>, Range<usize>),
     /// Bytes of the file, whose length and alignment fit `T`.
     Mapped(Arc<MappedFile>, Range<usize>),
 }
@@ -26,6 +28,7 @@ impl<T: bytemuck::Pod> Deref for Section<T> {
     fn deref(&self) -> &[T] {
         match self {
             Self::Owned(v) => v,
+            Self::Shared(v, range) => &v[range.clone()],
             Self::Mapped(file, range) => bytemuck::cast_slice(&file.bytes()[range.clone()]),
         }
     }

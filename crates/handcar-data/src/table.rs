@@ -15,6 +15,8 @@ struct Slot {
     number: u32,
 }
 
+/// Look-ups in flight at a time.
+const GROUP: usize = 32;
 /// Odd, with well spread bits: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -38,6 +40,24 @@ impl Table {
             }
             at += 1;
         }
+    }
+
+    /// The numbers of many values. First slots are all loaded before any is judged, so that the cache misses of a large
+    /// table overlap instead of following each other through mispredicted branches.
+    pub fn numbers(&mut self, values: &[u64], out: &mut Vec<u32>) {
+        let mut groups = values.chunks_exact(GROUP);
+        for group in &mut groups {
+            let mask = self.slots.len() - 1;
+            let mut first = [Slot::default(); GROUP];
+            for (slot, value) in first.iter_mut().zip(group) {
+                *slot = self.slots[(value.wrapping_mul(SPREAD) >> self.shift) as usize & mask];
+            }
+            for (slot, &value) in first.iter().zip(group) {
+                let hit = slot.value == value && slot.number != 0;
+                out.push(if hit { slot.number } else { self.number(value) });
+            }
+        }
+        out.extend(groups.remainder().iter().map(|&v| self.number(v)));
     }
 
     #[cold]
@@ -110,7 +130,11 @@ mod tests {
         #[test]
         fn ranks_sort_what_numbers_name(values in prop::collection::vec(prop_oneof![0u64..50, any::<u64>()], 0..300)) {
             let mut table = Table::new();
-            let numbers: Vec<u32> = values.iter().map(|&v| table.number(v)).collect();
+            let mut numbers = Vec::new();
+            table.numbers(&values, &mut numbers);
+            for (v, n) in values.iter().zip(&numbers) {
+                prop_assert_eq!(table.get(*v), *n);
+            }
             let (sorted, ranks) = table.into_ranks();
             prop_assert!(sorted.is_sorted_by(|a, b| a < b));
             prop_assert_eq!(ranks[0], 0);
