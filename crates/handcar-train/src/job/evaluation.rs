@@ -1,0 +1,173 @@
+//! Measures during a job: on held-out rows, whose margins the solver keeps anyway, or on separate validation rows.
+
+use crate::error::{Result, TrainError};
+use crate::metric::{Metrics, Scored};
+use crate::solver::dbpg::Dbpg;
+use handcar_base::{Rng, Seed};
+use handcar_data::Dataset;
+use handcar_ps::Worker;
+use std::ops::Range;
+
+/// Measures and what they were taken on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// `holdout` or `validation`.
+    pub on: String,
+    /// Rows measured.
+    pub rows: u64,
+    /// The measures.
+    pub metrics: Metrics,
+}
+
+/// Stream of the seed that the holdout is drawn from.
+const HOLDOUT_STREAM: u64 = 0x686f_6c64;
+
+/// Whether a row (its index in the whole data) is held out: a pure function of seed and index, so any partition of the
+/// rows over workers holds out the same ones.
+fn held_out(seed: u64, row: usize, share: f64) -> bool {
+    Rng::new(Seed(seed), HOLDOUT_STREAM ^ (row as u64) << 32 ^ (row as u64) >> 32).uniform() < share
+}
+
+/// The rows to measure on.
+pub(super) enum Evaluation<'a> {
+    None,
+    /// Rows of this worker, and how many rows of other workers stand before and in all.
+    Holdout { rows: Vec<usize>, first: usize, total: usize, labels: Vec<f32>, weights: Option<Vec<f32>> },
+    /// Separate rows, and for each of their keys its index in the training data.
+    Valid { data: &'a Dataset, index: Vec<Option<u32>> },
+}
+
+impl<'a> Evaluation<'a> {
+    /// Chooses the rows and gives the example weights that leave held-out rows out of training.
+    pub fn new(
+        worker: &mut Worker,
+        data: &Dataset,
+        rows: &Range<usize>,
+        holdout: Option<f64>,
+        valid: Option<&'a Dataset>,
+        seed: u64,
+    ) -> Result<(Self, Option<Vec<f32>>)> {
+        let mut weights = data.weights().map(|w| w[rows.clone()].to_vec());
+        let mut held = Vec::new();
+        if let Some(share) = holdout {
+            if !(share > 0.0 && share < 1.0) {
+                let expected = "between 0 and 1, both excluded";
+                return Err(TrainError::Option { what: "holdout", expected, got: share.to_string() });
+            }
+            let w = weights.get_or_insert_with(|| vec![1.0; rows.len()]);
+            for row in rows.clone().filter(|&r| held_out(seed, r, share)) {
+                w[row - rows.start] = 0.0;
+                held.push(row);
+            }
+        }
+        if let Some(valid) = valid {
+            return Ok((Self::Valid { data: valid, index: positions(valid.keys(), data.keys()) }, weights));
+        }
+        if holdout.is_none() {
+            return Ok((Self::None, weights));
+        }
+        let mut counts = vec![0i64; worker.workers()];
+        counts[worker.rank()] = held.len() as i64;
+        let counts = worker.reduce(&counts)?;
+        let first = counts[..worker.rank()].iter().sum::<i64>() as usize;
+        let total = counts.iter().sum::<i64>() as usize;
+        let mut this =
+            Self::Holdout { rows: Vec::new(), first, total, labels: Vec::new(), weights: None };
+        let mine: Vec<f64> = held.iter().map(|&r| data.labels()[r] as f64).collect();
+        let all = gather(worker, &mine, first, total)?;
+        let all_weights = match data.weights() {
+            None => None,
+            Some(w) => {
+                let mine: Vec<f64> = held.iter().map(|&r| w[r] as f64).collect();
+                Some(gather(worker, &mine, first, total)?)
+            }
+        };
+        if let Self::Holdout { rows: r, labels, weights, .. } = &mut this {
+            *r = held.into_iter().map(|r| r - rows.start).collect();
+            *labels = all.into_iter().map(|y| y as f32).collect();
+            *weights = all_weights.map(|w| w.into_iter().map(|c| c as f32).collect());
+        }
+        Ok((this, weights))
+    }
+
+    /// Takes the measures; all workers call this together.
+    pub fn measure(&self, solve: &mut Dbpg<'_>) -> Result<Option<Measured>> {
+        match self {
+            Self::None => Ok(None),
+            Self::Holdout { rows, first, total, labels, weights } => {
+                let margins: Vec<f64> = solve.margins().collect();
+                let mine: Vec<f64> = rows.iter().map(|&r| margins[r]).collect();
+                let all = gather(solve.worker, &mine, *first, *total)?;
+                measured("holdout", &all, labels, weights.as_deref())
+            }
+            Self::Valid { data, index } => {
+                let most = index.iter().flatten().max().map_or(0, |&i| i as usize + 1);
+                let mut weights = vec![0.0f32; most];
+                solve.for_each_weight(|i, w| {
+                    if let Some(to) = weights.get_mut(i) {
+                        *to = w;
+                    }
+                });
+                let of_key: Vec<f32> = index.iter().map(|i| i.map_or(0.0, |i| weights[i as usize])).collect();
+                let csr = data.csr();
+                let margins: Vec<f64> = (0..data.rows())
+                    .map(|row| {
+                        let (ids, values) = csr.row(row);
+                        let x = |j: usize| values.map_or(1.0, |v| v[j] as f64);
+                        let sum: f64 = ids.iter().enumerate().map(|(j, &id)| x(j) * of_key[id as usize] as f64).sum();
+                        solve.intercept() + sum
+                    })
+                    .collect();
+                measured("validation", &margins, data.labels(), data.weights())
+            }
+        }
+    }
+}
+
+fn measured(on: &str, margins: &[f64], labels: &[f32], weights: Option<&[f32]>) -> Result<Option<Measured>> {
+    let rows = Scored::new(margins, labels, weights)
+        .map_err(|e| TrainError::Data { expected: "rows that can be measured".into(), got: e.to_string() })?;
+    Ok(Some(Measured { on: on.into(), rows: margins.len() as u64, metrics: Metrics::of(&rows) }))
+}
+
+/// Numbers of all workers in rank order, on every worker.
+fn gather(worker: &mut Worker, mine: &[f64], first: usize, total: usize) -> Result<Vec<f64>> {
+    if worker.workers() == 1 {
+        return Ok(mine.to_vec());
+    }
+    let mut words = vec![0i64; total];
+    for (to, x) in words[first..].iter_mut().zip(mine) {
+        *to = x.to_bits() as i64;
+    }
+    Ok(worker.reduce(&words)?.into_iter().map(|w| f64::from_bits(w as u64)).collect())
+}
+
+/// For each of some sorted keys its place among others, if it is there.
+fn positions(keys: &[u64], among: &[u64]) -> Vec<Option<u32>> {
+    let mut at = 0;
+    keys.iter()
+        .map(|k| {
+            at += among[at..].partition_point(|a| a < k);
+            (among.get(at) == Some(k)).then_some(at as u32)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holdout_has_about_its_share_and_depends_on_the_seed() {
+        let rows = |seed| (0..20_000).filter(|&r| held_out(seed, r, 0.2)).collect::<Vec<_>>();
+        let a = rows(0);
+        assert!((a.len() as f64 - 4000.0).abs() < 250.0, "{}", a.len());
+        assert_ne!(a, rows(1));
+        assert_eq!(a, rows(0));
+    }
+
+    #[test]
+    fn positions_find_common_keys() {
+        assert_eq!(positions(&[1, 4, 9, 20], &[0, 4, 9, 10]), [None, Some(1), Some(2), None]);
+    }
+}

@@ -1,0 +1,133 @@
+//! The pass loop: sweep, shift, measure, certify, extrapolate, stop.
+
+use super::evaluation::Evaluation;
+use super::{FitOptions, Fitted, Observer, PassTrace, TrainInput};
+use crate::error::{Result, TrainError};
+use crate::model::{Facts, Model};
+use crate::penalty::ElasticNet;
+use crate::solver::dbpg::{Certificate, Dbpg, Momentum, PassEnd, Settings};
+use handcar_base::{Seed, key::INTERCEPT};
+use handcar_ps::Worker;
+use std::time::Instant;
+
+/// Passes between certificates at most, as a share of the passes done: a certificate costs about half a pass.
+const PASSES_PER_CERTIFICATE: u64 = 8;
+
+/// Trains an L1/L2-penalised logistic regression by delayed block proximal gradient. Collective: every worker of the
+/// job calls it with equal options and its own rows.
+///
+/// # Errors
+/// [`TrainError::Option`] and [`TrainError::Data`] before anything runs; the parameter server's errors, which say who
+/// was lost or waited for; [`TrainError::Diverged`] if the objective stops being a number.
+pub fn fit(
+    worker: &mut Worker,
+    input: TrainInput<'_>,
+    options: &FitOptions,
+    observer: &mut dyn Observer,
+) -> Result<Fitted> {
+    options.check()?;
+    let began = Instant::now();
+    let (evaluation, weights) =
+        Evaluation::new(worker, input.data, &input.rows, input.holdout, input.valid, options.seed)?;
+    let settings = Settings {
+        penalty: ElasticNet { l1: options.l1, l2: options.l2 },
+        intercept: options.intercept,
+        delay: options.delay,
+        filter: options.kkt_filter,
+        seed: Seed(options.seed),
+    };
+    let start = |key| match &options.init {
+        None => 0.0,
+        Some(model) if key == INTERCEPT => model.intercept as f32,
+        Some(model) => model.weight(key),
+    };
+    let mut solve = Dbpg::new(worker, input.data, input.rows, weights, options.threads, settings, &start)?;
+
+    let mut trace: Vec<PassTrace> = Vec::new();
+    let mut momentum = Momentum::new();
+    let mut next_certificate = 0;
+    let mut certificate: Option<Certificate> = None;
+    let (mut before, mut seconds_before, mut sent_before) = (f64::INFINITY, 0.0, 0);
+    for pass in 0.. {
+        let end = solve.pass(pass, &mut |done| observer.progress(done))?;
+        if !end.objective.is_finite() {
+            return Err(TrainError::Diverged { pass: pass + 1, objective: end.objective });
+        }
+        let relative_change = (before - end.objective) / end.objective.abs().max(f64::MIN_POSITIVE);
+        let last = pass + 1 >= options.passes as u64 || solve.any(observer.stop())?;
+        // A certificate is worth its price only once the passes themselves have become small.
+        let settled = relative_change.abs() <= options.tol.max(1e-12) || pass % PASSES_PER_CERTIFICATE == 7;
+        let found = match last || (settled && pass >= next_certificate) {
+            true => Some(solve.certify(solve.slack(pass + 1))?),
+            false => None,
+        };
+        let gap = found.map(|c| relative_gap(end.objective, c.dual));
+        if found.is_some() {
+            certificate = found;
+            next_certificate = pass + 1 + pass / PASSES_PER_CERTIFICATE;
+        }
+        let measured = evaluation.measure(&mut solve)?;
+        let (seconds, sent) = (began.elapsed().as_secs_f64(), solve.worker.stats().bytes_sent);
+        trace.push(PassTrace {
+            pass: pass + 1,
+            seconds,
+            objective: end.objective,
+            relative_change,
+            nnz: end.nonzeros,
+            active: end.active as f64 / (input.data.keys().len() as f64).max(1.0),
+            violation: end.violation,
+            gap,
+            valid: measured.and_then(|m| Some((m.metrics.logloss?, m.metrics.auc?))),
+            rows_per_second: solve.rows_total() as f64 / (seconds - seconds_before).max(1e-9),
+            bytes_sent: sent - sent_before,
+        });
+        if let Some(last) = trace.last() {
+            observer.pass(last);
+        }
+        (before, seconds_before, sent_before) = (end.objective, seconds, sent);
+        if last || gap.is_some_and(|g| g <= options.tol) {
+            break;
+        }
+        solve.extrapolate(momentum.next(end.objective))?;
+    }
+
+    let end = solve.evaluate()?;
+    let facts = facts(options, input.holdout, &solve, &end, trace.len() as u64, certificate);
+    let mut weights = vec![0.0f32; input.data.keys().len()];
+    solve.for_each_weight(|i, w| weights[i] = w);
+    let model = Model::from_solution(input.data, &weights, solve.intercept(), facts);
+    let metrics = evaluation.measure(&mut solve)?;
+    Ok(Fitted { model, trace, metrics })
+}
+
+fn relative_gap(objective: f64, dual: f64) -> f64 {
+    if objective > 0.0 { ((objective - dual) / objective).max(0.0) } else { 0.0 }
+}
+
+fn facts(
+    options: &FitOptions,
+    holdout: Option<f64>,
+    solve: &Dbpg<'_>,
+    end: &PassEnd,
+    passes: u64,
+    certificate: Option<Certificate>,
+) -> Facts {
+    let gap = certificate.map(|c| relative_gap(end.objective, c.dual));
+    Facts {
+        l1: options.l1,
+        l2: options.l2,
+        intercept: options.intercept,
+        delay: options.delay,
+        tol: options.tol,
+        seed: options.seed,
+        holdout,
+        rows: solve.rows_total(),
+        passes,
+        objective: end.objective,
+        loss: end.loss,
+        gap,
+        violation: certificate.map(|c| c.violation),
+        converged: gap.is_some_and(|g| g <= options.tol),
+        ..Facts::default()
+    }
+}

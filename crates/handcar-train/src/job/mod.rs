@@ -1,0 +1,111 @@
+//! A training job on one worker: from a data set and options to a model, with a trace of its passes.
+//!
+//! ```
+//! use handcar_data::Dataset;
+//! use handcar_train::job::{self, FitOptions, Silent, TrainInput};
+//! // y = x0, with a little noise from x1.
+//! let data = Dataset::from_csr(&[1.0, 1.0, -1.0, -1.0], &[0, 1, 3, 4, 4], &[0u32, 0, 1, 1], None, None)?;
+//! let mut worker = handcar_ps::driver::local::cluster(1, 1, &job::registry()).remove(0);
+//! let options = FitOptions { l1: 0.1, ..FitOptions::default() };
+//! let fitted = job::fit(&mut worker, TrainInput::new(&data), &options, &mut Silent)?;
+//! assert!(fitted.model.facts.converged && fitted.model.weight(0) > 0.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod evaluation;
+mod fit;
+mod options;
+
+pub use evaluation::Measured;
+pub use fit::fit;
+pub use options::FitOptions;
+
+use crate::model::Model;
+use handcar_data::Dataset;
+use handcar_ps::Registry;
+use std::ops::Range;
+
+/// The updaters that servers of a training job must know.
+pub fn registry() -> Registry {
+    let mut registry = Registry::new();
+    crate::solver::dbpg::register(&mut registry);
+    registry
+}
+
+/// What to train on.
+#[derive(Clone, Debug)]
+pub struct TrainInput<'a> {
+    /// The data, the same on every worker.
+    pub data: &'a Dataset,
+    /// This worker's rows; together the workers' ranges cover all rows once.
+    pub rows: Range<usize>,
+    /// Share of rows to hold out of training and to measure on; drawn from the seed, row by row.
+    pub holdout: Option<f64>,
+    /// Rows read with the same schema to measure on.
+    pub valid: Option<&'a Dataset>,
+}
+
+impl<'a> TrainInput<'a> {
+    /// All rows of a data set, for a job of one worker.
+    pub fn new(data: &'a Dataset) -> Self {
+        Self { data, rows: 0..data.rows(), holdout: None, valid: None }
+    }
+}
+
+/// Watches a job and may end it.
+pub trait Observer {
+    /// A pass has ended.
+    fn pass(&mut self, pass: &PassTrace);
+    /// Share of the current pass that is done.
+    fn progress(&mut self, _done: f64) {}
+    /// Whether the job should end after this pass with the model so far. One worker's wish ends the job on all.
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn pass(&mut self, _pass: &PassTrace) {}
+}
+
+/// One pass of a job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PassTrace {
+    /// Number of the pass, from 1.
+    pub pass: u64,
+    /// Seconds since the job began, transposing and screening included.
+    pub seconds: f64,
+    /// Objective after the pass.
+    pub objective: f64,
+    /// Change of the objective relative to the pass before; infinite in the first.
+    pub relative_change: f64,
+    /// Nonzero weights.
+    pub nnz: u64,
+    /// Share of all keys that are active after the pass and will travel in the next.
+    pub active: f64,
+    /// Largest KKT violation met.
+    pub violation: f64,
+    /// Certified relative gap, in passes that end with a certificate.
+    pub gap: Option<f64>,
+    /// Mean log loss and AUC on the validation rows, or else on the holdout.
+    pub valid: Option<(f64, f64)>,
+    /// Training rows of all workers a second in this pass.
+    pub rows_per_second: f64,
+    /// Bytes this worker sent in this pass.
+    pub bytes_sent: u64,
+}
+
+/// A finished job.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// The model, the same on every worker.
+    pub model: Model,
+    /// One entry a pass.
+    pub trace: Vec<PassTrace>,
+    /// Measures on the validation rows, or else on the holdout.
+    pub metrics: Option<Measured>,
+}

@@ -1,0 +1,127 @@
+//! The optimality certificate: a dual feasible point, so that no weights can have an objective below its value.
+//!
+//! For `F(w) = Σ c_i·log(1+exp(-y_i·m_i)) + l1·‖w‖₁ + (l2/2)·‖w‖²` and any `q` in [0,1]^n, with `a = Σ c_i·y_i·q_i·x_i`
+//! and `H(q) = Σ c_i·(q_i·ln q_i + (1-q_i)·ln(1-q_i))`: `-H(q) - ‖soft(a,l1)‖²/(2·l2)` is a lower bound on F, and so is
+//! `-H(s·q)` with `s = min(1, l1/max|a_k|)`. An unpenalised intercept demands `Σ c_i·y_i·q_i = 0`: the heavier class is
+//! scaled down until the two agree.
+//!
+//! `q` here is the fixed-point number that the gradient sums are made of, so the bound holds for the very sums that
+//! were added. Screened keys have `|a_k| <= l1` for every `q`, so they need not be asked.
+
+use super::Dbpg;
+use super::pass::{answer, merge};
+use super::request::Request;
+use crate::error::Result;
+use handcar_base::ExactSum;
+use handcar_kernels::logistic::{self, RowStatistics};
+
+/// What a certificate found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Certificate {
+    /// Lower bound on the optimum, the best so far.
+    pub dual: f64,
+    /// Largest KKT violation over all keys, at one point.
+    pub violation: f64,
+}
+
+impl Dbpg<'_> {
+    /// Measures the gradient of every key at the current margins, renews the active set and bounds the optimum.
+    pub fn certify(&mut self, slack: f64) -> Result<Certificate> {
+        let mut statistics: Vec<Vec<RowStatistics>> =
+            self.shards.iter().map(|s| s.all_statistics(&self.data)).collect();
+        let one = 2f64.powi(30 - self.data.weight_exponent);
+        let mut level = 0.0;
+        let mut residual = 0i64;
+        if self.settings.intercept {
+            let [up, down] = self.class_sums(&statistics)?;
+            level = (up - down).abs() as f64 / one;
+            let (ratio, down_is_heavier) =
+                if down > up { (up as f64 / down as f64, true) } else { (down as f64 / (up as f64).max(1.0), false) };
+            for g in statistics.iter_mut().flatten() {
+                // The gradient -y·q is negative for the positive class.
+                if (g[0] < 0) == down_is_heavier {
+                    g[0] = (g[0] as f64 * ratio) as i32;
+                }
+            }
+            let [up, down] = self.class_sums(&statistics)?;
+            residual = (up - down).abs();
+        }
+
+        let (mut violation, mut gradient_max, mut squares) = (level, 0.0f64, ExactSum::new());
+        for at in 0..self.blocks.len() {
+            if self.blocks[at].index.is_empty() {
+                continue;
+            }
+            let block = &self.blocks[at];
+            for (shard, all) in self.shards.iter_mut().zip(&statistics) {
+                shard.scatter(all, block);
+            }
+            merge(&mut self.shards, block);
+            let push: Vec<i64> = self.shards[0].sums(block).iter().flat_map(|s| [s[0], 0]).collect();
+            let request = Request::Measure { gradient_scale: self.scales(at).gradient, slack };
+            let keys = self.states[at].all.clone();
+            let outcome = self.worker.push_pull(self.table, &keys, push).args(&request.to_bytes()).wait()?;
+            let found = answer(&outcome)?;
+            violation = violation.max(found.violation);
+            gradient_max = gradient_max.max(found.gradient_max);
+            squares.merge(&found.squares);
+            self.take_marks(at, outcome)?;
+        }
+
+        let (l1, l2) = (self.settings.penalty.l1, self.settings.penalty.l2);
+        let shrink = if gradient_max > l1 { l1 / gradient_max } else { 1.0 };
+        // What an imbalance that rounding left could be worth to an intercept twice as far out as ours.
+        let slip = residual as f64 / one * (2.0 * self.intercept().abs() + 16.0);
+        let mut dual = -self.negative_entropy(&statistics, shrink)? - shrink * slip;
+        if l2 > 0.0 {
+            dual = dual.max(-self.negative_entropy(&statistics, 1.0)? - squares.value() / (2.0 * l2) - slip);
+        }
+        self.dual = self.dual.max(dual);
+        Ok(Certificate { dual: self.dual, violation })
+    }
+
+    fn take_marks(&mut self, at: usize, outcome: handcar_ps::Outcome) -> Result<()> {
+        // Measuring moves nothing, and margins may still wait for a shift of this block: keep its change.
+        let waiting = self.states[at].change.of_keys(&self.blocks[at]).to_vec();
+        self.take_weights(at, outcome, true)?;
+        self.states[at].change.of_keys(&self.blocks[at]).copy_from_slice(&waiting);
+        Ok(())
+    }
+
+    /// Sums of `|gradient|` of the negative class (gradient up) and of the positive class (down), all workers.
+    fn class_sums(&mut self, statistics: &[Vec<RowStatistics>]) -> Result<[i64; 2]> {
+        let mut sums = [0i64; 2];
+        for g in statistics.iter().flatten() {
+            sums[(g[0] < 0) as usize] += (g[0] as i64).abs();
+        }
+        let all = self.worker.reduce(&sums)?;
+        Ok([all[0], all[1]])
+    }
+
+    /// `H(s·q)` over the rows of all workers.
+    fn negative_entropy(&mut self, statistics: &[Vec<RowStatistics>], shrink: f64) -> Result<f64> {
+        const CHUNK: usize = 1024;
+        let one = logistic::ONE as f64;
+        let mut sum = ExactSum::new();
+        let (mut p, mut h) = ([0.0; CHUNK], [0.0; CHUNK]);
+        for (shard, all) in self.shards.iter().zip(statistics) {
+            for (c, chunk) in all.chunks(CHUNK).enumerate() {
+                let first = shard.rows.start + c * CHUNK;
+                for (i, g) in chunk.iter().enumerate() {
+                    let q = g[0].unsigned_abs() as f64 / one;
+                    let scaled = match self.data.weights.get(first + i) {
+                        None => q,
+                        Some(0.0) => 0.0,
+                        Some(&c) => (q / c as f64).min(1.0),
+                    };
+                    p[i] = shrink * scaled;
+                }
+                logistic::negative_entropies(&p[..chunk.len()], &mut h[..chunk.len()]);
+                for (i, &h) in h[..chunk.len()].iter().enumerate() {
+                    sum.add(if self.data.weights.is_empty() { h } else { h * self.data.weight(first + i) });
+                }
+            }
+        }
+        Ok(ExactSum::from_words(&self.worker.reduce(&sum.to_words())?).value())
+    }
+}

@@ -1,0 +1,152 @@
+//! DBPG: delayed block proximal gradient (Li et al., NIPS 2014), with an accelerator.
+//!
+//! A pass visits every block of features once, in random order. For a block each worker sums gradient and curvature
+//! over its rows and pushes them; the servers add the workers' sums, take a proximal step and answer with the new
+//! weights; the workers then move their margins. With delay τ a block may start before the last τ have finished.
+//! Between passes two cheap steps remove what block steps are slow at: [`shift`] moves along the direction that all
+//! complete one-hot blocks share, and [`momentum`] extrapolates. [`certificate`] bounds how far the objective can be
+//! from the optimum. All sums over rows are integers, so equal seeds give equal bits for any number of threads, workers
+//! and servers. `docs/decisions/0003-accelerator.md` tells how the parts were chosen.
+
+mod answer;
+mod block;
+mod certificate;
+mod momentum;
+mod pass;
+mod request;
+mod rows;
+mod screen;
+mod setup;
+mod shift;
+mod updater;
+
+pub(crate) use certificate::Certificate;
+pub(crate) use momentum::Momentum;
+pub use updater::register;
+
+use crate::penalty::ElasticNet;
+use block::Block;
+use handcar_base::{KeyList, Seed};
+use handcar_ps::{TableId, Worker};
+use rows::{Change, RowData, RowShard};
+
+/// Over-relaxation of block steps at τ = 0. Any factor in (0, 2) descends; 1.2 was the best of 1, 1.2, 1.5 on click data.
+const RELAX: f64 = 1.2;
+
+/// What the solver is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub penalty: ElasticNet,
+    pub intercept: bool,
+    /// τ.
+    pub delay: u32,
+    /// Whether keys at zero with a small gradient stay at home.
+    pub filter: bool,
+    pub seed: Seed,
+}
+
+/// Scales that turn fixed-point sums of a block into numbers.
+#[derive(Clone, Copy, Debug)]
+struct Scales {
+    gradient: f64,
+    curvature: f64,
+}
+
+/// A worker's view of a block: a copy of its weights and what is under way.
+struct BlockState {
+    /// All keys that survived screening.
+    all: KeyList,
+    /// Those in the active set, and their places in the block.
+    active: KeyList,
+    places: Vec<u32>,
+    weights: Vec<f32>,
+    /// Weights at the end of the last pass.
+    before: Vec<f32>,
+    marks: Vec<bool>,
+    /// Trust region of all weights of a block with several entries a row.
+    trust: f64,
+    /// Change of the weights that margins do not show yet.
+    change: Change,
+    /// Memory of the last push and pull.
+    pushed: Vec<i64>,
+    pulled: Vec<f32>,
+}
+
+/// A running solve on one worker.
+pub(crate) struct Dbpg<'w> {
+    pub worker: &'w mut Worker,
+    settings: Settings,
+    table: TableId,
+    data: RowData,
+    blocks: Vec<Block>,
+    states: Vec<BlockState>,
+    shards: Vec<RowShard>,
+    pool: Option<rayon::ThreadPool>,
+    /// Blocks whose change the margins do not show yet.
+    pending: Vec<usize>,
+    /// Rows of all workers that count.
+    rows_total: u64,
+    /// Largest violation met in the last pass.
+    violation: f64,
+    /// Best lower bound on the optimum so far.
+    dual: f64,
+}
+
+/// What a pass came to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PassEnd {
+    pub objective: f64,
+    pub loss: f64,
+    pub nonzeros: u64,
+    pub active: u64,
+    /// Largest violation met, each at its block's own time.
+    pub violation: f64,
+}
+
+impl Dbpg<'_> {
+    /// Rows of all workers with nonzero weight.
+    pub fn rows_total(&self) -> u64 {
+        self.rows_total
+    }
+
+    /// Calls `visit(index in the data set, weight)` for every key that survived screening.
+    pub fn for_each_weight(&self, mut visit: impl FnMut(usize, f32)) {
+        for (block, state) in self.blocks.iter().zip(&self.states) {
+            for (&i, &w) in block.index.iter().zip(&state.weights) {
+                visit(i as usize, w);
+            }
+        }
+    }
+
+    /// The intercept; 0 without one.
+    pub fn intercept(&self) -> f64 {
+        match self.blocks.last() {
+            Some(b) if b.index.is_empty() => self.states.last().map_or(0.0, |s| s.weights[0] as f64),
+            _ => 0.0,
+        }
+    }
+
+    /// Margins of this worker's rows, in order.
+    pub fn margins(&self) -> impl Iterator<Item = f64> {
+        self.shards.iter().flat_map(|s| s.margins.iter().copied())
+    }
+
+    /// Whether any worker says so.
+    pub fn any(&mut self, here: bool) -> crate::error::Result<bool> {
+        Ok(self.worker.reduce_max(&[here as i64])?[0] != 0)
+    }
+
+    /// Runs on every thread's rows.
+    fn on_shards(pool: &Option<rayon::ThreadPool>, shards: &mut [RowShard], work: impl Fn(&mut RowShard) + Sync + Send) {
+        use rayon::prelude::*;
+        match pool {
+            None => shards.iter_mut().for_each(work),
+            Some(pool) => pool.install(|| shards.par_iter_mut().for_each(work)),
+        }
+    }
+
+    fn scales(&self, block: usize) -> Scales {
+        let (e, c) = (self.blocks[block].exponent, self.data.weight_exponent);
+        Scales { gradient: 2f64.powi(e + c - 30), curvature: 2f64.powi(2 * e + c - 30) }
+    }
+}

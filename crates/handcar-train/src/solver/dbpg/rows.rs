@@ -1,0 +1,321 @@
+//! One thread's share of a worker's rows: margins, and the tables that sums over rows go to.
+
+use super::block::{Block, Columns};
+use handcar_base::ExactSum;
+use handcar_kernels::columns::{self, ColumnSums, MEDIUM, REPLICAS, SMALL};
+use handcar_kernels::elementary::exp_nonpositive;
+use handcar_kernels::logistic::{self, RowStatistics};
+use std::ops::Range;
+
+/// Rows handled at a time: margins, labels and statistics of a chunk stay in the first-level cache.
+const CHUNK: usize = 1024;
+
+/// What a worker knows of its rows.
+pub(super) struct RowData {
+    /// ±1.
+    pub labels: Vec<f32>,
+    /// Example weights divided by `2^weight_exponent`; empty for all ones. A held-out row has weight 0.
+    pub weights: Vec<f32>,
+    pub weight_exponent: i32,
+}
+
+impl RowData {
+    /// The true example weight of a row.
+    pub fn weight(&self, row: usize) -> f64 {
+        if self.weights.is_empty() { 1.0 } else { self.weights[row] as f64 * 2f64.powi(self.weight_exponent) }
+    }
+
+    fn weights(&self, rows: Range<usize>) -> &[f32] {
+        if self.weights.is_empty() { &[] } else { &self.weights[rows] }
+    }
+}
+
+/// How a curvature bound is formed for a block with several entries a row.
+#[derive(Clone, Copy)]
+pub(super) enum Curvature {
+    /// From the current model: no weight of the block will move further than this.
+    Within(f64),
+    /// Not needed: the servers hold a bound that always holds.
+    None,
+}
+
+/// The change of a block's weights, by id, waiting to be added to the margins.
+pub(super) enum Change {
+    Small(Box<[f64; SMALL]>),
+    Medium(Box<[f64; MEDIUM]>),
+    Large(Vec<f64>),
+}
+
+impl Change {
+    pub fn for_block(block: &Block) -> Self {
+        fn boxed<const N: usize>() -> Box<[f64; N]> {
+            // From the heap, and zeroed by the system only where it is touched.
+            vec![0.0; N].into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("the length is N"))
+        }
+        match &block.columns {
+            Columns::OneHot8(_) => Self::Small(boxed()),
+            Columns::OneHot16(_) => Self::Medium(boxed()),
+            Columns::OneHot32(_) => Self::Large(vec![0.0; block.keys.len() + 1]),
+            Columns::Entries { .. } | Columns::Ones => Self::Large(vec![0.0; block.keys.len()]),
+        }
+    }
+
+    /// The changes of the block's keys, in order.
+    pub fn of_keys(&mut self, block: &Block) -> &mut [f64] {
+        let n = block.keys.len();
+        match (self, &block.columns) {
+            (Self::Small(c), _) => &mut c[1..=n],
+            (Self::Medium(c), _) => &mut c[1..=n],
+            (Self::Large(c), Columns::OneHot32(_)) => &mut c[1..=n],
+            (Self::Large(c), _) => &mut c[..n],
+        }
+    }
+}
+
+/// A thread's rows.
+pub(super) struct RowShard {
+    /// Which of the worker's rows.
+    pub rows: Range<usize>,
+    /// `⟨x_i, w⟩` of each row, intercept included.
+    pub margins: Vec<f64>,
+    statistics: Vec<RowStatistics>,
+    small: Box<[[ColumnSums; SMALL]; REPLICAS]>,
+    medium: Option<Box<[ColumnSums; MEDIUM]>>,
+    large: Vec<ColumnSums>,
+}
+
+impl RowShard {
+    pub fn new(rows: Range<usize>) -> Self {
+        Self {
+            margins: vec![0.0; rows.len()],
+            statistics: vec![[0; 2]; CHUNK],
+            small: Box::new([[[0; 2]; SMALL]; REPLICAS]),
+            medium: None,
+            large: Vec::new(),
+            rows,
+        }
+    }
+
+    /// Adds pending changes to the margins and, in the same sweep, sums the rows' gradient and curvature over the
+    /// columns of `next`; [`sums`](Self::sums) then holds them.
+    pub fn sweep(&mut self, data: &RowData, pending: &[(&Block, &Change)], next: &Block, curvature: Curvature) {
+        self.clear(next);
+        if let Columns::Entries { .. } = &next.columns {
+            self.add_changes(pending);
+            self.scatter_entries(data, next, curvature);
+            return;
+        }
+        self.for_each_chunk(pending, |shard, local| {
+            let rows = shard.rows.start + local.start..shard.rows.start + local.end;
+            let statistics = &mut shard.statistics[..local.len()];
+            let (labels, weights) = (&data.labels[rows.clone()], data.weights(rows.clone()));
+            logistic::statistics(&shard.margins[local.clone()], labels, weights, statistics);
+            shard.scatter_one_hot(next, rows);
+        });
+        self.merge_replicas(next);
+    }
+
+    /// Adds pending changes to the margins.
+    pub fn add_changes(&mut self, pending: &[(&Block, &Change)]) {
+        self.for_each_chunk(pending, |_, _| {});
+    }
+
+    /// Runs `then` on every chunk of rows after adding pending changes to its margins.
+    fn for_each_chunk(&mut self, pending: &[(&Block, &Change)], mut then: impl FnMut(&mut Self, Range<usize>)) {
+        let n = self.margins.len();
+        let mut cursors: Vec<usize> = pending.iter().map(|(b, _)| first_entry(b, self.rows.start)).collect();
+        let mut start = 0;
+        while start < n {
+            let end = (start + CHUNK).min(n);
+            let rows = self.rows.start + start..self.rows.start + end;
+            let margins = &mut self.margins[start..end];
+            for ((block, change), cursor) in pending.iter().zip(&mut cursors) {
+                match (&block.columns, change) {
+                    (Columns::OneHot8(ids), Change::Small(c)) => {
+                        columns::add_to_margins_u8(margins, &ids[rows.clone()], c);
+                    }
+                    (Columns::OneHot16(ids), Change::Medium(c)) => {
+                        columns::add_to_margins_u16(margins, &ids[rows.clone()], c);
+                    }
+                    (Columns::OneHot32(ids), Change::Large(c)) => {
+                        columns::add_to_margins_u32(margins, &ids[rows.clone()], c);
+                    }
+                    (Columns::Entries { rows: at, ids, values }, Change::Large(c)) => {
+                        while *cursor < at.len() && (at[*cursor] as usize) < rows.end {
+                            let x = values.as_ref().map_or(1.0, |v| v[*cursor] as f64);
+                            margins[at[*cursor] as usize - rows.start] += x * c[ids[*cursor] as usize];
+                            *cursor += 1;
+                        }
+                    }
+                    (Columns::Ones, Change::Large(c)) => margins.iter_mut().for_each(|m| *m += c[0]),
+                    _ => unreachable!("a change is made for its block"),
+                }
+            }
+            then(self, start..end);
+            start = end;
+        }
+    }
+
+    fn clear(&mut self, block: &Block) {
+        let n = block.keys.len();
+        match &block.columns {
+            Columns::OneHot8(_) => self.small.iter_mut().for_each(|t| t[..=n].fill([0; 2])),
+            Columns::OneHot16(_) => {
+                let medium = self.medium.get_or_insert_with(|| {
+                    let table = vec![[0; 2]; MEDIUM].into_boxed_slice();
+                    table.try_into().unwrap_or_else(|_| unreachable!("the length is MEDIUM"))
+                });
+                medium[..=n].fill([0; 2]);
+            }
+            _ => {
+                self.large.clear();
+                self.large.resize(n + 1, [0; 2]);
+            }
+        }
+    }
+
+    /// Adds the statistics of a chunk, whose rows (of the worker) are given, to the columns of a one-hot block.
+    fn scatter_one_hot(&mut self, block: &Block, rows: Range<usize>) {
+        let statistics = &self.statistics[..rows.len()];
+        match (&block.columns, &mut self.medium) {
+            (Columns::OneHot8(ids), _) => columns::scatter_u8(&ids[rows], statistics, &mut self.small),
+            (Columns::OneHot16(ids), Some(medium)) => columns::scatter_u16(&ids[rows], statistics, medium),
+            (Columns::OneHot32(ids), _) => columns::scatter_u32(&ids[rows], statistics, &mut self.large),
+            (Columns::Ones, _) => {
+                let sum = &mut self.large[0];
+                for s in statistics {
+                    sum[0] += s[0] as i64;
+                    sum[1] += s[1] as i64;
+                }
+            }
+            _ => unreachable!("clear() made the table"),
+        }
+    }
+
+    fn merge_replicas(&mut self, block: &Block) {
+        if let Columns::OneHot8(_) = block.columns {
+            columns::merge_replicas(&mut self.small, block.keys.len() + 1);
+        }
+    }
+
+    /// The sums of the last sweep, one for each of the block's keys.
+    pub fn sums(&mut self, block: &Block) -> &mut [ColumnSums] {
+        let n = block.keys.len();
+        match (&block.columns, &mut self.medium) {
+            (Columns::OneHot8(_), _) => &mut self.small[0][1..=n],
+            (Columns::OneHot16(_), Some(medium)) => &mut medium[1..=n],
+            (Columns::OneHot32(_), _) => &mut self.large[1..=n],
+            _ => &mut self.large[..n],
+        }
+    }
+
+    /// Gradient and safe curvature over the columns of a block with several entries a row (`algorithms`: a diagonal
+    /// bound is safe when each row's curvature is multiplied by its number of entries in the block).
+    fn scatter_entries(&mut self, data: &RowData, block: &Block, curvature: Curvature) {
+        let Columns::Entries { rows, ids, values } = &block.columns else { return };
+        let scale = 2f64.powi(-block.exponent);
+        let mut at = first_entry(block, self.rows.start);
+        let end = first_entry(block, self.rows.end);
+        let (mut margins, mut labels, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        let mut runs: Vec<Range<usize>> = Vec::with_capacity(CHUNK);
+        while at < end {
+            (margins.clear(), labels.clear(), weights.clear(), runs.clear());
+            while at < end && runs.len() < CHUNK {
+                let row = rows[at];
+                let length = rows[at..end].iter().take_while(|&&r| r == row).count();
+                runs.push(at..at + length);
+                at += length;
+                margins.push(self.margins[row as usize - self.rows.start]);
+                labels.push(data.labels[row as usize]);
+                weights.extend_from_slice(data.weights(row as usize..row as usize + 1));
+            }
+            let statistics = &mut self.statistics[..runs.len()];
+            logistic::statistics(&margins, &labels, &weights, statistics);
+            for (j, (run, s)) in runs.iter().zip(statistics.iter()).enumerate() {
+                let cap = 0.25 * logistic::ONE as f64 * weights.get(j).map_or(1.0, |&c| c as f64);
+                let h = match curvature {
+                    Curvature::None => 0.0,
+                    Curvature::Within(trust) => {
+                        let reach: f64 = match values {
+                            None => run.len() as f64 * trust,
+                            Some(v) => v[run.clone()].iter().map(|x| x.abs() as f64).sum::<f64>() * trust,
+                        };
+                        // |d ln(q(1-q))/dm| <= 1; capped before multiplying, so that 0·inf cannot arise.
+                        run.len() as f64 * (s[1] as f64 / exp_nonpositive(-reach.min(30.0))).min(cap)
+                    }
+                };
+                for e in run.clone() {
+                    let sum = &mut self.large[ids[e] as usize];
+                    match values {
+                        None => {
+                            sum[0] += s[0] as i64;
+                            sum[1] += h as i64;
+                        }
+                        Some(v) => {
+                            let x = v[e] as f64 * scale;
+                            sum[0] += (s[0] as f64 * x) as i64;
+                            sum[1] += (h * x * x) as i64;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The loss over this thread's rows.
+    pub fn loss(&self, data: &RowData) -> ExactSum {
+        let mut sum = ExactSum::new();
+        let mut out = [0.0; CHUNK];
+        for start in (0..self.margins.len()).step_by(CHUNK) {
+            let end = (start + CHUNK).min(self.margins.len());
+            let out = &mut out[..end - start];
+            let first = self.rows.start + start;
+            logistic::losses(&self.margins[start..end], &data.labels[first..first + out.len()], out);
+            for (i, &l) in out.iter().enumerate() {
+                if data.weights.is_empty() {
+                    sum.add(l);
+                } else {
+                    sum.add(l * data.weight(first + i));
+                }
+            }
+        }
+        sum
+    }
+
+    /// Row statistics of all rows at the current margins; kept for a whole certificate.
+    pub fn all_statistics(&self, data: &RowData) -> Vec<RowStatistics> {
+        let mut out = vec![[0; 2]; self.rows.len()];
+        logistic::statistics(&self.margins, &data.labels[self.rows.clone()], data.weights(self.rows.clone()), &mut out);
+        out
+    }
+
+    /// Sums given statistics of all rows over the columns of a block.
+    pub fn scatter(&mut self, all: &[RowStatistics], block: &Block) {
+        self.clear(block);
+        if let Columns::Entries { rows, ids, values } = &block.columns {
+            let scale = 2f64.powi(-block.exponent);
+            for e in first_entry(block, self.rows.start)..first_entry(block, self.rows.end) {
+                let g = all[rows[e] as usize - self.rows.start][0];
+                self.large[ids[e] as usize][0] += match values {
+                    None => g as i64,
+                    Some(v) => (g as f64 * (v[e] as f64 * scale)) as i64,
+                };
+            }
+            return;
+        }
+        for start in (0..all.len()).step_by(CHUNK) {
+            let end = (start + CHUNK).min(all.len());
+            self.statistics[..end - start].copy_from_slice(&all[start..end]);
+            self.scatter_one_hot(block, self.rows.start + start..self.rows.start + end);
+        }
+        self.merge_replicas(block);
+    }
+}
+
+/// Index of the first entry of a row or a later one; 0 for one-hot blocks.
+fn first_entry(block: &Block, row: usize) -> usize {
+    match &block.columns {
+        Columns::Entries { rows, .. } => rows.partition_point(|&r| (r as usize) < row),
+        _ => 0,
+    }
+}

@@ -1,0 +1,180 @@
+//! The server half of DBPG: aggregates gradients, takes the proximal step, keeps the active set.
+
+use super::answer::Answer;
+use super::momentum::extrapolate;
+use super::request::{Bound, Function, Request};
+use crate::penalty::{ElasticNet, soft};
+use handcar_base::{Key, KeyRange, key::INTERCEPT};
+use handcar_kernels::elementary::exp_nonpositive;
+use handcar_ps::{Registry, Store, Updater};
+
+/// Name under which servers know the updater.
+pub const NAME: &str = "dbpg";
+
+/// First trust region: how far a weight may move in its first step.
+const TRUST_FIRST: f32 = 1.0;
+/// Largest trust region.
+const TRUST_MAX: f32 = 5.0;
+/// Smallest one: twice the last move and this much.
+const TRUST_MIN: f32 = 0.1;
+/// Keeps a key that no row has from dividing by zero.
+const CURVATURE_MIN: f64 = 1e-10;
+
+/// Adds the updater to a registry: what a server needs to take part in `fit --solver dbpg`.
+pub fn register(registry: &mut Registry) {
+    registry.register(NAME, |params| {
+        let numbers: Vec<f64> =
+            params.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default())).collect();
+        match numbers[..] {
+            [l1, l2] if params.len() == 16 && l1 >= 0.0 && l2 >= 0.0 => {
+                Ok(DbpgUpdater { penalty: ElasticNet { l1, l2 }, request: Request::Start, answer: Answer::default() })
+            }
+            _ => Err(format!("expected l1 >= 0 and l2 >= 0 as 16 bytes, got {} bytes {numbers:?}", params.len())),
+        }
+    });
+}
+
+/// Parameters for `create_table`.
+pub(super) fn params(penalty: ElasticNet) -> Vec<u8> {
+    [penalty.l1.to_le_bytes(), penalty.l2.to_le_bytes()].concat()
+}
+
+/// A weight and its state. The active mark is kept apart from the weight, so that a key that left the active set can
+/// come back with the weight it had.
+#[derive(Clone, Debug)]
+struct Coordinate {
+    weight: f32,
+    /// The weight at the end of the last pass, for extrapolation.
+    before: f32,
+    /// How far it may move in one step.
+    trust: f32,
+    /// Bound on the curvature that holds everywhere.
+    cap: f32,
+    active: bool,
+}
+
+struct DbpgUpdater {
+    penalty: ElasticNet,
+    request: Request,
+    answer: Answer,
+}
+
+impl DbpgUpdater {
+    fn penalty_of(&self, key: Key) -> ElasticNet {
+        if key == INTERCEPT { ElasticNet::NONE } else { self.penalty }
+    }
+}
+
+impl Updater for DbpgUpdater {
+    type Entry = Coordinate;
+    type Push = i64;
+    type Pull = f32;
+
+    fn push_width(&self) -> usize {
+        2
+    }
+
+    /// The weight, and 1 if the key is active.
+    fn pull_width(&self) -> usize {
+        2
+    }
+
+    fn init(&self, _key: Key) -> Coordinate {
+        Coordinate { weight: 0.0, before: 0.0, trust: TRUST_FIRST, cap: f32::MAX, active: true }
+    }
+
+    fn begin(&mut self, args: &[u8]) -> Result<(), String> {
+        self.request = Request::from_bytes(args).ok_or_else(|| format!("expected a dbpg request, got {args:?}"))?;
+        self.answer = Answer::default();
+        Ok(())
+    }
+
+    fn apply(&mut self, key: Key, c: &mut Coordinate, pushed: &[i64]) {
+        let penalty = self.penalty_of(key);
+        match self.request {
+            // Rounded up: a bound stays a bound.
+            Request::Cap { scale } => c.cap = ((pushed[0] as f64 * scale) as f32).next_up(),
+            Request::Start => {
+                c.weight = f32::from_bits(pushed[0] as u32);
+                c.before = c.weight;
+            }
+            Request::Step { gradient_scale, curvature_scale, bound, relax, slack } => {
+                let w = c.weight as f64;
+                let g = pushed[0] as f64 * gradient_scale;
+                let h = pushed[1] as f64 * curvature_scale;
+                let (u, limit) = match bound {
+                    Bound::OneHot => ((h / exp_nonpositive(-c.trust as f64)).min(c.cap as f64), c.trust as f64),
+                    Bound::Within(trust) => (h.min(c.cap as f64), trust),
+                    Bound::Always => (c.cap as f64, TRUST_MAX as f64),
+                };
+                self.answer.violation = self.answer.violation.max(penalty.violation(w, g));
+                let target = penalty.step(w, g, (u + CURVATURE_MIN) / relax);
+                let next = (w + (target - w).clamp(-limit, limit)) as f32;
+                c.trust = (2.0 * (next - c.weight).abs() + TRUST_MIN).min(TRUST_MAX);
+                c.weight = next;
+                c.active = next != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
+            }
+            Request::Measure { gradient_scale, slack } => {
+                let g = pushed[0] as f64 * gradient_scale;
+                let violation = penalty.violation(c.weight as f64, g);
+                self.answer.violation = self.answer.violation.max(violation);
+                if key != INTERCEPT {
+                    self.answer.gradient_max = self.answer.gradient_max.max(g.abs());
+                    self.answer.squares.add(soft(g, penalty.l1).powi(2));
+                }
+                c.active = c.weight != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
+                self.answer.active += c.active as u64;
+            }
+        }
+    }
+
+    fn end(&mut self) -> Vec<u8> {
+        match self.request {
+            Request::Measure { .. } => self.answer.to_bytes(),
+            _ => self.answer.to_short_bytes(),
+        }
+    }
+
+    fn read(&self, _key: Key, c: &Coordinate, out: &mut [f32]) {
+        out[0] = c.weight;
+        out[1] = c.active as u8 as f32;
+    }
+
+    fn call(&mut self, store: &mut Store<Coordinate>, args: &[u8]) -> Result<Vec<u8>, String> {
+        let mut answer = Answer::default();
+        match Function::from_bytes(args).ok_or_else(|| format!("expected a dbpg function, got {args:?}"))? {
+            Function::Penalty => {
+                for (key, c) in store.iter() {
+                    answer.active += c.active as u64;
+                    if key != INTERCEPT && c.weight != 0.0 {
+                        answer.nonzeros += 1;
+                        answer.absolute.add(c.weight.abs() as f64);
+                        answer.squares.add(c.weight as f64 * c.weight as f64);
+                    }
+                }
+            }
+            Function::Extrapolate { beta } => {
+                for (key, c) in store.iter_mut() {
+                    let next = extrapolate(c.weight, c.before, beta, key != INTERCEPT);
+                    c.before = c.weight;
+                    c.weight = next;
+                }
+            }
+            Function::Shift { ranges } => {
+                for (first, last, by) in ranges {
+                    for (_, c) in store.range_mut(KeyRange::new(first, last as u128 + 1)) {
+                        shift(&mut c.weight, &mut c.before, &mut c.active, by);
+                    }
+                }
+            }
+        }
+        Ok(answer.to_bytes())
+    }
+}
+
+/// Moves a weight together with its memory: a shift is no change for momentum to follow.
+pub(super) fn shift(weight: &mut f32, before: &mut f32, active: &mut bool, by: f32) {
+    *weight += by;
+    *before += by;
+    *active = *active || *weight != 0.0;
+}
