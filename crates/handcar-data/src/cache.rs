@@ -13,6 +13,7 @@ use handcar_base::hash;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 const SUFFIX: &str = "hcpack";
@@ -182,7 +183,10 @@ fn store(entry: &Path, built: &Fresh, mut stamps: Vec<Stamp>, files: &[&Path]) -
     for (stamp, &hash) in stamps.iter_mut().zip(&built.hashes) {
         stamp.hash = stamp::show(hash);
     }
-    let aside = entry.with_extension(format!("{}.{UNFINISHED}", std::process::id()));
+    // Two threads of one process may build side by side once waiting for the lock was given up.
+    static BUILDS: AtomicU64 = AtomicU64::new(0);
+    let build = BUILDS.fetch_add(1, Ordering::Relaxed);
+    let aside = entry.with_extension(format!("{}-{build}.{UNFINISHED}", std::process::id()));
     let write = || {
         let mut file = File::create(&aside).map_err(DataError::io("create", &aside))?;
         // Held while writing: a file nobody holds was left by a process that died.

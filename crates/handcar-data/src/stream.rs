@@ -54,9 +54,12 @@ impl Stream {
         };
         chunks.quotes = schema.format == Format::Csv;
         let threads = options.thread_count();
-        let (ahead, schema) = (Some(ahead), Arc::new(schema));
-        let delimiter = options.delimiter;
-        Ok(Self { chunks, ahead, names, schema, labels, want, delimiter, plan: None, threads })
+        let (schema, delimiter) = (Arc::new(schema), options.delimiter);
+        let mut stream = Self { chunks, ahead: None, names, schema, labels, want, delimiter, plan: None, threads };
+        // A header that does not fit should fail here, not at the first rows.
+        stream.plan_for(&ahead)?;
+        stream.ahead = Some(ahead);
+        Ok(stream)
     }
 
     pub fn schema(&self) -> &Schema {
