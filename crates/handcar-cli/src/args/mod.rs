@@ -1,0 +1,12 @@
+//! Groups of options that several commands share. The edge: flags become library settings here and nowhere else.
+
+mod data;
+mod numbers;
+mod output;
+mod train;
+
+pub use data::{CacheDirArgs, InputArgs, SchemaArgs};
+pub use output::ReportArgs;
+pub use train::TrainArgs;
+
+pub use numbers::{count, not_negative, share};

@@ -1,0 +1,163 @@
+//! `handcar fit`: trains a model.
+
+mod result;
+mod watch;
+
+use super::General;
+use crate::{
+    args::{InputArgs, ReportArgs, SchemaArgs, TrainArgs},
+    outcome::Outcome,
+    progress::{Busy, Progress, bar::duration, grouped},
+    signals::Stop,
+};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use handcar_data::{Dataset, ReadOptions};
+use handcar_ps::{Worker, driver::local};
+use handcar_train::{
+    job::{self, FitOptions, TrainInput},
+    model::Model,
+};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+use watch::Watch;
+
+/// Train a model.
+#[derive(Args, Debug)]
+pub struct FitArgs {
+    /// Where the model goes
+    #[arg(short, long, value_name = "MODEL")]
+    model: PathBuf,
+    /// Also write the model as readable text: name, tab, weight
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// What to read
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    schema: SchemaArgs,
+    #[command(flatten)]
+    train: TrainArgs,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+/// Runs the command: one worker and one server inside this process.
+pub fn run(args: FitArgs, general: &General) -> Result<Outcome> {
+    args.check_outputs()?;
+    let began = Instant::now();
+    let mut worker = local::cluster(1, 1, &job::registry()).remove(0);
+    let outcome = args.train_on(&mut worker, general, began)?;
+    worker.finish()?;
+    Ok(outcome)
+}
+
+impl FitArgs {
+    /// Refuses outputs that cannot be written, before hours of training rather than after.
+    pub fn check_outputs(&self) -> Result<()> {
+        for path in [Some(&self.model), self.text.as_ref(), self.report.report.as_ref()].into_iter().flatten() {
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            ensure!(parent.is_dir(), "write {}: expected a directory {}, got none", path.display(), parent.display());
+            ensure!(!path.is_dir(), "write {}: expected a file name, got a directory", path.display());
+        }
+        Ok(())
+    }
+
+    /// How the input is read.
+    fn options(&self) -> ReadOptions {
+        self.schema.options(&self.input)
+    }
+
+    /// Reads all inputs once so that they lie in the cache.
+    pub fn warm_cache(&self, quiet: bool) -> Result<()> {
+        let options = self.options();
+        if options.cache.enabled {
+            let _busy = Busy::start(&format!("reading {}", self.input.inputs.join(" ")), !quiet);
+            handcar_data::read(&self.input.inputs, &options)?;
+        }
+        Ok(())
+    }
+
+    /// Lets this worker use a share of the cores, unless the number of threads was given.
+    pub fn share_cores(&mut self, workers: usize) {
+        self.input.share_cores(workers);
+    }
+
+    /// Reads, trains as one worker of a job, and, as the first one, saves and tells the result.
+    pub fn train_on(&self, worker: &mut Worker, general: &General, began: Instant) -> Result<Outcome> {
+        let first = worker.rank() == 0;
+        let mut progress = Progress::new(general.quiet || !first, self.train.holdout.is_some() || self.has_valid());
+        let init = self.train.init.as_deref().map(Model::load).transpose()?;
+        let data = self.read(&mut progress)?;
+        let valid = self.read_valid(&data)?;
+        let read_seconds = began.elapsed().as_secs_f64();
+
+        let stop = Stop::install()?;
+        let rows = data.rows();
+        let (rank, workers) = (worker.rank(), worker.workers());
+        let part = rows * rank / workers..rows * (rank + 1) / workers;
+        let input = TrainInput { data: &data, rows: part, holdout: self.train.holdout, valid: valid.as_ref() };
+        progress.begin();
+        let mut watch = Watch::new(&mut progress, stop.clone());
+        let fitted = job::fit(worker, input, &self.fit_options(init), &mut watch)?;
+        drop(progress);
+
+        if first {
+            fitted.model.save(&self.model)?;
+            if let Some(path) = &self.text {
+                fitted.model.write_text(path)?;
+            }
+            result::tell(&fitted, &self.model, self.train.tol, stop.signal());
+            self.report.save(result::report(&fitted, &data, read_seconds, worker), began)?;
+        }
+        Ok(stop.signal().map_or(Outcome::Done, Outcome::Stopped))
+    }
+
+    fn has_valid(&self) -> bool {
+        !self.train.valid.is_empty()
+    }
+
+    fn read(&self, progress: &mut Progress) -> Result<Dataset> {
+        let busy = progress.busy(&format!("reading {}", self.input.inputs.join(" ")));
+        let data = handcar_data::read(&self.input.inputs, &self.options())?;
+        drop(busy);
+        let r = data.report();
+        let how = if r.from_cache { "from the cache" } else { "from text" };
+        let (rows, features) = (grouped(r.rows), grouped(data.keys().len() as u64));
+        let seconds = duration(r.seconds);
+        progress.say(&format!("read {rows} rows, {features} features {how} in {seconds}"));
+        for note in &r.notes {
+            progress.say(&format!("note: {note}"));
+        }
+        if r.skipped > 0 {
+            tracing::warn!("skipped {} rows that could not be read; the first: {}", r.skipped, r.reasons.join("; "));
+        }
+        Ok(data)
+    }
+
+    fn read_valid(&self, data: &Dataset) -> Result<Option<Dataset>> {
+        if !self.has_valid() {
+            return Ok(None);
+        }
+        let valid = handcar_data::read_with_schema(&self.train.valid, data.schema(), &self.options());
+        valid.map(Some).context("read validation rows")
+    }
+
+    fn fit_options(&self, init: Option<Model>) -> FitOptions {
+        let t = &self.train;
+        FitOptions {
+            l1: t.l1,
+            l2: t.l2,
+            intercept: !t.no_intercept,
+            delay: t.delay,
+            passes: t.passes,
+            tol: t.tol,
+            threads: self.input.thread_count(),
+            seed: t.seed,
+            kkt_filter: !t.no_kkt_filter,
+            init,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a finished fit tells: results on stdout, the report.
+
+use crate::{signals, summary};
+use handcar_data::Dataset;
+use handcar_ps::{Stats, Worker};
+use handcar_train::{
+    job::Fitted,
+    report::{Bytes, Kkt, Report, Seconds, TraceEntry},
+};
+use std::{io::Write, path::Path};
+
+/// Prints objective, certificate, measures and strongest features; warns if the tolerance was not reached.
+pub fn tell(fitted: &Fitted, path: &Path, tol: f64, signal: Option<i32>) {
+    let model = &fitted.model;
+    let mut text = String::new();
+    summary::facts(&mut text, model);
+    if let Some(m) = &fitted.metrics {
+        summary::metrics(&mut text, &m.on, m.rows, &m.metrics);
+    }
+    summary::strongest(&mut text, model);
+    summary::item(&mut text, "model", &path.display().to_string());
+    // The model is saved by now: a reader of stdout that has gone away is no failure of the fit.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+
+    let gap = model.facts.gap.map_or("no certificate yet".to_string(), |g| format!("certified gap {g:.1e}"));
+    if let Some(signal) = signal {
+        let name = signals::name(signal);
+        tracing::warn!("{name}: ended after {} passes with the model so far ({gap})", model.facts.passes);
+    } else if !model.facts.converged {
+        let passes = model.facts.passes;
+        tracing::warn!("stopped at --passes {passes} before the tolerance: {gap}, asked for {tol:.1e}");
+    }
+}
+
+/// The report of the run.
+pub fn report(fitted: &Fitted, data: &Dataset, read_seconds: f64, worker: &Worker) -> Report {
+    let facts = &fitted.model.facts;
+    let train_seconds = fitted.trace.last().map_or(0.0, |p| p.seconds);
+    let stats = worker.stats();
+    let rows_done = facts.rows as f64 * facts.passes as f64;
+    Report {
+        objective: Some(facts.objective),
+        loss: Some(facts.loss),
+        nnz: Some(facts.nnz),
+        rows: Some(facts.rows),
+        rows_skipped: Some(data.report().skipped),
+        features: Some(facts.features),
+        passes: Some(facts.passes),
+        converged: Some(facts.converged),
+        rows_per_second: (train_seconds > 0.0).then(|| rows_done / train_seconds),
+        seconds: Seconds { read: Some(read_seconds), train: Some(train_seconds), total: 0.0 },
+        metrics: fitted.metrics.as_ref().map(|m| m.metrics),
+        kkt: Some(Kkt { violation: facts.violation, gap_bound: facts.gap }),
+        bytes: (stats != Stats::default()).then_some(Bytes { sent: stats.bytes_sent, received: stats.bytes_received }),
+        staleness: Some(stats.staleness_max),
+        seed: Some(facts.seed),
+        trace: fitted.trace.iter().map(entry).collect(),
+        ..Report::new("fit")
+    }
+}
+
+fn entry(p: &handcar_train::job::PassTrace) -> TraceEntry {
+    TraceEntry {
+        pass: p.pass,
+        seconds: p.seconds,
+        objective: p.objective,
+        nnz: p.nnz,
+        active: p.active,
+        violation: p.violation,
+        gap: p.gap,
+        logloss: p.valid.map(|v| v.0),
+        auc: p.valid.map(|v| v.1),
+        rows_per_second: Some(p.rows_per_second),
+        bytes_sent: Some(p.bytes_sent),
+    }
+}

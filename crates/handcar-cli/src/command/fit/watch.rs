@@ -1,0 +1,47 @@
+//! What the solver tells while it runs, and the question whether to stop.
+
+use crate::{
+    progress::{Line, Progress},
+    signals::Stop,
+};
+use handcar_train::job::{Observer, PassTrace};
+
+/// Shows each pass, draws the bar, and asks the solver to end once a signal has come.
+pub struct Watch<'a> {
+    progress: &'a mut Progress,
+    stop: Stop,
+}
+
+impl<'a> Watch<'a> {
+    /// Watches through `progress`, stops on `stop`.
+    pub fn new(progress: &'a mut Progress, stop: Stop) -> Self {
+        Self { progress, stop }
+    }
+}
+
+impl Observer for Watch<'_> {
+    fn pass(&mut self, p: &PassTrace) {
+        self.progress.line(&Line {
+            pass: p.pass,
+            objective: p.objective,
+            relative_change: p.relative_change.is_finite().then_some(p.relative_change),
+            nnz: p.nnz,
+            active: p.active,
+            violation: p.violation,
+            gap: p.gap,
+            logloss: p.valid.map(|v| v.0),
+            auc: p.valid.map(|v| v.1),
+            rows_per_second: p.rows_per_second,
+            bytes_sent: p.bytes_sent,
+            seconds: p.seconds,
+        });
+    }
+
+    fn progress(&mut self, done: f64) {
+        self.progress.within(done);
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.signal().is_some()
+    }
+}

@@ -1,0 +1,149 @@
+//! `handcar scheduler`, `server`, `worker`: the processes that launchers start.
+
+use super::{General, job::Job};
+use crate::outcome::Outcome;
+use anyhow::Result;
+use clap::Args;
+use handcar_ps::driver::net::{self, NodeConfig, SchedulerConfig};
+use handcar_train::job;
+use std::{
+    ffi::OsString,
+    io::{self, Read, Write},
+    net::TcpListener,
+    thread,
+    time::Instant,
+};
+
+/// Where a role listens.
+#[derive(Args, Debug)]
+struct ListenArgs {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: String,
+    /// Allow an address that other machines can reach: there is no encryption and no authentication yet
+    #[arg(long)]
+    insecure_listen: bool,
+}
+
+/// What every role has.
+#[derive(Args, Debug)]
+struct RoleArgs {
+    /// End when standard input ends, as it does when the launcher is gone
+    #[arg(long, hide = true)]
+    die_with_parent: bool,
+}
+
+/// Run the scheduler of a job: who takes part, who is alive.
+#[derive(Args, Debug)]
+pub struct SchedulerArgs {
+    #[command(flatten)]
+    listen: ListenArgs,
+    /// Servers to wait for
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    servers: u16,
+    /// Workers to wait for
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    workers: u16,
+    #[command(flatten)]
+    role: RoleArgs,
+}
+
+/// Run a server of a job: it owns a share of the keys.
+#[derive(Args, Debug)]
+pub struct ServerArgs {
+    /// Address of the scheduler
+    #[arg(long, value_name = "ADDR:PORT")]
+    scheduler: String,
+    /// Rank among the servers, from 0; the scheduler gives one unless it is named
+    #[arg(long, value_name = "N")]
+    rank: Option<usize>,
+    /// Address under which workers reach this server [default: the one it listens on]
+    #[arg(long, value_name = "ADDR:PORT")]
+    advertise: Option<String>,
+    #[command(flatten)]
+    listen: ListenArgs,
+    #[command(flatten)]
+    role: RoleArgs,
+}
+
+/// Run a worker of a job: it reads its share of the rows and trains; the first one writes the model.
+#[derive(Args, Debug)]
+pub struct WorkerArgs {
+    /// Address of the scheduler
+    #[arg(long, value_name = "ADDR:PORT")]
+    scheduler: String,
+    /// Rank among the workers, from 0; the scheduler gives one unless it is named
+    #[arg(long, value_name = "N")]
+    rank: Option<usize>,
+    /// Workers on this machine, which divide its cores unless the job says --threads
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    share_cores: usize,
+    #[command(flatten)]
+    role: RoleArgs,
+    /// The job: fit and its options, behind --
+    #[arg(value_name = "JOB", required = true, last = true)]
+    job: Vec<OsString>,
+}
+
+/// Runs the scheduler.
+pub fn scheduler(args: SchedulerArgs) -> Result<Outcome> {
+    args.role.watch_parent();
+    let listener = args.listen.open()?;
+    net::run_scheduler(listener, &SchedulerConfig::new(args.workers as usize, args.servers as usize))?;
+    Ok(Outcome::Done)
+}
+
+/// Runs a server.
+pub fn server(args: ServerArgs) -> Result<Outcome> {
+    args.role.watch_parent();
+    let listener = args.listen.open()?;
+    let config = NodeConfig { rank: args.rank, advertise: args.advertise, ..NodeConfig::default() };
+    net::run_server(listener, &args.scheduler, &job::registry(), &config)?;
+    Ok(Outcome::Done)
+}
+
+/// Runs a worker.
+pub fn worker(args: WorkerArgs, general: &General) -> Result<Outcome> {
+    args.role.watch_parent();
+    let mut job = Job::parse(&args.job)?;
+    job.general.quiet |= general.quiet;
+    job.fit.share_cores(args.share_cores);
+    job.fit.check_outputs()?;
+    let began = Instant::now();
+    let config = NodeConfig { rank: args.rank, ..NodeConfig::default() };
+    let mut worker = net::connect_worker(&args.scheduler, &config)?;
+    let outcome = job.fit.train_on(&mut worker, &job.general, began)?;
+    worker.finish()?;
+    Ok(outcome)
+}
+
+impl ListenArgs {
+    /// Opens the port and tells launchers and people which one it is.
+    fn open(&self) -> Result<TcpListener> {
+        let listener = net::listen(&self.listen, self.insecure_listen)?;
+        let addr = listener.local_addr()?;
+        let mut out = io::stdout();
+        // Nobody need be reading.
+        let _ = writeln!(out, "listening {addr}").and_then(|()| out.flush());
+        Ok(listener)
+    }
+}
+
+impl RoleArgs {
+    /// The launcher holds the other end of standard input and writes nothing: its end is the launcher's end.
+    fn watch_parent(&self) {
+        if !self.die_with_parent {
+            return;
+        }
+        thread::spawn(end_with_stdin);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the job's threads cannot be asked; what they write is renamed when whole")]
+fn end_with_stdin() {
+    let mut nothing = [0; 64];
+    while !matches!(io::stdin().lock().read(&mut nothing), Ok(0) | Err(_)) {}
+    // Nobody may be left to read this.
+    let _ = io::stderr().write_all(b"error: the launcher is gone\n");
+    std::process::exit(1);
+}

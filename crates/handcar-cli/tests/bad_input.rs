@@ -1,0 +1,211 @@
+//! Bad input: one clear error each, with file, line and column, and no half-written model.
+
+mod common;
+use common::Place;
+use flate2::{Compression, write::GzEncoder};
+use std::{io::Write, net::TcpListener};
+
+fn libsvm(content: &str, words: &[&str]) {
+    let place = Place::new();
+    place.write("bad.libsvm", content);
+    place.refused("fit bad.libsvm --format libsvm -m model", words);
+}
+
+#[test]
+fn text_of_another_format_is_refused_with_file_and_line() {
+    libsvm("+1 1:1\nhello world\n", &["bad.libsvm", "line 2", "expected", "got"]);
+    let place = Place::new();
+    place.write("bad.tsv", "1\t2\t3\n");
+    place.refused("fit bad.tsv --format criteo -m model", &["bad.tsv", "line 1", "expected", "got"]);
+}
+
+#[test]
+fn a_truncated_gzip_is_refused() {
+    let place = Place::new();
+    let mut gz = GzEncoder::new(Vec::new(), Compression::default());
+    let rows: String = (0..5000).map(|i| format!("{} {}:1 {}:0.5\n", i % 2, i % 97 + 1, i % 89 + 100)).collect();
+    gz.write_all(rows.as_bytes()).unwrap();
+    let whole = gz.finish().unwrap();
+    place.write("cut.gz", &whole[..whole.len() / 2]);
+    place.refused("fit cut.gz --format libsvm -m model", &["cut.gz", "cut off"]);
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_refused() {
+    for x in ["nan", "inf", "-inf", "1e999"] {
+        libsvm(&format!("+1 1:1\n-1 2:{x}\n"), &["bad.libsvm", "line 2", "expected"]);
+    }
+}
+
+#[test]
+fn unsorted_and_repeated_indices_are_refused() {
+    libsvm("+1 3:1 2:1\n", &["bad.libsvm", "line 1", "expected", "got"]);
+    libsvm("+1 1:1\n-1 2:1 2:1\n", &["bad.libsvm", "line 2", "expected", "got"]);
+}
+
+#[test]
+fn labels_other_than_0_1_and_minus_1_are_refused() {
+    libsvm("+1 1:1\n2 2:1\n", &["bad.libsvm", "line 2", "expected", "got"]);
+}
+
+#[test]
+fn empty_and_missing_files_are_refused() {
+    libsvm("", &["bad.libsvm", "expected at least one row"]);
+    let place = Place::new();
+    place.refused("fit nowhere.libsvm -m model", &["nowhere.libsvm"]);
+    place.refused("predict nowhere.libsvm -m nowhere.model -o scores", &["nowhere.model"]);
+}
+
+#[test]
+fn bad_rows_can_be_skipped_and_are_counted() {
+    let place = Place::new();
+    place.small_data("good");
+    let good = place.text("good");
+    place.write("bad", format!("+1 3:1 2:1\n{good}7 1:1\n"));
+    place.refused("fit bad --format libsvm -m model", &["bad", "line 1"]);
+    let ran = place.ok("fit bad --format libsvm -m model --on-bad-row skip --report report.json");
+    assert!(ran.err.contains("skipped 2 rows") && ran.err.contains("line 1"), "{}", ran.err);
+    let report: serde_json::Value = serde_json::from_slice(&place.read("report.json")).unwrap();
+    assert_eq!((report["rows"].as_u64(), report["rows_skipped"].as_u64()), (Some(400), Some(2)));
+}
+
+#[test]
+fn a_column_missing_at_prediction_is_named() {
+    let place = Place::new();
+    let rows: String = (0..200).map(|i| format!("{},{},{}\n", i % 2, i % 2 + i % 3, ["a", "b", "c"][i % 3])).collect();
+    place.write("train.csv", format!("label,size,colour\n{rows}"));
+    place.ok("fit train.csv -m model --l1 0.1");
+    place.write("new.csv", "size,shape\n1,x\n");
+    place.refused("predict new.csv -m model -o scores", &["new.csv", "colour"]);
+    place.refused("eval new.csv -m model", &["new.csv", "colour"]);
+}
+
+#[test]
+fn a_model_of_a_newer_version_is_refused_by_name() {
+    let place = Place::new();
+    place.small_data("data");
+    place.ok("fit data --format libsvm -m model");
+    let mut model = place.read("model");
+    let stamp = b"{\\\"format\\\":1,";
+    let at = model.windows(stamp.len()).position(|w| w == stamp).unwrap() + stamp.len() - 2;
+    model[at] = b'9';
+    place.write("newer", &model);
+    let words = ["newer", "expected model format 1 or older, got format 9"];
+    place.refused("predict data -m newer -o scores", &words);
+    place.refused("eval data -m newer", &words);
+    place.refused("inspect newer", &words);
+    place.refused("fit data --format libsvm --init newer -m again", &words);
+}
+
+#[test]
+fn damaged_models_and_other_files_are_no_models() {
+    let place = Place::new();
+    place.small_data("data");
+    place.ok("fit data --format libsvm -m model");
+    let mut model = place.read("model");
+    place.write("cut", &model[..model.len() - 9]);
+    let last = model.len() - 1;
+    model[last] ^= 1;
+    place.write("flipped", &model);
+    place.refused("predict data -m cut -o scores", &["cut", "is damaged: expected"]);
+    place.refused("predict data -m flipped -o scores", &["flipped", "checksum"]);
+    place.refused("predict data -m data -o scores", &["data", "expected a handcar model"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_device_is_an_error_that_names_the_file() {
+    let place = Place::new();
+    place.small_data("data");
+    place.refused("fit data --format libsvm -m /dev/full", &["/dev/full", "No space left"]);
+    place.ok("fit data --format libsvm -m model");
+    place.refused("predict data -m model -o /dev/full", &["/dev/full", "No space left"]);
+    place.refused("synth criteo --rows 1000 -o /dev/full", &["/dev/full", "No space left"]);
+    place.refused("eval data -m model --report /dev/full", &["/dev/full", "No space left"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_old_model_and_nothing_half_written() {
+    let place = Place::new();
+    place.small_data("data");
+    std::fs::create_dir(place.path("disk")).unwrap();
+    let mount = |args: &[&str]| std::process::Command::new(args[0]).args(&args[1..]).output();
+    let disk = place.path("disk");
+    let disk = disk.to_str().unwrap();
+    match mount(&["mount", "-t", "tmpfs", "-o", "size=64k", "handcar-test", disk]) {
+        Ok(o) if o.status.success() => {}
+        _ => return println!("SKIPPED: mounting a small file system needs root"),
+    }
+    let outcome = std::panic::catch_unwind(|| {
+        place.ok("fit data --format libsvm -m disk/model");
+        let old = place.read("disk/model");
+        let room = 64 * 1024 - old.len() / 4096 * 4096 - 4096;
+        place.write("disk/filler", vec![0; room]);
+        let ran = place.run("fit data --format libsvm -m disk/model");
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        assert!(ran.err.contains("disk/model") && ran.err.contains("No space left"), "{}", ran.err);
+        assert_eq!(place.read("disk/model"), old);
+        assert_eq!(std::fs::read_dir(disk).unwrap().count(), 2);
+    });
+    let unmounted = mount(&["umount", disk]).unwrap();
+    assert!(unmounted.status.success(), "{}", String::from_utf8_lossy(&unmounted.stderr));
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_names_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let place = Place::new();
+    place.refused(&format!("scheduler --listen {addr}"), &["listen", &addr, "in use"]);
+    place.refused(&format!("server --listen {addr} --scheduler 127.0.0.1:9 --rank 0"), &["listen", &addr, "in use"]);
+}
+
+#[test]
+fn addresses_that_others_can_reach_need_a_word_of_consent() {
+    let place = Place::new();
+    place.refused("scheduler --listen 0.0.0.0:0", &["expected a loopback address", "--insecure-listen"]);
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_refused_before_training() {
+    let place = Place::new();
+    place.small_data("data");
+    place.refused("fit data --format libsvm -m nowhere/model", &["nowhere/model", "expected a directory nowhere"]);
+    place.refused("fit data --format libsvm -m model --report no/r.json", &["no/r.json"]);
+}
+
+#[test]
+fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
+    let place = Place::new();
+    for (args, words) in [
+        ("fit data -m model --format vw", "libsvm, criteo, csv"),
+        ("fit data -m model --solver ftrl", "dbpg"),
+        ("fit data -m model --loss hinge", "logistic"),
+        ("fit data -m model --hogwild", "--hogwild is not built yet"),
+        ("launch slurm -- fit", "slurm is not built yet"),
+        ("simulate faults", "simulate is not built yet"),
+        ("fit data -m model --l1 -1", "expected a number of at least 0"),
+        ("fit data -m model --holdout 1.5", "expected a number between 0 and 1"),
+        ("fit data", "--model"),
+        ("", "Usage"),
+    ] {
+        let ran = place.run(args);
+        assert_eq!(ran.code, Some(2), "handcar {args}\n{}", ran.err);
+        assert!(ran.err.contains(words), "handcar {args}: expected {words:?} in\n{}", ran.err);
+    }
+}
+
+#[test]
+fn wrong_config_files_are_named_with_what_is_wrong() {
+    let place = Place::new();
+    place.small_data("data");
+    for (toml, word) in [("l1 = = 1", "line 1"), ("l3 = 1", "`l3`"), ("no-intercept = 1", "expected true or false")] {
+        place.write("c.toml", toml);
+        place.refused("fit data -m model --config c.toml", &["c.toml", word]);
+    }
+    place.refused("fit data -m model --config none.toml", &["none.toml"]);
+}

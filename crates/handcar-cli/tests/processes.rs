@@ -1,0 +1,103 @@
+//! Several processes, and signals: equal bytes, and no end without a reason.
+#![cfg(target_os = "linux")]
+
+mod common;
+use common::{Place, is_pass, read_until, start};
+use rustix::process::{Pid, Signal, kill_process};
+use std::{fs, io::Read, process::Child};
+
+/// A job that runs until it is ended.
+const ENDLESS: &str = "fit clicks.tsv --format criteo --l1 0.01 --tol 1e-15 --passes 1000000 -m model";
+
+fn place_with_clicks() -> Place {
+    let place = Place::new();
+    place.ok("synth criteo --rows 20000 --seed 3 -o clicks.tsv");
+    place
+}
+
+fn send(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid as i32).expect("a process id"), signal).expect("send a signal");
+}
+
+/// The processes a process has started, with their command lines.
+fn children(parent: &Child) -> Vec<(u32, String)> {
+    let id = parent.id();
+    let ids = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("list children");
+    let line = |pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ");
+    ids.split_whitespace().map(|p| p.parse().expect("a number")).map(|pid| (pid, line(pid))).collect()
+}
+
+#[test]
+fn two_servers_and_two_workers_write_the_same_model() {
+    let place = place_with_clicks();
+    place.ok("fit clicks.tsv --format criteo --l1 2 -m one");
+    let ran = place.ok("launch local --servers 2 --workers 2 -- fit clicks.tsv --format criteo --l1 2 -m four");
+    assert_eq!(place.read("one"), place.read("four"));
+    assert!(ran.out.contains("strongest") && ran.err.lines().any(is_pass), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn losing_any_process_ends_all_and_names_it() {
+    for victim in ["server 1", "worker 1", "worker 0", "scheduler"] {
+        let place = place_with_clicks();
+        let (mut job, mut err) = start(place.command(&format!("launch local --servers 2 --workers 2 -- {ENDLESS}")));
+        read_until(&mut err, is_pass);
+        let (role, rank) = victim.split_once(' ').unwrap_or((victim, ""));
+        let all = children(&job);
+        assert_eq!(all.len(), 5, "{all:?}");
+        let is_victim = |line: &str| {
+            let mut words = line.split(' ').skip(1);
+            words.next() == Some(role) && (rank.is_empty() || line.contains(&format!("--rank {rank} ")))
+        };
+        let pid = all.iter().find(|(_, line)| is_victim(line)).expect("the victim").0;
+        send(pid, Signal::KILL);
+        let status = job.wait().expect("wait for the launcher");
+        let mut rest = String::new();
+        err.read_to_string(&mut rest).expect("the rest of standard error");
+        assert_eq!(status.code(), Some(1), "{rest}");
+        let last = rest.lines().rfind(|l| l.starts_with("error: launch local")).expect("an error of the launcher");
+        assert!(last.contains(&format!("{victim} was ended by signal 9")), "{last}");
+        assert_eq!(place.files(), ["clicks.tsv"]);
+        for (pid, line) in all {
+            assert!(!fs::exists(format!("/proc/{pid}")).unwrap_or(false), "still there: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_a_fit_with_the_model_so_far() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let place = place_with_clicks();
+        let (mut fit, mut err) = start(place.command(ENDLESS));
+        read_until(&mut err, is_pass);
+        send(fit.id(), signal);
+        let status = fit.wait().expect("wait for the fit");
+        let mut rest = String::new();
+        err.read_to_string(&mut rest).expect("the rest of standard error");
+        assert_eq!(status.code(), Some(code), "{rest}");
+        assert!(rest.contains("with the model so far"), "{rest}");
+        assert!(place.ok("inspect model").out.contains("kind       model"));
+    }
+}
+
+#[test]
+fn a_signal_to_the_launcher_saves_the_model_so_far() {
+    let place = place_with_clicks();
+    let (mut job, mut err) = start(place.command(&format!("launch local --servers 1 --workers 2 -- {ENDLESS}")));
+    read_until(&mut err, is_pass);
+    send(job.id(), Signal::TERM);
+    let status = job.wait().expect("wait for the launcher");
+    let mut rest = String::new();
+    err.read_to_string(&mut rest).expect("the rest of standard error");
+    assert_eq!(status.code(), Some(143), "{rest}");
+    assert!(place.ok("inspect model").out.contains("kind       model"), "{rest}");
+}
+
+#[test]
+fn bad_input_of_a_job_is_told_once_before_anything_starts() {
+    let place = Place::new();
+    place.write("bad", "+1 3:1 2:1\n");
+    place.refused("launch local --workers 2 -- fit bad --format libsvm -m model", &["bad", "line 1"]);
+    place.refused("launch local -- predict bad -m model", &["expected fit and its options"]);
+    place.refused("launch local -- fit - -m model", &["standard input cannot be shared"]);
+}
