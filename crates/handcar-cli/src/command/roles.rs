@@ -139,7 +139,10 @@ impl RoleArgs {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the job's threads cannot be asked; what they write is renamed when whole")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the job's threads cannot be asked; what they write is renamed when whole"
+)]
 fn end_with_stdin() {
     let mut nothing = [0; 64];
     while !matches!(io::stdin().lock().read(&mut nothing), Ok(0) | Err(_)) {}
