@@ -1,5 +1,20 @@
 //! Settings of the network driver.
 
+use crate::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// Something to do at once when a member is lost, on the watching thread: a process whose own thread computes for long
+/// would notice only at its next call.
+#[derive(Clone)]
+pub struct LossHook(pub Arc<dyn Fn(&Error) + Send + Sync>);
+
+impl fmt::Debug for LossHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LossHook")
+    }
+}
+
 /// Settings of a scheduler.
 #[derive(Clone, Debug)]
 pub struct SchedulerConfig {
@@ -42,6 +57,8 @@ pub struct NodeConfig {
     pub key_cache_bytes_max: usize,
     /// Bytes of split plans a worker keeps.
     pub plan_bytes_max: usize,
+    /// Called when a member is lost.
+    pub on_loss: Option<LossHook>,
 }
 
 impl Default for NodeConfig {
@@ -56,6 +73,7 @@ impl Default for NodeConfig {
             deadline_ms: 600_000,
             key_cache_bytes_max: 1 << 30,
             plan_bytes_max: 256 << 20,
+            on_loss: None,
         }
     }
 }

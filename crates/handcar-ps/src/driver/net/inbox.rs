@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::values::{Dtype, Values};
 use handcar_base::{Key, KeyList};
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 
 /// A fresh connection reads into this much; it grows when a larger frame is announced.
 const BUFFER_BYTES: usize = 16 << 10;
@@ -195,15 +196,18 @@ fn join(
             j.head_ended = header.head_ends;
         }
         Part::Keys if j.head_ended && j.keys_due > 0 => {
+            let mut r = Reader(body);
+            let mut key = r.u64()?;
             let mut steps = Vec::new();
-            take_block(body, 1, j.keys_due, &mut steps)?;
+            take_block(r.0, 1, 0..=j.keys_due - 1, &mut steps)?;
             let keys = j.keys.get_or_insert_default();
-            let mut last = 0u64;
-            for step in &steps {
-                last = last.wrapping_add(*step as u64);
-                keys.push(last);
+            keys.push(key);
+            for &step in &steps {
+                // Wild steps break the order, which is checked when the list is whole.
+                key = key.wrapping_add(step as u64);
+                keys.push(key);
             }
-            j.keys_due -= steps.len();
+            j.keys_due -= 1 + steps.len();
         }
         Part::Values if j.head_ended && j.keys_due == 0 && j.values_due > 0 => {
             let due = j.values_due;
@@ -221,7 +225,7 @@ fn join(
                 }
                 Some(Values::I64(v)) => {
                     let before = v.len();
-                    take_block(body, width, due / width, v)?;
+                    take_block(body, width, 1..=due / width, v)?;
                     v.len() - before
                 }
                 None => 0,
@@ -290,13 +294,12 @@ fn begin(header: Header, body: &[u8], bulk: bool, buffers: Buffers<'_>) -> Resul
     Ok(Joining { parcel, head_ended: header.head_ends, keys: list, keys_due, values_due: values as usize })
 }
 
-fn take_block(body: &[u8], width: usize, rows_max: usize, out: &mut Vec<i64>) -> Result<(), String> {
+fn take_block(body: &[u8], width: usize, rows: RangeInclusive<usize>, out: &mut Vec<i64>) -> Result<(), String> {
     let mut r = Reader(body);
-    let rows = r.u32()? as usize;
-    // A column of zeros takes no bytes: without this bound an empty frame could ask for any memory.
-    let rows_max = rows_max.min(BODY_BYTES_MAX / 8);
-    if rows == 0 || rows > rows_max {
-        return Err(format!("1 to {rows_max} rows, got {rows}"));
+    let count = r.u32()? as usize;
+    // A column of zeros takes no bytes: without the second bound a few bytes could ask for any memory.
+    if !rows.contains(&count) || count > BODY_BYTES_MAX / 8 {
+        return Err(format!("{rows:?} rows, got {count}"));
     }
-    narrow::take_rows(r.0, rows, width, out)
+    narrow::take_rows(r.0, count, width, out)
 }

@@ -16,9 +16,11 @@ mod parcel;
 mod scheduler;
 mod server;
 mod watch;
+#[cfg(test)]
+mod wire_tests;
 mod worker;
 
-pub use config::{NodeConfig, SchedulerConfig};
+pub use config::{LossHook, NodeConfig, SchedulerConfig};
 pub use listen::listen;
 pub use scheduler::run_scheduler;
 pub use server::run_server;

@@ -75,7 +75,7 @@ impl Outbox {
         loop {
             if self.written == self.gathered.len() && self.direct.is_empty() {
                 self.gathered.clear();
-                self.written = 0;
+                (self.written, self.direct) = (0, 0..0);
                 self.gather(done);
                 if self.gathered.is_empty() {
                     return Ok(true);
@@ -123,11 +123,13 @@ impl Outbox {
                 cut.head = end;
             } else if let Some(list) = p.keys.as_ref().filter(|_| cut.keys < keys) {
                 // Differences of sorted keys are small: they are narrowed like any integers.
-                let end = keys.min(cut.keys + BODY_BYTES_MAX / 8 - 2);
-                let mut last = 0;
-                let step = |&k: &u64| (k.wrapping_sub(std::mem::replace(&mut last, k))) as i64;
-                let steps: Vec<i64> = list.keys()[cut.keys..end].iter().map(step).collect();
-                frame(p, Part::Keys, false, out, |body| put_block(&steps, 1, body));
+                let end = keys.min(cut.keys + BODY_BYTES_MAX / 8 - 4);
+                let piece = &list.keys()[cut.keys..end];
+                let steps: Vec<i64> = piece.windows(2).map(|w| (w[1] - w[0]) as i64).collect();
+                frame(p, Part::Keys, false, out, |body| {
+                    body.extend_from_slice(&piece[0].to_le_bytes());
+                    put_block(&steps, 1, body);
+                });
                 cut.keys = end;
             } else if let Some(v) = p.values.as_ref().filter(|_| cut.values < values) {
                 match v {

@@ -1,7 +1,7 @@
 //! `Watch`: a member's connection to the scheduler, kept by a thread of its own so that a busy engine still beats.
 
 use super::call::Call;
-use super::config::NodeConfig;
+use super::config::{LossHook, NodeConfig};
 use super::control;
 use super::inbox::Filled;
 use crate::engine::scheduler::Control;
@@ -101,6 +101,7 @@ impl Watch {
             beat: Duration::from_millis(config.beat_ms),
             suspect: Duration::from_millis(config.suspect_ms),
             heard: Instant::now(),
+            on_loss: config.on_loss.clone(),
         };
         let run = std::thread::Builder::new().name("handcar-watch".into()).spawn(move || keeper.run());
         let grace = Duration::from_millis(config.suspect_ms + 4 * config.beat_ms);
@@ -188,17 +189,20 @@ struct Keeper {
     beat: Duration,
     suspect: Duration,
     heard: Instant,
+    on_loss: Option<LossHook>,
 }
 
 impl Keeper {
     fn run(mut self) {
         if let Some(verdict) = self.watch() {
-            let lost = matches!(verdict, Verdict::Lost(_));
-            lock(&self.shared.verdict).get_or_insert(verdict);
+            lock(&self.shared.verdict).get_or_insert(verdict.clone());
             self.shared.changed.notify_all();
-            if lost {
+            if let Verdict::Lost(error) = &verdict {
                 for socket in lock(&self.shared.sockets).drain(..) {
                     let _ = socket.shutdown(Shutdown::Both);
+                }
+                if let Some(LossHook(hook)) = &self.on_loss {
+                    hook(error);
                 }
             }
             if let Some(waker) = &*lock(&self.shared.hook) {
