@@ -177,7 +177,10 @@ impl Worker {
     /// What ended the job, or a task's failure that nobody took.
     pub fn finish(mut self) -> Result<()> {
         self.pump_until(|engine| !engine.busy())?;
-        self.link.finish()
+        // The failed task ends here, the job does not: leave in order, then tell.
+        let failure = self.engine.take_failure();
+        self.link.finish()?;
+        failure.map_or(Ok(()), Err)
     }
 
     fn run(&mut self, table: TableId, work: Work) -> Result<Outcome> {

@@ -2,18 +2,30 @@
 
 mod common;
 
-use common::{Cluster, registry};
+use common::{Cluster, each, keys, registry};
 use handcar_ps::driver::net::{NodeConfig, SchedulerConfig, connect_worker, listen, run_scheduler, run_server};
+use handcar_ps::{Error, Result};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread::JoinHandle;
 
 fn start(workers: usize, servers: usize, deadline_ms: u64) -> Cluster {
+    start_with_addresses(workers, servers, deadline_ms).0
+}
+
+/// A cluster, and where its scheduler and servers listen.
+fn start_with_addresses(workers: usize, servers: usize, deadline_ms: u64) -> (Cluster, Vec<String>) {
     let listener = listen("127.0.0.1:0", false).unwrap();
     let scheduler = listener.local_addr().unwrap().to_string();
     let mut threads = Vec::new();
     let config = SchedulerConfig::new(workers, servers);
     threads.push(std::thread::spawn(move || run_scheduler(listener, &config)));
+    let mut addrs = vec![scheduler.clone()];
     for _ in 0..servers {
         let scheduler = scheduler.clone();
-        let run = move || run_server(listen("127.0.0.1:0", false)?, &scheduler, &registry(), &NodeConfig::default());
+        let listener = listen("127.0.0.1:0", false).unwrap();
+        addrs.push(listener.local_addr().unwrap().to_string());
+        let run = move || run_server(listener, &scheduler, &registry(), &NodeConfig::default());
         threads.push(std::thread::spawn(run));
     }
     let connect = |rank| {
@@ -24,7 +36,7 @@ fn start(workers: usize, servers: usize, deadline_ms: u64) -> Cluster {
     let joining: Vec<_> = (0..workers).map(connect).collect();
     let workers = joining.into_iter().map(|t| t.join().unwrap().unwrap()).collect();
     let ended = Box::new(move || threads.into_iter().for_each(|t| t.join().unwrap().unwrap()));
-    Cluster { workers, ended }
+    (Cluster { workers, ended }, addrs)
 }
 
 macro_rules! claims {
@@ -41,4 +53,77 @@ claims! {
     equal_bits_for_any_number_of_workers_and_servers
     misuse_is_told_with_expected_and_got
     a_worker_that_does_not_come_is_named_at_the_deadline
+}
+
+/// A scheduler with its address.
+fn scheduler(config: SchedulerConfig) -> (String, JoinHandle<Result<()>>) {
+    let listener = listen("127.0.0.1:0", false).unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    (addr, std::thread::spawn(move || run_scheduler(listener, &config)))
+}
+
+#[test]
+fn a_job_that_does_not_fill_tells_everybody_who_is_missing() {
+    let (addr, thread) = scheduler(SchedulerConfig { join_ms: 300, ..SchedulerConfig::new(1, 2) });
+    let config = NodeConfig { name: Some("alice".into()), ..NodeConfig::default() };
+    let told = connect_worker(&addr, &config).unwrap_err().to_string();
+    let missing = "2 of 2 servers and 0 of 1 workers (here: ; alice)";
+    assert!(told.contains(missing), "{told}");
+    let Error::Deadline { op: "join", waiting_for, .. } = thread.join().unwrap().unwrap_err() else { panic!() };
+    assert_eq!(waiting_for, missing);
+}
+
+#[test]
+fn a_second_of_the_same_name_or_rank_is_refused() {
+    let (addr, thread) = scheduler(SchedulerConfig { join_ms: 2000, ..SchedulerConfig::new(3, 1) });
+    let config = NodeConfig { name: Some("alice".into()), rank: Some(1), ..NodeConfig::default() };
+    let first = {
+        let (addr, config) = (addr.clone(), config.clone());
+        std::thread::spawn(move || connect_worker(&addr, &config).map(|_| ()))
+    };
+    // Whichever of the two comes second is told; the other waits until the job gives up.
+    let second = connect_worker(&addr, &config).map(|_| ());
+    let texts = [first.join().unwrap().unwrap_err().to_string(), second.unwrap_err().to_string()];
+    assert!(texts.iter().any(|t| t.contains("got \"alice\", which is taken by 127.0.0.1:")), "{texts:?}");
+    assert!(texts.iter().any(|t| t.contains("the job did not begin")), "{texts:?}");
+    thread.join().unwrap().unwrap_err();
+}
+
+#[test]
+fn a_scheduler_that_is_not_there_is_named() {
+    let free = listen("127.0.0.1:0", false).unwrap().local_addr().unwrap().to_string();
+    let config = NodeConfig { join_ms: 100, ..NodeConfig::default() };
+    let text = connect_worker(&free, &config).unwrap_err().to_string();
+    assert!(text.starts_with(&format!("connect: cannot reach the scheduler at {free} within 100 ms: ")), "{text}");
+}
+
+#[test]
+fn another_version_is_refused_by_name() {
+    let (addr, _thread) = scheduler(SchedulerConfig::new(1, 1));
+    let mut stream = TcpStream::connect(&addr).unwrap();
+    let mut frame = [0u8; 32];
+    frame[..4].copy_from_slice(&[b'h', b'c', 9, 0]);
+    stream.write_all(&frame).unwrap();
+    let mut said = Vec::new();
+    // The answer may be followed by a reset, since the rest of what we sent was not read.
+    let _ = stream.read_to_end(&mut said);
+    let text = String::from_utf8_lossy(&said);
+    assert!(text.contains("expected wire version 1, got version 9"), "{text}");
+}
+
+#[test]
+fn garbage_from_a_stranger_harms_nobody() {
+    let (cluster, addrs) = start_with_addresses(1, 1, common::PATIENT_MS);
+    each(cluster, |w| {
+        let t = w.create_table("w", "sum.f32", &[]).unwrap();
+        let k = keys(&[1, 2]);
+        for addr in &addrs {
+            for garbage in [&b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"[..], &[0xff; 100], b"hc"] {
+                let mut s = TcpStream::connect(addr).unwrap();
+                s.write_all(garbage).unwrap();
+                w.push(t, &k, vec![1.0f32, 1.0]).wait().unwrap();
+            }
+        }
+        assert_eq!(w.pull(t, &k).wait().unwrap().pulled, Some(vec![6.0f32, 6.0].into()));
+    });
 }

@@ -33,7 +33,7 @@ impl Call {
                 Err(e) => e.to_string(),
             };
             if Instant::now() + RETRY >= until {
-                let deadline_ms = until.saturating_duration_since(start).as_millis() as u64;
+                let deadline_ms = until.saturating_duration_since(start).as_micros().div_ceil(1000) as u64;
                 return Err(Error::Connect { role, addr: addr.into(), deadline_ms, how });
             }
             #[expect(clippy::disallowed_methods, reason = "a port that will be opened cannot be waited for otherwise")]
@@ -63,7 +63,7 @@ impl Call {
                 });
             }
             let left = until.saturating_duration_since(Instant::now());
-            let deadline_ms = until.saturating_duration_since(start).as_millis() as u64;
+            let deadline_ms = until.saturating_duration_since(start).as_micros().div_ceil(1000) as u64;
             let late =
                 || Error::Deadline { op, deadline_ms, waiting_for: format!("the {} at {}", self.role, self.addr) };
             if left.is_zero() {

@@ -6,7 +6,8 @@ use crate::error::Role;
 
 const HELLO: u8 = 1;
 const WELCOME: u8 = 2;
-const REFUSE: u8 = 3;
+/// Kind of a refusal, which may come in place of any answer.
+pub const REFUSE: u8 = 3;
 const BEAT: u8 = 4;
 const LOST: u8 = 5;
 const LEAVE: u8 = 6;

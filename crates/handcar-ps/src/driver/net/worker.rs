@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::codec;
 use super::config::NodeConfig;
+use super::control;
 use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
 use super::parcel::Parcel;
@@ -122,13 +123,16 @@ impl NetLink {
             {
                 let task = parcel.task;
                 let kind = parcel.kind;
-                let mut reply = match codec::unpack_reply(parcel) {
-                    Ok(reply) => reply,
-                    Err(expected) => {
-                        let got = format!("a message of kind {kind}");
-                        return Err(Error::Wire { from: inbox.from().into(), expected, got });
-                    }
-                };
+                // A server that cannot read what we sent says so before it closes.
+                if kind == control::REFUSE
+                    && let Ok(Control::Refuse { reason }) = control::unpack(&parcel)
+                {
+                    return Err(Error::Refused { op: "wire", by: inbox.from().into(), reason });
+                }
+                let mut reply = codec::unpack_reply(parcel).map_err(|expected| {
+                    let got = format!("a message of kind {kind}");
+                    Error::Wire { from: inbox.from().into(), expected, got }
+                })?;
                 let buffer = buffers.remove(&task);
                 if let Answer::Miss { pull, .. } = &mut reply.answer {
                     *pull = buffer;

@@ -1,0 +1,239 @@
+//! `WorkerEngine`: a worker's tasks, their order, their split over servers and the joining of answers.
+
+use crate::engine::plan::Plan;
+use crate::engine::policy::Policy;
+use crate::engine::task::{Record, State, Submission, Work};
+use crate::error::{Error, Result};
+use crate::lru::Lru;
+use crate::message::{Millis, Reply, Request, TableId, Task};
+use crate::shard::Shape;
+use crate::values::Values;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+mod answer;
+mod records;
+mod start;
+
+use start::op_of;
+
+/// Tasks whose results nobody took; each may hold a buffer.
+pub const TASKS_MAX: usize = 4096;
+/// Finished pushes remembered for a later `wait`; they hold buffers, and most pushes are never waited for.
+const FINISHED_PUSHES_KEPT: usize = 64;
+/// The server reports a missing worker at the deadline; the worker gives it this long to say so.
+pub const DEADLINE_GRACE_MS: u64 = 250;
+
+/// What a worker engine must know.
+#[derive(Clone, Debug)]
+pub struct WorkerParams {
+    /// Number of workers.
+    pub workers: usize,
+    /// Number of servers.
+    pub servers: usize,
+    /// Milliseconds a task may take.
+    pub deadline_ms: u64,
+    /// Whether servers share this process's memory, so that key lists need no name.
+    pub shared_memory: bool,
+    /// Bytes of split plans kept.
+    pub plan_bytes_max: usize,
+    /// Bytes of key lists that servers are believed to remember.
+    pub key_cache_bytes_max: usize,
+}
+
+/// What happens to a worker.
+#[derive(Debug)]
+pub enum Input {
+    /// A server answered.
+    Reply {
+        /// The server's rank.
+        server: usize,
+        /// Its answer.
+        reply: Reply,
+    },
+    /// A request was copied out by the driver; its buffers come back.
+    Sent {
+        /// The server's rank.
+        server: usize,
+        /// The request, as given in [`Output`].
+        request: Request,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// A request to send.
+#[derive(Debug, PartialEq)]
+pub struct Output {
+    /// The server's rank.
+    pub server: usize,
+    /// The request.
+    pub request: Request,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    shape: Option<Shape>,
+    timestamps: u64,
+    rounds: u64,
+    /// Unfinished tasks in order of submission.
+    unfinished: VecDeque<Task>,
+}
+
+/// One worker. Knows no socket, thread or clock.
+pub struct WorkerEngine {
+    params: WorkerParams,
+    policy: Policy,
+    tables: Vec<Table>,
+    reductions: u64,
+    /// Number of the first record.
+    base: u64,
+    records: VecDeque<Record>,
+    held: Vec<Task>,
+    plans: Lru<(u128, usize), Arc<Plan>>,
+    /// By server: lists it was sent.
+    known: Vec<Lru<(u128, usize), ()>>,
+    pool: Vec<Values>,
+    /// A task nobody waited for failed.
+    failed: Option<Error>,
+    progress: u64,
+    staleness_max: u64,
+}
+
+impl WorkerEngine {
+    /// A worker without tasks.
+    pub fn new(params: WorkerParams) -> Self {
+        Self {
+            policy: Policy::Sequential,
+            tables: Vec::new(),
+            reductions: 0,
+            base: 0,
+            records: VecDeque::new(),
+            held: Vec::new(),
+            plans: Lru::new(params.plan_bytes_max),
+            known: (0..params.servers).map(|_| Lru::new(params.key_cache_bytes_max)).collect(),
+            pool: Vec::new(),
+            failed: None,
+            progress: 0,
+            staleness_max: 0,
+            params,
+        }
+    }
+
+    /// What the engine was made with.
+    pub fn params(&self) -> &WorkerParams {
+        &self.params
+    }
+
+    /// Counts steps; heartbeats carry it.
+    pub fn progress(&self) -> u64 {
+        self.progress
+    }
+
+    /// The most unfinished earlier tasks of a table that a task was ever submitted past.
+    pub fn staleness_max(&self) -> u64 {
+        self.staleness_max
+    }
+
+    /// Changes the policy of tasks to come.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// The next table's number.
+    pub fn next_table(&self) -> TableId {
+        TableId(self.tables.len() as u32)
+    }
+
+    /// The types and widths of a created table.
+    pub fn shape(&self, table: TableId) -> Option<Shape> {
+        self.tables.get(table.0 as usize)?.shape
+    }
+
+    /// The task that must finish before another task of the table may be submitted under the policy.
+    pub fn blocker(&self, table: TableId) -> Option<Task> {
+        let t = self.tables.get(table.0 as usize)?;
+        let oldest = *t.unfinished.front()?;
+        let timestamp = self.record(oldest)?.timestamp;
+        // Task t may start once every task <= t - tau - 1 has finished.
+        (t.timestamps.saturating_sub(timestamp) > self.policy.delay_max()).then_some(oldest)
+    }
+
+    /// Whether a task has an outcome (or had one that was taken).
+    pub fn finished(&self, task: Task) -> bool {
+        self.record(task).is_none_or(|r| matches!(r.state, State::Done(_) | State::Reaped))
+    }
+
+    /// Whether any task is unfinished.
+    pub fn busy(&self) -> bool {
+        self.records.iter().any(|r| matches!(r.state, State::Held { .. } | State::Running(_)))
+    }
+
+    /// When the next unfinished task runs out of time.
+    pub fn next_due(&self) -> Option<Millis> {
+        let open = self.records.iter().filter(|r| matches!(r.state, State::Held { .. } | State::Running(_)));
+        open.map(|r| r.due).min().map(|d| d.plus(DEADLINE_GRACE_MS))
+    }
+
+    /// Accepts a task. It starts now, or when the tasks it is `after` have finished.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it does not fit the table or too many results were left; the failure of an earlier task
+    /// that nobody waited for.
+    pub fn submit(&mut self, now: Millis, mut submission: Submission, out: &mut Vec<Output>) -> Result<Task> {
+        self.progress += 1;
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let op = op_of(&submission.work);
+        self.trim();
+        if self.records.len() >= TASKS_MAX {
+            let expected = format!("at most {TASKS_MAX} tasks unfinished or with results not taken");
+            return Err(Error::argument(op, expected, "one more"));
+        }
+        if matches!(submission.work, Work::Create { .. }) {
+            submission.table = self.next_table();
+            self.tables.push(Table::default());
+        }
+        let round = self.check(op, &mut submission)?;
+        let task = Task(self.base + self.records.len() as u64);
+        let mut timestamp = 0;
+        if !matches!(submission.work, Work::Reduce { .. })
+            && let Some(table) = self.tables.get_mut(submission.table.0 as usize)
+        {
+            timestamp = table.timestamps;
+            table.timestamps += 1;
+            self.staleness_max = self.staleness_max.max(table.unfinished.len() as u64);
+            table.unfinished.push_back(task);
+        }
+        let due = now.plus(self.params.deadline_ms);
+        let table = submission.table;
+        let ready = submission.after.iter().all(|&t| self.finished(t));
+        let state = State::Held { submission: Box::new(submission), round };
+        self.records.push_back(Record { op, table, timestamp, due, state });
+        if ready {
+            self.start(task, out)
+        } else {
+            self.held.push(task)
+        }
+        Ok(task)
+    }
+
+    /// Advances by one input. Reads no clock, socket or disk.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] if a server's answer does not fit what was asked.
+    pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) -> Result<()> {
+        self.progress += 1;
+        match input {
+            Input::Tick => self.expire(now, out),
+            Input::Sent { server, request } => self.sent(server, request),
+            Input::Reply { server, reply } => {
+                let task = reply.task;
+                self.reply(server, reply, out)?;
+                self.settle(task, out);
+            }
+        }
+        Ok(())
+    }
+}
