@@ -1,9 +1,10 @@
 //! The model file: safetensors with a versioned description and a checksum.
 //!
-//! Tensors: `intercept` f64 `[1]`, `keys` u64 `[nnz]`, `weights` f32 `[nnz]`; `names` u8 and `name_ends` u64 `[nnz]` when
-//! features have names; `seen_starts` u32 and `seen_marks` u16 (see [`SeenKeys`](super::SeenKeys)); last, `checksum` u8 `[16]`, the
-//! 128-bit XXH3 of every byte before it. The metadata entry `handcar` is JSON: `format`, `version`, `facts`, `schema`.
-//! Any safetensors library can read keys and weights. A reader refuses formats newer than its own and reads all older.
+//! Tensors: `intercept` f64 `[1]`, `keys` u64 `[nnz]`, `weights` f32 `[nnz]`; `names` u8 and `name_ends` u64 `[nnz]`
+//! when features have names; `seen_starts` u32 and `seen_marks` u16 (see [`SeenKeys`](super::SeenKeys)); last,
+//! `checksum` u8 `[16]`, the 128-bit XXH3 of every byte before it. The metadata entry `handcar` is JSON: `format`,
+//! `version`, `facts`, `schema`. Any safetensors library can read keys and weights. A reader refuses formats newer than
+//! its own and reads all older.
 
 mod load;
 mod save;
