@@ -3,6 +3,7 @@
 use crate::dataset::Csr;
 use crate::section::Section;
 use handcar_base::{Field, key};
+use handcar_kernels::huge_pages;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -155,6 +156,9 @@ fn scatter(csr: Csr<'_>, owner: &[u32], fill: &mut [Fill]) -> Sparse {
     let total = csr.ids.len();
     let (mut rows, mut ids) = (vec![0u32; total], vec![0u32; total]);
     let mut values = csr.values.map(|_| vec![0f32; total]);
+    huge_pages::advise(&rows);
+    huge_pages::advise(&ids);
+    values.iter().for_each(|v| huge_pages::advise(v));
     for row in 0..csr.rows() {
         let (row_ids, row_values) = csr.row(row);
         let (mut run, mut last) = (0, u32::MAX);

@@ -12,8 +12,8 @@ use crate::stamp::{self, Stamp};
 use handcar_base::hash;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 const SUFFIX: &str = "hcpack";
@@ -159,17 +159,16 @@ fn look_up(entry: &Path, now: &[Stamp], verify: bool) -> Result<Option<Dataset>>
 /// Waits while another process builds the same entry. `None`: build without the lock.
 fn wait_for_turn(path: &Path) -> Option<File> {
     let lock = File::create(path).ok()?;
-    let start = Instant::now();
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Some(lock),
-            // The builder's death releases the lock; a stopped builder must not stop us for ever.
-            Err(TryLockError::WouldBlock) if start.elapsed() < BUILD_WAIT => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Err(_) => return None,
-        }
+    match lock.try_lock() {
+        Ok(()) => return Some(lock),
+        Err(TryLockError::Error(_)) => return None,
+        Err(TryLockError::WouldBlock) => {}
     }
+    // The builder's death releases the lock, but a stopped builder must not stop us for ever, and a lock has no deadline:
+    // another thread waits for it. Should it come too late, it is dropped with the channel.
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || lock.lock().map(|()| sender.send(lock)));
+    receiver.recv_timeout(BUILD_WAIT).ok()
 }
 
 /// Writes aside and renames: an entry is whole or absent.

@@ -10,6 +10,7 @@ use crate::schema::Schema;
 use crate::section::Section;
 use crate::table::Table;
 use handcar_base::key;
+use handcar_kernels::huge_pages;
 
 /// Collects chunks of columns.
 pub(crate) struct ColumnsBuilder {
@@ -19,7 +20,6 @@ pub(crate) struct ColumnsBuilder {
 }
 
 /// One field: its distinct tokens so far, and every row's number in that table.
-#[derive(Default)]
 struct FieldColumn {
     table: Table,
     chunks: Vec<Numbers>,
@@ -44,7 +44,13 @@ enum Numbers {
 
 impl ColumnsBuilder {
     pub fn new(schema: &Schema) -> Self {
-        let field = || FieldColumn { table: Table::new(), ..Default::default() };
+        let field = || FieldColumn {
+            table: Table::new(),
+            chunks: Vec::new(),
+            values: Vec::new(),
+            names: FieldNames::default(),
+            any_absent: false,
+        };
         Self { fields: schema.fields.iter().map(|_| field()).collect(), chunk_rows: Vec::new() }
     }
 
@@ -257,6 +263,7 @@ fn rows_of(fields: &[LaidField<'_>], chunk_rows: &[usize], any_absent: bool, thr
     }
     let n = fields.len();
     let mut ids = vec![0u32; rows * n];
+    huge_pages::advise(&ids);
     let mut parts = Vec::new();
     let (mut rest, mut at) = (&mut ids[..], 0);
     for &count in chunk_rows {

@@ -10,10 +10,12 @@ pub(crate) const FIELDS: usize = 39;
 const INTEGERS: usize = 13;
 
 /// Parses a chunk. `labelled`: whether the first column is the label.
-pub(crate) fn parse(file: usize, text: &[u8], labelled: bool, schema: &Schema) -> Parsed {
+/// `tokens`: a buffer to use again.
+pub(crate) fn parse(file: usize, text: &[u8], labelled: bool, schema: &Schema, mut tokens: Vec<u64>) -> Parsed {
     let stride = memchr::memchr_iter(b'\n', text).count() + 1;
     let mut out = Parsed::new(file, text.len(), Body::Ragged(Default::default()));
-    let mut tokens = vec![MISSING; FIELDS * stride];
+    // Old tokens may stay: a row that counts writes all of its own.
+    tokens.resize(FIELDS * stride, MISSING);
     if labelled {
         out.labels.reserve(stride);
     }
@@ -146,7 +148,7 @@ mod tests {
         (cells[14], cells[39]) = ("", "");
         (cells[15], cells[16]) = ("5", "ABCDEF");
         let text = row(cells) + "\r\n";
-        let p = parse(0, text.as_bytes(), true, &Schema::criteo(64, 0));
+        let p = parse(0, text.as_bytes(), true, &Schema::criteo(64, 0), vec![7; 99]);
         assert_eq!((p.rows, p.bad_rows, p.labels[0]), (1, 0, 1.0), "{:?}", p.bad);
         let Body::Columns(c) = p.body else { unreachable!() };
         let token = |f| c.column(f, 1)[0];
@@ -174,7 +176,7 @@ mod tests {
         ];
         for (text, column, expected, got) in cases {
             let text = format!("{}\n{text}\n", row(good()));
-            let p = parse(0, text.as_bytes(), true, &Schema::criteo(64, 0));
+            let p = parse(0, text.as_bytes(), true, &Schema::criteo(64, 0), vec![7; 99]);
             assert_eq!((p.rows, p.bad_rows), (1, 1), "{text}");
             let e = &p.bad[0];
             assert_eq!((e.line, e.column.as_deref(), e.expected.as_str()), (1, column, expected));

@@ -295,7 +295,7 @@ pub(crate) fn row_end(text: &[u8], at: usize) -> usize {
     let mut from = at;
     loop {
         let Some(end) = memchr::memchr(b'\n', &text[from..]).map(|i| from + i) else { return text.len() };
-        if memchr::memchr_iter(b'"', &text[at..end]).count() % 2 == 0 {
+        if memchr::memchr_iter(b'"', &text[at..end]).count().is_multiple_of(2) {
             return end + 1;
         }
         from = end + 1;

@@ -104,7 +104,7 @@ pub(crate) fn hex8(text: [u8; 8]) -> Option<u32> {
     }
     // A sum carries into bit 7 of its byte from the named character on. Bytes stay apart as bit 7 of `x` is clear.
     let digit = (x + 0x50 * ONES) & !(x + 0x46 * ONES); // from '0', not from ':'
-    let lower = x | 0x20 * ONES;
+    let lower = x | (0x20 * ONES);
     let letter = (lower + 0x1f * ONES) & !(lower + 0x19 * ONES); // from 'a', not from 'g'
     if (digit | letter) & high != high {
         return None;

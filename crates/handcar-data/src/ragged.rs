@@ -8,6 +8,7 @@ use crate::parsed::{Ids, Ragged};
 use crate::schema::Schema;
 use crate::section::Section;
 use crate::table::Table;
+use handcar_kernels::huge_pages;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Up to here seen ids are marked in a bit map (32 MiB at most), beyond in a hash table.
@@ -33,6 +34,7 @@ impl RaggedBuilder {
         let any_values = chunks.iter().any(|c| c.values.is_some());
         let mut offsets = Vec::with_capacity(labels.len() + 1);
         let mut ids = vec![0u32; total];
+        huge_pages::advise(&ids);
         let mut values = any_values.then(|| Vec::with_capacity(total));
         offsets.push(0);
         let mut parts = Vec::with_capacity(chunks.len());

@@ -65,7 +65,10 @@ pub(crate) fn pack(inputs: &[Input], schema: Option<&Schema>, options: &ReadOpti
             rows.absorb(parsed)?;
         }
         match &mut body {
-            Builder::Columns(c) => c.absorb(&batch, threads),
+            Builder::Columns(c) => {
+                c.absorb(&batch, threads);
+                stream.recycle(batch);
+            }
             Builder::Ragged(r) => {
                 for parsed in batch {
                     if let Body::Ragged(rows) = parsed.body {

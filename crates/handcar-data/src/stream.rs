@@ -5,7 +5,7 @@ use crate::error::{DataError, Result};
 use crate::infer;
 use crate::options::ReadOptions;
 use crate::par;
-use crate::parsed::{Parsed, lines};
+use crate::parsed::{Body, Parsed, lines};
 use crate::schema::{Format, Schema};
 use crate::source::{Chunk, Chunks, Input};
 use crate::{criteo, libsvm};
@@ -32,6 +32,8 @@ pub(crate) struct Stream {
     delimiter: Option<u8>,
     plan: Option<Arc<Plan>>,
     threads: usize,
+    /// Token buffers to use again.
+    spare: Vec<Vec<u64>>,
 }
 
 enum Plan {
@@ -55,7 +57,18 @@ impl Stream {
         chunks.quotes = schema.format == Format::Csv;
         let threads = options.thread_count();
         let (schema, delimiter) = (Arc::new(schema), options.delimiter);
-        let mut stream = Self { chunks, ahead: None, names, schema, labels, want, delimiter, plan: None, threads };
+        let mut stream = Self {
+            chunks,
+            ahead: None,
+            names,
+            schema,
+            labels,
+            want,
+            delimiter,
+            plan: None,
+            threads,
+            spare: Vec::new(),
+        };
         // A header that does not fit should fail here, not at the first rows.
         stream.plan_for(&ahead)?;
         stream.ahead = Some(ahead);
@@ -86,17 +99,34 @@ impl Stream {
             };
             let Some(chunk) = next else { break };
             let (plan, header) = self.plan_for(&chunk)?;
-            batch.push((chunk, plan, header));
+            batch.push((chunk, plan, header, self.spare.pop().unwrap_or_default()));
         }
         if batch.is_empty() {
             return Ok(None);
         }
         let schema = &*self.schema;
-        Ok(Some(par::map(self.threads, batch, |(chunk, plan, header)| match &*plan {
-            Plan::Libsvm { need } => libsvm::parse(chunk.file, &chunk.bytes, *need, schema),
-            Plan::Criteo { labelled } => criteo::parse(chunk.file, &chunk.bytes, *labelled, schema),
-            Plan::Csv(p) => csv::parse(chunk.file, chunk.bytes, header, p, schema),
-        })))
+        let parsed = par::map(self.threads, batch, |(chunk, plan, header, tokens)| match &*plan {
+            Plan::Libsvm { need } => (libsvm::parse(chunk.file, &chunk.bytes, *need, schema), chunk.bytes),
+            Plan::Criteo { labelled } => {
+                (criteo::parse(chunk.file, &chunk.bytes, *labelled, schema, tokens), chunk.bytes)
+            }
+            Plan::Csv(p) => (csv::parse(chunk.file, chunk.bytes, header, p, schema), Vec::new()),
+        });
+        let (parsed, buffers): (Vec<Parsed>, Vec<Vec<u8>>) = parsed.into_iter().unzip();
+        self.chunks.spare.extend(buffers.into_iter().filter(|b| b.capacity() > 0));
+        Ok(Some(parsed))
+    }
+
+    /// Takes back what was read from a batch, for the next one.
+    pub fn recycle(&mut self, batch: Vec<Parsed>) {
+        for parsed in batch {
+            if parsed.text.capacity() > 0 {
+                self.chunks.spare.push(parsed.text);
+            }
+            if let Body::Columns(c) = parsed.body {
+                self.spare.push(c.tokens);
+            }
+        }
     }
 
     /// How to parse a chunk, and the length of its header.

@@ -9,6 +9,7 @@ mod isa;
 
 pub mod columns;
 pub mod elementary;
+pub mod huge_pages;
 pub mod logistic;
 pub mod mapped_file;
 
