@@ -17,6 +17,8 @@ struct Tables {
     /// `smallest[b]` is the smallest integer above 2 whose bucket is at least `b`.
     smallest: Vec<u64>,
     direct: Vec<u16>,
+    /// Tokens of the same integers.
+    tokens: Vec<u16>,
 }
 
 fn tables() -> &'static Tables {
@@ -26,9 +28,11 @@ fn tables() -> &'static Tables {
         // same ceiling on every machine. The cast saturates at the top bucket.
         let smallest: Vec<u64> =
             (0..=BUCKETS).map(|b| (libm::ceil(libm::exp(libm::sqrt(b as f64))) as u64).max(3)).collect();
-        let direct =
+        let direct: Vec<u16> =
             (0..DIRECT as u64).map(|v| smallest.partition_point(|&s| s <= v).saturating_sub(1) as u16).collect();
-        Tables { smallest, direct }
+        let token = |(v, &b): (usize, &u16)| if v <= 2 { 5 - 2 * v as u16 } else { 2 + 4 * b };
+        let tokens = direct.iter().enumerate().map(token).collect();
+        Tables { smallest, direct, tokens }
     })
 }
 
@@ -38,6 +42,12 @@ fn tables() -> &'static Tables {
 #[inline]
 pub fn of_integer(v: i64) -> u64 {
     if (-2..=2).contains(&v) { 1 + 2 * (2 - v) as u64 } else { 2 + 4 * bucket(v.unsigned_abs()) + 2 * (v < 0) as u64 }
+}
+
+/// [`of_integer`] of a count: small ones, the bulk, by one look-up.
+#[inline]
+pub(crate) fn of_count(v: u32) -> u64 {
+    tables().tokens.get(v as usize).map_or_else(|| of_integer(v as i64), |&t| t as u64)
 }
 
 #[inline]
@@ -104,6 +114,13 @@ mod tests {
         assert_ne!(of_integer(3), of_integer(-3));
         name(of_integer(i64::MIN));
         name(of_integer(i64::MAX));
+    }
+
+    #[test]
+    fn counts_have_the_tokens_of_integers() {
+        for v in (0..10_000).chain([u32::MAX]) {
+            assert_eq!(of_count(v), of_integer(v as i64), "{v}");
+        }
     }
 
     #[test]

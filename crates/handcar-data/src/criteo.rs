@@ -59,6 +59,13 @@ fn parse_row(line: &[u8], labelled: bool, mut put: impl FnMut(usize, u64)) -> Re
         };
     }
     for f in 0..INTEGERS {
+        if let Some(eight) = rest.first_chunk::<8>()
+            && let Some((v, len)) = number::digits_before_tab(*eight)
+        {
+            put(f, bucket::of_count(v));
+            rest = &rest[len + 1..];
+            continue;
+        }
         let (token, len) = match integer_prefix(rest) {
             Some((v, len)) if rest.get(len) == Some(&b'\t') => (bucket::of_integer(v), len),
             _ if rest.first() == Some(&b'\t') => (MISSING, 0),
