@@ -60,7 +60,7 @@ fn parse_row(line: &[u8], labelled: bool, mut put: impl FnMut(usize, u64)) -> Re
     }
     for f in 0..INTEGERS {
         if let Some(eight) = rest.first_chunk::<8>()
-            && let Some((v, len)) = number::digits_before_tab(*eight)
+            && let Some((v, len)) = number::digits_before(*eight, b'\t')
         {
             put(f, bucket::of_count(v));
             rest = &rest[len + 1..];

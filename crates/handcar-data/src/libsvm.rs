@@ -11,11 +11,12 @@ use handcar_base::key;
 pub(crate) fn parse(file: usize, text: &[u8], labels: bool, schema: &Schema) -> Parsed {
     let mut out = Parsed::new(file, text.len(), Body::Ragged(Ragged::default()));
     // A pair takes six bytes or more in all but toy files.
-    let mut rows = Rows { ids: Vec::with_capacity(text.len() / 6), values: Vec::new(), all_ones: true, widest: 0 };
+    let mut rows =
+        Rows { ids: Vec::with_capacity(text.len() / 6), wide: Vec::new(), values: Vec::new(), all_ones: true };
     let mut lengths = Vec::new();
     let hashed = schema.bits < key::VALUE_BITS;
     for line in lines(text) {
-        let before = rows.ids.len();
+        let before = rows.len();
         match rows.parse_row(line, labels, schema.zero_based) {
             Ok(None) => {}
             Ok(Some(label)) => {
@@ -25,7 +26,7 @@ pub(crate) fn parse(file: usize, text: &[u8], labels: bool, schema: &Schema) -> 
                 if let Some(label) = label {
                     out.labels.push(label);
                 }
-                lengths.push((rows.ids.len() - before) as u32);
+                lengths.push((rows.len() - before) as u32);
                 out.rows += 1;
             }
             Err(e) => {
@@ -35,19 +36,19 @@ pub(crate) fn parse(file: usize, text: &[u8], labels: bool, schema: &Schema) -> 
         }
         out.lines += 1;
     }
-    let Rows { ids, values, all_ones, widest } = rows;
-    let ids = if widest >> 32 == 0 { Ids::Narrow(ids.iter().map(|&i| i as u32).collect()) } else { Ids::Wide(ids) };
+    let Rows { ids, wide, values, all_ones } = rows;
+    let ids = if wide.is_empty() { Ids::Narrow(ids) } else { Ids::Wide(wide) };
     out.body = Body::Ragged(Ragged { lengths, ids, values: (!all_ones).then_some(values) });
     out
 }
 
 struct Rows {
-    ids: Vec<u64>,
+    /// Ids while all fit 32 bits; empty from then on.
+    ids: Vec<u32>,
+    wide: Vec<u64>,
     /// Empty while every value is 1.
     values: Vec<f32>,
     all_ones: bool,
-    /// All ids or-ed: whether any needs more than 32 bits.
-    widest: u64,
 }
 
 impl Rows {
@@ -73,7 +74,8 @@ impl Rows {
         let mut least = if zero_based { 0 } else { 1 };
         loop {
             rest = skip_blanks(rest);
-            let Some((id, len)) = number::digits(rest) else {
+            let short = rest.first_chunk::<8>().and_then(|eight| number::digits_before(*eight, b':'));
+            let Some((id, len)) = short.map(|(v, n)| (v as u64, n)).or_else(|| number::digits(rest)) else {
                 match rest {
                     [] | [b'#', ..] => return Ok(Some(label)),
                     [b'q', b'i', b'd', b':', ..] => {
@@ -90,8 +92,7 @@ impl Rows {
                 return Err(self.bad_id(id, least, zero_based));
             }
             least = id + 1;
-            self.ids.push(id);
-            self.widest |= id;
+            self.push_id(id);
             rest = &rest[len + 1..];
             match rest {
                 [b'1'] => {
@@ -114,6 +115,25 @@ impl Rows {
         }
     }
 
+    fn len(&self) -> usize {
+        self.ids.len().max(self.wide.len())
+    }
+
+    fn id(&self, i: usize) -> u64 {
+        if self.wide.is_empty() { self.ids[i] as u64 } else { self.wide[i] }
+    }
+
+    #[inline]
+    fn push_id(&mut self, id: u64) {
+        match u32::try_from(id) {
+            Ok(narrow) if self.wide.is_empty() => self.ids.push(narrow),
+            _ => {
+                self.wide.extend(std::mem::take(&mut self.ids).into_iter().map(u64::from));
+                self.wide.push(id);
+            }
+        }
+    }
+
     #[inline]
     fn push(&mut self, value: f32) {
         if self.all_ones {
@@ -121,7 +141,7 @@ impl Rows {
                 return;
             }
             self.all_ones = false;
-            self.values.resize(self.ids.len() - 1, 1.0);
+            self.values.resize(self.len() - 1, 1.0);
         }
         self.values.push(value);
     }
@@ -137,6 +157,7 @@ impl Rows {
 
     fn truncate(&mut self, len: usize) {
         self.ids.truncate(len);
+        self.wide.truncate(len);
         if !self.all_ones {
             self.values.truncate(len);
         }
@@ -146,7 +167,7 @@ impl Rows {
     fn fold(&mut self, begin: usize, schema: &Schema) {
         let value = |i: usize| if self.all_ones { 1.0 } else { self.values[i] };
         let hash = |id: u64| key::value_of(key::of_text(0, &id.to_le_bytes(), schema.seed, schema.bits));
-        let mut pairs: Vec<(u64, f32)> = (begin..self.ids.len()).map(|i| (hash(self.ids[i]), value(i))).collect();
+        let mut pairs: Vec<(u64, f32)> = (begin..self.len()).map(|i| (hash(self.id(i)), value(i))).collect();
         pairs.sort_by_key(|p| p.0);
         pairs.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
@@ -157,8 +178,7 @@ impl Rows {
         });
         self.truncate(begin);
         for (id, v) in pairs {
-            self.ids.push(id);
-            self.widest |= id;
+            self.push_id(id);
             self.push(v);
         }
     }

@@ -21,18 +21,18 @@ pub(crate) fn digits(text: &[u8]) -> Option<(u64, usize)> {
     (1..=18).contains(&n).then_some((value, n))
 }
 
-/// One to seven digits before a tab, without a branch on how many: lengths vary at random, and each wrong guess of a
+/// One to seven digits before the byte `end`, without a branch on how many: lengths vary at random, and each wrong guess of a
 /// loop's end costs more than all of this. `None`: anything else, also what is valid but longer.
 #[inline]
-pub(crate) fn digits_before_tab(text: [u8; 8]) -> Option<(u32, usize)> {
+pub(crate) fn digits_before(text: [u8; 8], end: u8) -> Option<(u32, usize)> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
     let x = u64::from_le_bytes(text);
-    // The lowest byte that a subtraction borrows from is the first that is zero, here: the first tab.
-    let y = x ^ (b'\t' as u64 * ONES);
-    let tab = y.wrapping_sub(ONES) & !y & HIGH;
-    let bits = tab.trailing_zeros() & !7;
-    if tab == 0 || bits == 0 {
+    // The lowest byte that a subtraction borrows from is the first that is zero, here: the first end.
+    let y = x ^ (end as u64 * ONES);
+    let ends = y.wrapping_sub(ONES) & !y & HIGH;
+    let bits = ends.trailing_zeros() & !7;
+    if ends == 0 || bits == 0 {
         return None;
     }
     // Eight digits with zeros in front, the last in the highest byte; then tens and ones, hundreds, ten thousands meet.
@@ -171,13 +171,13 @@ mod tests {
         }
 
         #[test]
-        fn digits_before_tab_equal_the_loop(text in "[0-9]{0,8}\t?[0-9a:/ \t]{0,8}", junk: [u8; 8]) {
+        fn digits_before_a_tab_equal_the_loop(text in "[0-9]{0,8}\t?[0-9a:/ \t]{0,8}", junk: [u8; 8]) {
             for bytes in [text.as_bytes(), &junk[..]] {
                 let mut eight = [b'x'; 8];
                 let len = bytes.len().min(8);
                 eight[..len].copy_from_slice(&bytes[..len]);
                 let slow = digits(&eight).filter(|&(_, n)| n < 8 && eight[n] == b'\t').map(|(v, n)| (v as u32, n));
-                prop_assert_eq!(digits_before_tab(eight), slow);
+                prop_assert_eq!(digits_before(eight, b'\t'), slow);
             }
         }
 
