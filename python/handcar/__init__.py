@@ -1,0 +1,13 @@
+"""Sparse logistic regression to a certified optimum, on arrays, tables and files.
+
+    >>> import handcar
+    >>> model = handcar.LogisticRegression(l1=1.0).fit(X, y)       # doctest: +SKIP
+    >>> model.predict_proba(X)[:, 1]                               # doctest: +SKIP
+"""
+
+from ._errors import ConvergenceWarning
+from ._handcar import Dataset, __version__
+from ._logistic import LogisticRegression
+from ._paths import read
+
+__all__ = ["ConvergenceWarning", "Dataset", "LogisticRegression", "__version__", "read"]

@@ -1,0 +1,94 @@
+"""Files: what counts as one, and how it is read."""
+
+import os
+
+from . import _handcar
+
+
+def inputs_of(X):
+    """File names, if ``X`` is a path or a list of paths; otherwise None."""
+    if isinstance(X, (str, os.PathLike)):
+        return [os.fspath(X)]
+    if isinstance(X, (list, tuple)) and X and all(isinstance(x, (str, os.PathLike)) for x in X):
+        return [os.fspath(x) for x in X]
+    return None
+
+
+def read(
+    inputs,
+    *,
+    format=None,
+    label=None,
+    positive=None,
+    weight=None,
+    numeric=(),
+    categorical=(),
+    raw=(),
+    ignore=(),
+    delimiter=None,
+    bits=64,
+    zero_based=False,
+    on_bad_row="fail",
+    n_threads=0,
+    cache=True,
+    cache_dir=None,
+    verify_cache=False,
+):
+    """Read files as ``handcar fit`` reads them, into a :class:`Dataset` that any number of fits can share.
+
+    Parameters
+    ----------
+    inputs : str, path or list of them
+        libsvm, Criteo or CSV text, plain, gzip or zstd; patterns such as ``day_*.gz`` and ``-`` for standard input.
+    format : {"libsvm", "criteo", "csv"}, optional
+        Told by the first line unless given.
+    label, weight : str, optional
+        CSV: the columns of labels and of example weights.
+    positive : str, optional
+        The label that means the positive class; otherwise 1, or the rarer of two texts.
+    numeric, categorical, raw, ignore : sequences of str
+        CSV: columns read as bucketed numbers, as categories, as numbers used as they are, and left out.
+    delimiter : str, optional
+        CSV: the letter between columns.
+    bits : int
+        Width of hashed values.
+    zero_based : bool
+        libsvm: ids count from 0.
+    on_bad_row : {"fail", "skip"}
+        What to do with a row that cannot be read.
+    n_threads : int
+        Threads that parse; 0: all cores.
+    cache, cache_dir, verify_cache
+        Whether and where packed data is kept between runs (``HANDCAR_CACHE_DIR``, or else ``handcar`` in the platform's
+        cache directory), and whether its full hash is compared before use.
+
+    Returns
+    -------
+    Dataset
+    """
+    names = inputs_of(inputs)
+    if names is None:
+        raise TypeError(f"read: expected a path or a list of paths, got {type(inputs).__name__}")
+    options = dict(
+        format=format,
+        label=label,
+        positive=positive,
+        weight=weight,
+        numeric=_names(numeric),
+        categorical=_names(categorical),
+        raw=_names(raw),
+        ignore=_names(ignore),
+        delimiter=delimiter,
+        bits=bits,
+        zero_based=zero_based,
+        on_bad_row=on_bad_row,
+        n_threads=n_threads,
+        cache=cache,
+        cache_dir=cache_dir if cache_dir is not None else os.environ.get("HANDCAR_CACHE_DIR") or None,
+        verify_cache=verify_cache,
+    )
+    return _handcar.read(names, options)
+
+
+def _names(columns):
+    return [columns] if isinstance(columns, str) else list(columns)

@@ -1,0 +1,186 @@
+//! NumPy arrays as rows of nonzeros: what is copied is copied once.
+
+use crate::error::value;
+use numpy::ndarray::ArrayView2;
+use numpy::{Element, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+use std::borrow::Cow;
+
+/// Numbers a matrix may hold; other types are widened to f64 by NumPy before.
+pub trait Number: Element + Copy + Into<f64> + Sync {
+    /// The whole array as f32, without a copy if it is that already.
+    fn narrow(all: &[Self]) -> Cow<'_, [f32]>;
+}
+
+impl Number for f32 {
+    fn narrow(all: &[f32]) -> Cow<'_, [f32]> {
+        Cow::Borrowed(all)
+    }
+}
+
+impl Number for f64 {
+    fn narrow(all: &[f64]) -> Cow<'_, [f32]> {
+        Cow::Owned(all.iter().map(|&x| x as f32).collect())
+    }
+}
+
+/// A matrix of either width.
+#[derive(FromPyObject)]
+pub enum Dense<'py> {
+    /// 32 bits.
+    Single(PyReadonlyArray2<'py, f32>),
+    /// 64 bits.
+    Double(PyReadonlyArray2<'py, f64>),
+}
+
+/// Values of either width.
+#[derive(FromPyObject)]
+pub enum Values<'py> {
+    /// 32 bits.
+    Single(PyReadonlyArray1<'py, f32>),
+    /// 64 bits.
+    Double(PyReadonlyArray1<'py, f64>),
+}
+
+/// Indices of either width, as SciPy has them.
+#[derive(FromPyObject)]
+pub enum Indices<'py> {
+    /// 32 bits.
+    Narrow(PyReadonlyArray1<'py, i32>),
+    /// 64 bits.
+    Wide(PyReadonlyArray1<'py, i64>),
+}
+
+/// Indices as they are stored; SciPy's are signed but never negative, which [`sparse`] checks.
+pub enum Ids<'a> {
+    Narrow(Cow<'a, [u32]>),
+    Wide(Cow<'a, [u64]>),
+}
+
+/// Rows of nonzeros: row `r` has the entries `offsets[r]..offsets[r + 1]`.
+pub struct Csr<'a> {
+    pub offsets: Cow<'a, [u64]>,
+    pub ids: Ids<'a>,
+    pub values: Cow<'a, [f32]>,
+}
+
+impl Ids<'_> {
+    /// The index of an entry.
+    pub fn at(&self, i: usize) -> u64 {
+        match self {
+            Self::Narrow(ids) => ids[i] as u64,
+            Self::Wide(ids) => ids[i],
+        }
+    }
+}
+
+/// A number as f32.
+///
+/// # Errors
+/// If it is not finite, or beyond what f32 can hold.
+pub fn finite(x: f64, place: impl Fn() -> String) -> PyResult<f32> {
+    let narrow = x as f32;
+    match (narrow.is_finite(), x.is_nan(), x.is_infinite()) {
+        (true, ..) => Ok(narrow),
+        (_, true, _) => Err(value(&place(), "finite numbers", "NaN")),
+        (_, _, true) => Err(value(&place(), "finite numbers", "infinity (inf)")),
+        _ => Err(value(&place(), "numbers within f32 (±3.4e38)", x)),
+    }
+}
+
+/// The nonzeros of a matrix.
+pub fn dense<T: Number>(x: ArrayView2<'_, T>) -> PyResult<Csr<'static>> {
+    if x.ncols() > u32::MAX as usize {
+        return Err(value("X", format!("at most {} columns", u32::MAX), x.ncols()));
+    }
+    let (mut offsets, mut ids, mut values) = (Vec::with_capacity(x.nrows() + 1), Vec::new(), Vec::new());
+    offsets.push(0);
+    for (r, row) in x.rows().into_iter().enumerate() {
+        for (c, &x) in row.iter().enumerate() {
+            let v = finite(x.into(), || format!("X: row {r}, column {c}"))?;
+            if v != 0.0 {
+                ids.push(c as u32);
+                values.push(v);
+            }
+        }
+        offsets.push(ids.len() as u64);
+    }
+    Ok(Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: values.into() })
+}
+
+/// A compressed sparse matrix; borrowed as far as the types allow. Stored zeros are left out.
+pub fn sparse<'a>(
+    offsets: &'a Indices<'_>,
+    indices: &'a Indices<'_>,
+    values: &'a Values<'_>,
+    columns: u64,
+) -> PyResult<Csr<'a>> {
+    let offsets: Cow<'a, [u64]> = match offsets {
+        Indices::Narrow(o) => o.as_slice()?.iter().map(|&o| o as u64).collect(),
+        // A negative number becomes a huge one, which `check` refuses.
+        Indices::Wide(o) => Cow::Borrowed(bytemuck::cast_slice(o.as_slice()?)),
+    };
+    let ids = match indices {
+        Indices::Narrow(i) => Ids::Narrow(Cow::Borrowed(bytemuck::cast_slice(i.as_slice()?))),
+        Indices::Wide(i) => Ids::Wide(Cow::Borrowed(bytemuck::cast_slice(i.as_slice()?))),
+    };
+    let values = match values {
+        Values::Single(v) => Number::narrow(v.as_slice()?),
+        Values::Double(v) => {
+            let v = v.as_slice()?;
+            for (i, &x) in v.iter().enumerate() {
+                finite(x, || format!("X: entry {i}"))?;
+            }
+            Number::narrow(v)
+        }
+    };
+    let csr = Csr { offsets, ids, values };
+    csr.check(columns)?;
+    Ok(csr.without_zeros())
+}
+
+impl<'a> Csr<'a> {
+    /// Refuses what would lead outside the arrays.
+    fn check(&self, columns: u64) -> PyResult<()> {
+        let entries = self.values.len();
+        let count = match &self.ids {
+            Ids::Narrow(ids) => ids.len(),
+            Ids::Wide(ids) => ids.len(),
+        };
+        let (first, last) = (self.offsets.first(), self.offsets.last());
+        if count != entries || first != Some(&0) || last != Some(&(entries as u64)) || !self.offsets.is_sorted() {
+            let got = format!("{count} indices, offsets from {first:?} to {last:?}");
+            return Err(value(
+                "X: CSR",
+                format!("as many indices as values ({entries}) and rising offsets to there"),
+                got,
+            ));
+        }
+        let outside = match &self.ids {
+            Ids::Narrow(ids) => ids.iter().position(|&i| i as u64 >= columns),
+            Ids::Wide(ids) => ids.iter().position(|&i| i >= columns),
+        };
+        if let Some(i) = outside {
+            let got = format!("{} at entry {i}", self.ids.at(i) as i64);
+            return Err(value("X: CSR", format!("indices from 0 to {}", columns.saturating_sub(1)), got));
+        }
+        if let Some((i, &x)) = self.values.iter().enumerate().find(|v| !v.1.is_finite()) {
+            finite(x as f64, || format!("X: entry {i}"))?;
+        }
+        Ok(())
+    }
+
+    fn without_zeros(self) -> Self {
+        if !self.values.contains(&0.0) {
+            return self;
+        }
+        let kept: Vec<usize> = (0..self.values.len()).filter(|&i| self.values[i] != 0.0).collect();
+        let offsets = self.offsets.iter().map(|&o| kept.partition_point(|&i| (i as u64) < o) as u64).collect();
+        let values = kept.iter().map(|&i| self.values[i]).collect();
+        let ids = match &self.ids {
+            Ids::Narrow(ids) => Ids::Narrow(kept.iter().map(|&i| ids[i]).collect()),
+            Ids::Wide(ids) => Ids::Wide(kept.iter().map(|&i| ids[i]).collect()),
+        };
+        Csr { offsets, ids, values }
+    }
+}

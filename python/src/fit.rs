@@ -1,0 +1,137 @@
+//! Training, with the lock released and an ear for signals.
+
+use crate::error;
+use crate::interrupt::PATIENCE;
+use crate::model::Model;
+use crate::rows::Rows;
+use handcar_ps::driver::local;
+use handcar_train::job::{self, FitOptions, Observer, PassTrace, TrainInput};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::cell::RefCell;
+use std::time::Instant;
+
+/// Trains on packed rows. `label`: column and the texts of -1 and +1, to be kept in the model. `observer` hears of each
+/// pass and may end the job by returning a true value. Gives the model and one dictionary a pass.
+#[pyfunction]
+#[pyo3(signature = (rows, *, l1, l2, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, label, init=None, observer=None))]
+#[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
+pub fn fit<'py>(
+    py: Python<'py>,
+    rows: &Rows,
+    l1: f64,
+    l2: f64,
+    fit_intercept: bool,
+    delay: u32,
+    max_iter: u32,
+    tol: f64,
+    n_threads: usize,
+    seed: u64,
+    kkt_filter: bool,
+    label: Option<(Option<String>, Option<String>, Option<String>)>,
+    init: Option<&Model>,
+    observer: Option<Py<PyAny>>,
+) -> PyResult<(Model, Vec<Bound<'py, PyDict>>)> {
+    let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
+    let options = FitOptions {
+        l1,
+        l2,
+        intercept: fit_intercept,
+        delay,
+        passes: max_iter,
+        tol,
+        threads: n_threads,
+        seed,
+        kkt_filter,
+        init,
+    };
+    let mut watch = Watch { observer, heard: Instant::now(), wish: RefCell::new(Wish::GoOn) };
+    let fitted = py.detach(|| {
+        let mut worker = local::cluster(1, 1, &job::registry()).remove(0);
+        let fitted = job::fit(&mut worker, TrainInput::new(&rows.data), &options, &mut watch)?;
+        worker.finish()?;
+        Ok(fitted)
+    });
+    if let Wish::Fail(e) = watch.wish.into_inner() {
+        return Err(e);
+    }
+    let fitted = fitted.map_err(error::train)?;
+    let mut model = match &rows.layout {
+        Some(layout) => layout.name(fitted.model),
+        None => fitted.model,
+    };
+    model.facts.rows = rows.joined.unwrap_or(model.facts.rows);
+    if let Some((column, negative, positive)) = label {
+        model.schema.label = handcar_data::LabelSpec { column, positive, negative };
+    }
+    let trace = fitted.trace.iter().map(|p| entry(py, p)).collect::<PyResult<_>>()?;
+    Ok((Model { inner: model }, trace))
+}
+
+fn entry<'py>(py: Python<'py>, p: &PassTrace) -> PyResult<Bound<'py, PyDict>> {
+    let entry = PyDict::new(py);
+    entry.set_item("pass", p.pass)?;
+    entry.set_item("seconds", p.seconds)?;
+    entry.set_item("objective", p.objective)?;
+    entry.set_item("nnz", p.nnz)?;
+    entry.set_item("active", p.active)?;
+    entry.set_item("violation", p.violation)?;
+    entry.set_item("gap", p.gap)?;
+    Ok(entry)
+}
+
+/// What Python wants of the job.
+enum Wish {
+    GoOn,
+    /// The observer has enough.
+    Stop,
+    /// A signal, or an error of the observer.
+    Fail(PyErr),
+}
+
+struct Watch {
+    observer: Option<Py<PyAny>>,
+    /// When signals were last asked for.
+    heard: Instant,
+    wish: RefCell<Wish>,
+}
+
+impl Watch {
+    /// Runs Python's signal handlers; they do nothing except in the main thread.
+    fn hear(&self) {
+        if let Err(e) = Python::attach(|py| py.check_signals()) {
+            *self.wish.borrow_mut() = Wish::Fail(e);
+        }
+    }
+}
+
+impl Observer for Watch {
+    fn pass(&mut self, pass: &PassTrace) {
+        if !matches!(*self.wish.borrow(), Wish::GoOn) {
+            return;
+        }
+        if let Some(observer) = &self.observer {
+            let answer = Python::attach(|py| observer.call1(py, (entry(py, pass)?,))?.is_truthy(py));
+            match answer {
+                Ok(false) => {}
+                Ok(true) => *self.wish.borrow_mut() = Wish::Stop,
+                Err(e) => *self.wish.borrow_mut() = Wish::Fail(e),
+            }
+        }
+    }
+
+    fn progress(&mut self, _done: f64) {
+        // A pass over little data is shorter than taking the lock; one over much data should not delay a handler.
+        if self.heard.elapsed() >= PATIENCE && matches!(*self.wish.borrow(), Wish::GoOn) {
+            self.hear();
+            self.heard = Instant::now();
+        }
+    }
+
+    fn stop(&self) -> bool {
+        if self.heard.elapsed() >= PATIENCE && matches!(*self.wish.borrow(), Wish::GoOn) {
+            self.hear();
+        }
+        !matches!(*self.wish.borrow(), Wish::GoOn)
+    }
+}

@@ -1,0 +1,170 @@
+//! Packed rows as a Python object: one read or conversion serves many fits.
+
+use crate::arrays::{self, Csr, Dense, Ids, Indices, Values};
+use crate::column::Column;
+use crate::error;
+use crate::frame::{self, Layout};
+use crate::join::{Joined, join};
+use handcar_data::{Dataset, Format};
+use numpy::{PyArray1, PyReadonlyArray1, ToPyArray};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// Packed rows with their labels.
+#[pyclass(frozen, name = "Dataset", module = "handcar")]
+pub struct Rows {
+    pub data: Dataset,
+    /// What the keys of `data` stand for, if they are not the keys themselves.
+    pub layout: Option<Layout>,
+    /// Rows before equal ones were joined, if they were.
+    pub joined: Option<u64>,
+}
+
+type Numbers<'py> = PyReadonlyArray1<'py, f32>;
+
+#[pymethods]
+impl Rows {
+    /// From a matrix; labels are -1 or +1.
+    #[staticmethod]
+    #[pyo3(signature = (x, labels, weights=None))]
+    fn from_dense(py: Python<'_>, x: Dense<'_>, labels: Numbers<'_>, weights: Option<Numbers<'_>>) -> PyResult<Self> {
+        let labels = labels.as_slice()?;
+        let weights = weights.as_ref().map(|w| w.as_slice()).transpose()?;
+        match &x {
+            Dense::Single(x) => {
+                let x = x.as_array();
+                py.detach(|| pack(arrays::dense(x)?, labels, weights))
+            }
+            Dense::Double(x) => {
+                let x = x.as_array();
+                py.detach(|| pack(arrays::dense(x)?, labels, weights))
+            }
+        }
+    }
+
+    /// From a compressed sparse matrix with `columns` columns, without repeated entries.
+    #[staticmethod]
+    #[pyo3(signature = (offsets, indices, values, columns, labels, weights=None))]
+    #[allow(clippy::too_many_arguments)] // As SciPy keeps them.
+    fn from_csr(
+        py: Python<'_>,
+        offsets: Indices<'_>,
+        indices: Indices<'_>,
+        values: Values<'_>,
+        columns: u64,
+        labels: Numbers<'_>,
+        weights: Option<Numbers<'_>>,
+    ) -> PyResult<Self> {
+        let csr = arrays::sparse(&offsets, &indices, &values, columns)?;
+        let labels = labels.as_slice()?;
+        let weights = weights.as_ref().map(|w| w.as_slice()).transpose()?;
+        py.detach(|| pack(csr, labels, weights))
+    }
+
+    /// From the columns of a table.
+    #[staticmethod]
+    #[pyo3(signature = (columns, labels, weights=None))]
+    fn from_columns(
+        py: Python<'_>,
+        columns: Vec<Column<'_>>,
+        labels: Numbers<'_>,
+        weights: Option<Numbers<'_>>,
+    ) -> PyResult<Self> {
+        let labels = labels.as_slice()?;
+        let weights = weights.as_ref().map(|w| w.as_slice()).transpose()?;
+        let schema = frame::schema_of(&columns)?;
+        let columns = columns.iter().map(Column::view).collect::<PyResult<Vec<_>>>()?;
+        py.detach(|| frame::pack(schema, &columns, labels, weights))
+    }
+
+    /// Number of rows.
+    #[getter]
+    fn n_rows(&self) -> usize {
+        self.data.rows()
+    }
+
+    /// Number of distinct features.
+    #[getter]
+    fn n_features(&self) -> usize {
+        self.data.keys().len()
+    }
+
+    /// Number of stored entries.
+    #[getter]
+    fn n_entries(&self) -> u64 {
+        self.data.nonzeros()
+    }
+
+    /// Label of each row, -1 or +1.
+    #[getter]
+    fn labels<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
+        self.data.labels().to_pyarray(py)
+    }
+
+    /// Names of the columns, in order; empty where they have none.
+    #[getter]
+    fn columns(&self) -> Vec<String> {
+        let schema = self.layout.as_ref().map_or(self.data.schema(), |l| &l.schema);
+        schema.fields.iter().filter(|f| !f.name.is_empty()).map(|f| f.name.clone()).collect()
+    }
+
+    /// How many columns an array with these rows has, if the rows have no names: one more than the highest index.
+    #[getter]
+    fn width(&self) -> u64 {
+        let schema = self.data.schema();
+        let base = (schema.format == Format::Libsvm && !schema.zero_based) as u64;
+        self.data.keys().last().map_or(0, |&k| (k + 1).saturating_sub(base))
+    }
+
+    /// The texts that mean -1 and +1, where labels are texts.
+    #[getter]
+    fn label_texts(&self) -> (Option<String>, Option<String>) {
+        let label = &self.data.schema().label;
+        (label.negative.clone(), label.positive.clone())
+    }
+
+    /// What happened while reading.
+    #[getter]
+    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let r = self.data.report();
+        let report = PyDict::new(py);
+        report.set_item("rows", r.rows)?;
+        report.set_item("positives", r.positives)?;
+        report.set_item("skipped", r.skipped)?;
+        report.set_item("reasons", &r.reasons)?;
+        report.set_item("notes", &r.notes)?;
+        report.set_item("seconds", r.seconds)?;
+        report.set_item("from_cache", r.from_cache)?;
+        Ok(report)
+    }
+
+    fn __len__(&self) -> usize {
+        self.data.rows()
+    }
+
+    fn __repr__(&self) -> String {
+        let format = match self.layout.as_ref().map_or(self.data.schema().format, |l| l.schema.format) {
+            Format::Libsvm => "libsvm",
+            Format::Criteo => "criteo",
+            Format::Csv => "csv",
+            Format::Memory => "memory",
+        };
+        format!("<handcar.Dataset: {} rows, {} features, {format}>", self.data.rows(), self.data.keys().len())
+    }
+}
+
+/// Packs rows that lie in memory. `labels` and `weights` must have one element a row.
+pub fn pack(csr: Csr<'_>, labels: &[f32], weights: Option<&[f32]>) -> PyResult<Rows> {
+    let rows = csr.offsets.len() - 1;
+    if labels.len() != rows || weights.is_some_and(|w| w.len() != rows) {
+        let got = format!("{} labels, {:?} weights", labels.len(), weights.map(<[f32]>::len));
+        return Err(error::value("fit", format!("a label and a weight for each of {rows} rows"), got));
+    }
+    let Joined { csr, labels, weights, rows } = join(csr, labels, weights);
+    let (values, weights) = (Some(&csr.values[..]), weights.as_deref());
+    let data = match &csr.ids {
+        Ids::Narrow(ids) => Dataset::from_csr(&labels, &csr.offsets, ids, values, weights),
+        Ids::Wide(ids) => Dataset::from_csr(&labels, &csr.offsets, ids, values, weights),
+    };
+    Ok(Rows { data: data.map_err(error::data)?, layout: None, joined: Some(rows) })
+}
