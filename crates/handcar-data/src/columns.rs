@@ -6,17 +6,16 @@ use crate::dataset::Packed;
 use crate::names::{Names, TEXT_BYTES_MAX};
 use crate::par;
 use crate::parsed::{ABSENT, Body, Columns, Parsed};
+use crate::row_store::RowStore;
 use crate::schema::Schema;
 use crate::section::Section;
 use crate::table::Table;
 use handcar_base::key;
-use handcar_kernels::huge_pages;
+use std::sync::OnceLock;
 
 /// Collects chunks of columns.
 pub(crate) struct ColumnsBuilder {
     fields: Vec<FieldColumn>,
-    /// Rows of each chunk.
-    chunk_rows: Vec<usize>,
 }
 
 /// One field: its distinct tokens so far, and every row's number in that table.
@@ -51,7 +50,7 @@ impl ColumnsBuilder {
             names: FieldNames::default(),
             any_absent: false,
         };
-        Self { fields: schema.fields.iter().map(|_| field()).collect(), chunk_rows: Vec::new() }
+        Self { fields: schema.fields.iter().map(|_| field()).collect() }
     }
 
     /// Adds parsed chunks in order, fields side by side on several threads.
@@ -63,7 +62,6 @@ impl ColumnsBuilder {
                 Body::Ragged(_) => None,
             })
             .collect();
-        self.chunk_rows.extend(chunks.iter().map(|c| c.0.rows));
         let fields: Vec<(usize, &mut FieldColumn)> = self.fields.iter_mut().enumerate().collect();
         par::map(threads, fields, |(f, field)| chunks.iter().for_each(|(p, c)| field.absorb(f, p, c)));
     }
@@ -75,15 +73,15 @@ impl ColumnsBuilder {
         let done = par::map(threads, fields, |(field, id)| field.finish(rows, id));
         let mut keys = Vec::with_capacity(done.iter().map(|d| d.keys.len()).sum());
         let mut names = Vec::new();
-        let mut laid = Vec::with_capacity(done.len());
+        let mut bases = Vec::with_capacity(done.len());
         for d in &done {
             names.extend(d.names.iter().map(|(k, t)| (*k, &t[..])));
-            laid.push(LaidField { base: keys.len() as u32, column: &d.column, values: d.values.as_deref() });
+            bases.push(keys.len() as u32);
             keys.extend_from_slice(&d.keys);
         }
         let names = Names::new(names);
-        let (offsets, ids, values) = rows_of(&laid, &self.chunk_rows, done.iter().any(|d| d.any_absent), threads);
-        drop(laid);
+        let gaps = done.iter().any(|d| d.any_absent || d.values.is_some());
+        let row_store = if gaps { rows_with_gaps(&done, &bases, rows) } else { RowStore::FromBlocks(OnceLock::new()) };
         let mut blocks = Vec::with_capacity(done.len());
         let mut at = 0;
         for (d, f) in done.into_iter().zip(&schema.fields) {
@@ -100,9 +98,7 @@ impl ColumnsBuilder {
             labels: Section::Owned(labels),
             weights: weights.map(Section::Owned),
             keys: Section::Owned(keys),
-            offsets: Section::Owned(offsets),
-            ids: Section::Owned(ids),
-            values: values.map(Section::Owned),
+            rows: row_store,
             blocks,
             names,
         }
@@ -245,62 +241,23 @@ impl Column {
     }
 }
 
-struct LaidField<'a> {
-    base: u32,
-    column: &'a Column,
-    values: Option<&'a [f32]>,
-}
-
-type Rows = (Vec<u64>, Vec<u32>, Option<Vec<f32>>);
-
-/// Rows of a tile that stays in the first-level cache while fields are written into it one after another.
-const TILE_ROWS: usize = 64;
-
-fn rows_of(fields: &[LaidField<'_>], chunk_rows: &[usize], any_absent: bool, threads: usize) -> Rows {
-    let rows: usize = chunk_rows.iter().sum();
-    if any_absent || fields.iter().any(|f| f.values.is_some()) {
-        return rows_with_gaps(fields, rows);
-    }
-    let n = fields.len();
-    let mut ids = vec![0u32; rows * n];
-    huge_pages::advise(&ids);
-    let mut parts = Vec::new();
-    let (mut rest, mut at) = (&mut ids[..], 0);
-    for &count in chunk_rows {
-        let (part, after) = rest.split_at_mut(count * n);
-        parts.push((at, part));
-        rest = after;
-        at += count;
-    }
-    par::map(threads, parts, |(first, part)| {
-        for (tile, out) in part.chunks_mut((TILE_ROWS * n).max(1)).enumerate() {
-            let first = first + tile * TILE_ROWS;
-            for (f, field) in fields.iter().enumerate() {
-                let base = field.base.wrapping_sub(1);
-                let slots = out[f..].iter_mut().step_by(n);
-                match field.column {
-                    Column::One(c) => slots.zip(&c[first..]).for_each(|(o, &r)| *o = base.wrapping_add(r as u32)),
-                    Column::Two(c) => slots.zip(&c[first..]).for_each(|(o, &r)| *o = base.wrapping_add(r as u32)),
-                    Column::Four(c) => slots.zip(&c[first..]).for_each(|(o, &r)| *o = base.wrapping_add(r)),
-                }
-            }
-        }
-    });
-    ((0..=rows as u64).map(|r| r * n as u64).collect(), ids, None)
-}
-
-fn rows_with_gaps(fields: &[LaidField<'_>], rows: usize) -> Rows {
+/// Rows of which some lack a field or have a value other than 1.
+fn rows_with_gaps(fields: &[Done], bases: &[u32], rows: usize) -> RowStore {
     let (mut offsets, mut ids, mut values) = (Vec::with_capacity(rows + 1), Vec::new(), Vec::new());
     offsets.push(0);
     for row in 0..rows {
-        for f in fields {
+        for (f, base) in fields.iter().zip(bases) {
             let rank = f.column.rank(row);
             if rank > 0 {
-                ids.push(f.base + rank - 1);
-                values.push(f.values.map_or(1.0, |v| v[row]));
+                ids.push(base + rank - 1);
+                values.push(f.values.as_ref().map_or(1.0, |v| v[row]));
             }
         }
         offsets.push(ids.len() as u64);
     }
-    (offsets, ids, Some(values))
+    RowStore::Stored {
+        offsets: Section::Owned(offsets),
+        ids: Section::Owned(ids),
+        values: Some(Section::Owned(values)),
+    }
 }

@@ -1,10 +1,11 @@
 //! Packed data: rows as CSR with local ids, columns as blocks, and the keys both refer to.
 
-use crate::block::{BlockStore, ColumnBlock};
+use crate::block::{BlockStore, ColumnBlock, EntryStore};
 use crate::csv::token_name;
 use crate::error::{DataError, Result};
 use crate::names::Names;
 use crate::report::ReadReport;
+use crate::row_store::RowStore;
 use crate::schema::{FieldKind, Format, Schema};
 use crate::section::Section;
 use handcar_base::key;
@@ -22,9 +23,7 @@ pub(crate) struct Packed {
     pub labels: Section<f32>,
     pub weights: Option<Section<f32>>,
     pub keys: Section<u64>,
-    pub offsets: Section<u64>,
-    pub ids: Section<u32>,
-    pub values: Option<Section<f32>>,
+    pub rows: RowStore,
     pub blocks: Vec<BlockStore>,
     pub names: Names,
 }
@@ -62,7 +61,7 @@ impl Dataset {
 
     /// Number of stored entries.
     pub fn nonzeros(&self) -> u64 {
-        self.data.ids.len() as u64
+        self.data.rows.nonzeros(self.rows(), &self.data.blocks) as u64
     }
 
     /// `-1` or `+1` a row.
@@ -85,9 +84,10 @@ impl Dataset {
         &self.data.schema
     }
 
-    /// The rows.
+    /// The rows. Data that came as one value a column is kept as blocks only: its first call here turns the blocks into
+    /// rows (some nanoseconds and 4 bytes an entry, kept from then on), so solvers that stream blocks should not ask.
     pub fn csr(&self) -> Csr<'_> {
-        Csr { offsets: &self.data.offsets, ids: &self.data.ids, values: self.data.values.as_deref() }
+        self.data.rows.csr(self.rows(), &self.data.blocks)
     }
 
     /// The columns, block by block in ascending order of keys; together they cover every key once.
@@ -152,13 +152,31 @@ impl Packed {
     /// Every promise that other code relies on for indexing; checked when a file is opened.
     pub fn check(&self) -> std::result::Result<(), (String, String)> {
         let rows = self.labels.len();
-        let lengths = [
+        let mut lengths = vec![
             ("weights", self.weights.as_ref().map(|w| w.len()), rows),
-            ("offsets", Some(self.offsets.len()), rows + 1),
-            ("values", self.values.as_ref().map(|v| v.len()), self.ids.len()),
-            ("last offset", self.offsets.last().map(|&o| o as usize), self.ids.len()),
             ("blocks' end", self.blocks.last().map(|b| b.keys.end), self.keys.len()),
         ];
+        if let RowStore::Stored { offsets, ids, values } = &self.rows {
+            lengths.push(("offsets", Some(offsets.len()), rows + 1));
+            lengths.push(("values", values.as_ref().map(|v| v.len()), ids.len()));
+            lengths.push(("last offset", offsets.last().map(|&o| o as usize), ids.len()));
+        }
+        for b in &self.blocks {
+            let (dense, sparse) = match &b.entries {
+                EntryStore::Dense8(d) => (Some(d.len()), None),
+                EntryStore::Dense16(d) => (Some(d.len()), None),
+                EntryStore::Dense32(d) => (Some(d.len()), None),
+                EntryStore::Sparse { rows, ids, values } => {
+                    lengths.push(("values of a block", values.as_ref().map(|v| v.len()), ids.len()));
+                    (None, Some((rows.len(), ids.len())))
+                }
+            };
+            lengths.push(("elements of a block", dense, rows));
+            lengths.push(("rows of a block", sparse.map(|s| s.0), sparse.map_or(0, |s| s.1)));
+            if matches!(self.rows, RowStore::FromBlocks(_)) && dense.is_none() {
+                return Err(("dense blocks, as there are no rows".into(), "a sparse one".into()));
+            }
+        }
         for (what, got, expected) in lengths {
             if got.is_some_and(|g| g != expected) {
                 return Err((format!("{what} {expected}"), format!("{}", got.unwrap_or_default())));

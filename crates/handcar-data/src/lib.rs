@@ -29,6 +29,7 @@ mod parsed;
 mod ragged;
 mod read;
 mod report;
+mod row_store;
 mod schema;
 mod section;
 mod source;

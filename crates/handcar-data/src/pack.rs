@@ -14,6 +14,7 @@ use crate::dataset::Packed;
 use crate::error::{DataError, Result};
 use crate::names::Names;
 use crate::report::ReadReport;
+use crate::row_store::RowStore;
 use crate::schema::Schema;
 use crate::section::Section;
 use crate::stamp::Stamp;
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Version of the layout.
 pub(crate) const VERSION: u32 = 1;
@@ -68,9 +69,11 @@ pub(crate) fn write(file: &mut File, data: &Packed, report: &ReadReport, sources
     out.section("labels", &data.labels)?;
     out.optional("weights", &data.weights)?;
     out.section("keys", &data.keys)?;
-    out.section("offsets", &data.offsets)?;
-    out.section("ids", &data.ids)?;
-    out.optional("values", &data.values)?;
+    if let RowStore::Stored { offsets, ids, values } = &data.rows {
+        out.section("offsets", offsets)?;
+        out.section("ids", ids)?;
+        out.optional("values", values)?;
+    }
     out.section("name.keys", &data.names.keys)?;
     out.section("name.ends", &data.names.ends)?;
     out.section("name.text", &data.names.text)?;
@@ -239,9 +242,10 @@ impl Sections<'_> {
             labels: self.get("labels")?,
             weights: self.optional("weights")?,
             keys: self.get("keys")?,
-            offsets: self.get("offsets")?,
-            ids: self.get("ids")?,
-            values: self.optional("values")?,
+            rows: match self.optional("ids")? {
+                Some(ids) => RowStore::Stored { offsets: self.get("offsets")?, ids, values: self.optional("values")? },
+                None => RowStore::FromBlocks(OnceLock::new()),
+            },
             blocks: d.blocks.iter().enumerate().map(block).collect::<std::result::Result<_, Refusal>>()?,
             names: Names { keys: self.get("name.keys")?, ends: self.get("name.ends")?, text: self.get("name.text")? },
         })

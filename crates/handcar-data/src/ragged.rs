@@ -5,6 +5,7 @@ use crate::dataset::{Csr, Packed};
 use crate::names::Names;
 use crate::par;
 use crate::parsed::{Ids, Ragged};
+use crate::row_store::RowStore;
 use crate::schema::Schema;
 use crate::section::Section;
 use crate::table::Table;
@@ -67,9 +68,11 @@ impl RaggedBuilder {
             labels: Section::Owned(labels),
             weights: weights.map(Section::Owned),
             keys: Section::Owned(keys),
-            offsets: Section::Owned(offsets),
-            ids: Section::Owned(ids),
-            values: values.map(Section::Owned),
+            rows: RowStore::Stored {
+                offsets: Section::Owned(offsets),
+                ids: Section::Owned(ids),
+                values: values.map(Section::Owned),
+            },
             blocks,
             names: Names::none(),
         }
