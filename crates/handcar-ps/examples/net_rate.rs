@@ -6,7 +6,8 @@
 
 use handcar_base::KeyList;
 use handcar_ps::driver::net::{NodeConfig, SchedulerConfig, connect_worker, listen, run_scheduler, run_server};
-use handcar_ps::{Dtype, Policy, Registry, Values, Worker, driver::local};
+use handcar_ps::engine::plan::{Plan, server_of};
+use handcar_ps::{Dtype, Policy, Registry, TableId, Values, Worker, driver::local};
 use std::error::Error;
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -133,13 +134,7 @@ fn measure() -> Result<()> {
         times[4].push(
             seconds(|| {
                 for _ in 0..many {
-                    let (v, b) = (
-                        std::mem::replace(&mut values, Values::empty(Dtype::F32)),
-                        std::mem::replace(&mut buffer, Values::empty(Dtype::F32)),
-                    );
-                    let out = w.push_pull(table, &keys, v).into_buffer(b).wait()?;
-                    values = out.spent.unwrap_or(Values::empty(Dtype::F32));
-                    buffer = out.pulled.unwrap_or(Values::empty(Dtype::F32));
+                    round(&mut w, table, &keys, &mut values, &mut buffer)?;
                 }
                 Ok(())
             })? / many as f64,
@@ -190,8 +185,16 @@ fn measure() -> Result<()> {
     local_rate()
 }
 
-fn pull(w: &mut Worker, table: handcar_ps::TableId, keys: &KeyList, buffer: Values) -> Result<Values> {
+fn pull(w: &mut Worker, table: TableId, keys: &KeyList, buffer: Values) -> Result<Values> {
     Ok(w.pull(table, keys).into_buffer(buffer).wait()?.pulled.unwrap_or(Values::empty(Dtype::F32)))
+}
+
+fn round(w: &mut Worker, table: TableId, keys: &KeyList, values: &mut Values, buffer: &mut Values) -> Result<()> {
+    let empty = || Values::empty(Dtype::F32);
+    let (push, pull) = (std::mem::replace(values, empty()), std::mem::replace(buffer, empty()));
+    let out = w.push_pull(table, keys, push).into_buffer(pull).wait()?;
+    (*values, *buffer) = (out.spent.unwrap_or(empty()), out.pulled.unwrap_or(empty()));
+    Ok(())
 }
 
 /// The local driver beside a plain copy of the memory it must touch.
@@ -209,13 +212,7 @@ fn local_rate() -> Result<()> {
             moved.push(
                 seconds(|| {
                     for _ in 0..repeat {
-                        let (v, b) = (
-                            std::mem::replace(&mut values, Values::empty(Dtype::F32)),
-                            std::mem::replace(&mut buffer, Values::empty(Dtype::F32)),
-                        );
-                        let out = w.push_pull(table, &keys, v).into_buffer(b).wait()?;
-                        values = out.spent.unwrap_or(Values::empty(Dtype::F32));
-                        buffer = out.pulled.unwrap_or(Values::empty(Dtype::F32));
+                        round(&mut w, table, &keys, &mut values, &mut buffer)?;
                     }
                     Ok(())
                 })? / repeat as f64,
@@ -239,5 +236,54 @@ fn local_rate() -> Result<()> {
         );
     }
     w.finish()?;
+    split_rate()
+}
+
+/// What it costs to split a list over servers once, to use the split afterwards, and to check a frame.
+fn split_rate() -> Result<()> {
+    let keys = KeyList::new((0..KEYS as u64).map(|i| i * 97).collect())?;
+    for servers in [2, 4, 16] {
+        let once = median(
+            (0..ROUNDS).map(|_| seconds(|| Ok(drop(black_box(Plan::of(&keys, servers)))))).collect::<Result<_>>()?,
+        );
+        let mut w = local::cluster(1, servers, &Registry::new()).remove(0);
+        let table = w.create_table("w", "sum.f32", &[])?;
+        w.insert(table, &keys).wait()?;
+        let (mut values, mut buffer) = (Values::from(vec![1.0f32; KEYS]), Values::empty(Dtype::F32));
+        let mut times = Vec::new();
+        for _ in 0..ROUNDS {
+            times.push(seconds(|| round(&mut w, table, &keys, &mut values, &mut buffer))?);
+        }
+        w.finish()?;
+        let of = 1e9 / KEYS as f64;
+        println!(
+            "{servers:>2} servers: split once {:5.2} ns a key; local push+pull then {:5.2} ns a key",
+            once * of,
+            median(times) * of
+        );
+        for ids in [123u64, 10_000, 1_000_000] {
+            let mut count = vec![0u64; servers];
+            (1..=ids).for_each(|id| count[server_of(id, servers)] += 1);
+            let most = *count.iter().max().unwrap_or(&0) as f64;
+            println!(
+                "            raw ids 1..={ids:<8} fullest server holds {:.3} of its even share",
+                most * servers as f64 / ids as f64
+            );
+        }
+    }
+    let block = vec![7u8; 256 << 10];
+    let time = median(
+        (0..ROUNDS)
+            .map(|_| {
+                seconds(|| {
+                    for _ in 0..100 {
+                        black_box(crc_fast::crc32_iscsi(black_box(&block)));
+                    }
+                    Ok(())
+                })
+            })
+            .collect::<Result<_>>()?,
+    );
+    println!("CRC-32C of 256 KiB blocks {:.1} GB/s", 100.0 * block.len() as f64 / time / 1e9);
     Ok(())
 }
