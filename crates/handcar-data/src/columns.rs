@@ -1,6 +1,6 @@
 //! From columns of tokens to packed data: one table a field, then sorted keys, blocks and rows in one sweep each.
 
-use crate::block::{BlockStore, EntryStore, width};
+use crate::block::{BlockStore, EntryStore};
 use crate::csv::unescape;
 use crate::dataset::Packed;
 use crate::names::{Names, TEXT_BYTES_MAX};
@@ -10,6 +10,7 @@ use crate::row_store::RowStore;
 use crate::schema::Schema;
 use crate::section::Section;
 use crate::table::Table;
+use crate::transpose::width;
 use handcar_base::key;
 use std::sync::OnceLock;
 

@@ -37,9 +37,10 @@ mod stamp;
 mod stream;
 pub mod synth;
 mod table;
+mod transpose;
 
 pub use batch::{Batch, Batches, batches};
-pub use block::{ColumnBlock, Entries, OwnedBlocks, build_blocks};
+pub use block::{ColumnBlock, Entries, OwnedBlocks};
 pub use cache::CacheEntry;
 pub use dataset::{Csr, Dataset, name_of_key};
 pub use error::{DataError, Result};
@@ -47,3 +48,4 @@ pub use options::{CachePolicy, OnBadRow, ReadOptions};
 pub use read::{read, read_with_schema};
 pub use report::{ReadReport, Stage};
 pub use schema::{FieldKind, FieldSpec, Format, LabelSpec, Missing, SCHEMA_VERSION, Schema, Unseen};
+pub use transpose::build_blocks;

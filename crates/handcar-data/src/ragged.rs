@@ -1,6 +1,5 @@
 //! From lists of ids to packed data.
 
-use crate::block::build_blocks;
 use crate::dataset::{Csr, Packed};
 use crate::names::Names;
 use crate::par;
@@ -9,6 +8,7 @@ use crate::row_store::RowStore;
 use crate::schema::Schema;
 use crate::section::Section;
 use crate::table::Table;
+use crate::transpose::build_blocks;
 use handcar_kernels::huge_pages;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
