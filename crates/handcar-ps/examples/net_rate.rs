@@ -239,13 +239,18 @@ fn local_rate() -> Result<()> {
     split_rate()
 }
 
+fn split(keys: &KeyList, servers: usize) -> Result<f64> {
+    seconds(|| {
+        black_box(Plan::of(keys, servers));
+        Ok(())
+    })
+}
+
 /// What it costs to split a list over servers once, to use the split afterwards, and to check a frame.
 fn split_rate() -> Result<()> {
     let keys = KeyList::new((0..KEYS as u64).map(|i| i * 97).collect())?;
     for servers in [2, 4, 16] {
-        let once = median(
-            (0..ROUNDS).map(|_| seconds(|| Ok(drop(black_box(Plan::of(&keys, servers)))))).collect::<Result<_>>()?,
-        );
+        let once = median((0..ROUNDS).map(|_| split(&keys, servers)).collect::<Result<_>>()?);
         let mut w = local::cluster(1, servers, &Registry::new()).remove(0);
         let table = w.create_table("w", "sum.f32", &[])?;
         w.insert(table, &keys).wait()?;

@@ -1,5 +1,6 @@
 //! The engines: state machines without I/O, threads or clocks. `step(now, input)` returns what to send.
 
+pub mod control;
 pub mod plan;
 pub mod policy;
 pub mod rounds;

@@ -3,7 +3,7 @@
 use super::control;
 use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
-use crate::engine::scheduler::Control;
+use crate::engine::control::Control;
 use crate::error::{Error, Result, Role};
 use crate::values::Values;
 use std::io;

@@ -1,7 +1,7 @@
 //! Control messages as parcels.
 
 use super::parcel::{Fields, Parcel, Reader};
-use crate::engine::scheduler::Control;
+use crate::engine::control::Control;
 use crate::error::Role;
 
 const HELLO: u8 = 1;

@@ -4,7 +4,7 @@ use super::control;
 use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
 use super::parcel::Parcel;
-use crate::engine::scheduler::Control;
+use crate::engine::control::Control;
 use crate::error::{Error, Result};
 use crate::values::{Dtype, Values};
 use mio::net::{TcpListener, TcpStream};

@@ -6,7 +6,7 @@ use super::control;
 use super::hub::{Event, Hub};
 use super::parcel::Parcel;
 use super::watch::{Verdict, Watch, Welcome};
-use crate::engine::scheduler::Control;
+use crate::engine::control::Control;
 use crate::engine::server::{Input, Output, ServerEngine};
 use crate::error::{Error, Result, Role};
 use crate::message::Millis;

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::config::{LossHook, NodeConfig};
 use super::control;
 use super::inbox::Filled;
-use crate::engine::scheduler::Control;
+use crate::engine::control::Control;
 use crate::error::{Error, Result, Role};
 use crate::values::Values;
 use mio::net::TcpStream as MioStream;

@@ -8,7 +8,7 @@ use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
 use super::parcel::Parcel;
 use super::watch::Watch;
-use crate::engine::scheduler::Control;
+use crate::engine::control::Control;
 use crate::engine::worker::{WorkerEngine, WorkerParams};
 use crate::error::{Error, Result, Role};
 use crate::link::{Link, Stats};
