@@ -19,7 +19,7 @@ def matrix(X):
             f"Expected 2D array, got {got} instead. Reshape your data either using array.reshape(-1, 1) if it has a "
             "single feature or array.reshape(1, -1) if it is a single sample."
         )
-    _check_size(array.shape)
+    check_size(array.shape)
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32 if array.dtype in (np.float16, np.bool_) else np.float64)
     return array
@@ -31,7 +31,7 @@ def compressed(X):
         raise ValueError(f"Expected 2D array, got {X.ndim}D array instead. Reshape your data.")
     if X.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: X: expected real numbers, got {X.dtype}")
-    _check_size(X.shape)
+    check_size(X.shape)
     csr = X.tocsr()
     if not csr.has_canonical_format:
         # On a copy: the caller's matrix stays as it is.
@@ -45,7 +45,8 @@ def _index(array):
     return array if array.dtype in (np.int32, np.int64) else array.astype(np.int64)
 
 
-def _check_size(shape):
+def check_size(shape):
+    """Refuse a matrix without rows or columns."""
     if shape[0] == 0:
         raise ValueError(f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required.")
     if shape[1] == 0:

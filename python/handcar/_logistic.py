@@ -284,10 +284,10 @@ class LogisticRegression(BinaryClassifier):
         if _arrays.is_sparse(X):
             parts, width, names = _arrays.compressed(X), X.shape[1], None
             n, build = X.shape[0], lambda *rest: _handcar.Dataset.from_csr(*parts, *rest)
-        elif _tables.is_table(X) and (names := _names.of_columns(_tables.names_of(X))) is not None:
-            columns, width = _tables.columns_of(X), len(names)
-            n = _tables.n_rows(X)
-            _arrays._check_size((n, width))
+        elif (table := _tables.table(X)) is not None and (names := _names.of_columns(_tables.names_of(table))) is not None:
+            n, width = _tables.n_rows(table), len(names)
+            _arrays.check_size((n, width))
+            columns = _tables.columns_of(table)
             build = lambda *rest: _handcar.Dataset.from_columns(columns, *rest)  # noqa: E731
         else:
             array = _arrays.matrix(X)
@@ -334,12 +334,13 @@ class LogisticRegression(BinaryClassifier):
             if model.columns:
                 raise ValueError(f"X: expected a table with columns {', '.join(model.columns)}, got a sparse matrix")
             return model.margins_csr(*_arrays.compressed(X)), None
-        if _tables.is_table(X) and (names := _names.of_columns(_tables.names_of(X))) is not None:
+        if (table := _tables.table(X)) is not None and (names := _names.of_columns(_tables.names_of(table))) is not None:
+            _arrays.check_size((_tables.n_rows(table), len(names)))
             if self._exact:
-                self._compare((_tables.n_rows(X), len(names)), names)
+                self._compare((_tables.n_rows(table), len(names)), names)
             if model.columns:
-                return model.margins_columns(_tables.columns_of(X, set(model.columns))), None
-            return model.margins_dense(_arrays.matrix(_tables.to_matrix(X))), None
+                return model.margins_columns(_tables.columns_of(table, set(model.columns))), None
+            return model.margins_dense(_arrays.matrix(_tables.to_matrix(table))), None
         array = _arrays.matrix(X)
         self._compare(array.shape, None)
         if model.columns:

@@ -9,24 +9,25 @@ import sys
 import numpy as np
 
 
-def is_table(X):
-    """Whether ``X`` is a table whose columns have names."""
-    return _library(X) is not None
+def table(X):
+    """``X`` as a table in memory, if it is one whose columns have names; otherwise None."""
+    library = _library(X)
+    if library == "capsule":
+        return _arrow(X)
+    if library == "polars" and hasattr(X, "collect"):
+        return X.collect()
+    return None if library is None else X
 
 
 def names_of(X):
     """The names of a table's columns."""
-    return list(X.column_names if _library(X) == "pyarrow" else X.columns)
+    return list(X.schema.names if _library(X) == "pyarrow" else X.columns)
 
 
 def columns_of(X, wanted=None):
     """The columns of a table; of those in ``wanted`` only, if given."""
     library = _library(X)
-    if library == "capsule":
-        X, library = _arrow(X), "pyarrow"
     convert = {"pandas": _pandas, "polars": _polars, "pyarrow": _pyarrow}[library]
-    if library == "polars" and hasattr(X, "collect"):
-        X = X.collect()
     found = []
     for i, name in enumerate(names_of(X)):
         if wanted is None or str(name) in wanted:
@@ -100,7 +101,7 @@ def _pandas(name, column):
     if isinstance(dtype, pd.CategoricalDtype):
         return _texts(name, column.cat.codes.to_numpy(), list(dtype.categories))
     kind = getattr(dtype, "kind", "O")
-    if pd.api.types.is_numeric_dtype(dtype) and kind != "c":
+    if (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)) and kind != "c":
         if hasattr(column, "sparse"):
             column = column.sparse.to_dense()
         return _numbers(column.to_numpy(dtype=np.float64, na_value=np.nan))

@@ -161,7 +161,11 @@ impl<'a> Csr<'a> {
             Ids::Wide(ids) => ids.iter().position(|&i| i >= columns),
         };
         if let Some(i) = outside {
-            let got = format!("{} at entry {i}", self.ids.at(i) as i64);
+            // As the signed number that it was.
+            let got = match &self.ids {
+                Ids::Narrow(ids) => format!("{} at entry {i}", ids[i] as i32),
+                Ids::Wide(ids) => format!("{} at entry {i}", ids[i] as i64),
+            };
             return Err(value("X: CSR", format!("indices from 0 to {}", columns.saturating_sub(1)), got));
         }
         if let Some((i, &x)) = self.values.iter().enumerate().find(|v| !v.1.is_finite()) {
