@@ -61,10 +61,19 @@ pub enum Ids<'a> {
 pub struct Csr<'a> {
     pub offsets: Cow<'a, [u64]>,
     pub ids: Ids<'a>,
-    pub values: Cow<'a, [f32]>,
+    /// `None`: all 1.
+    pub values: Option<Cow<'a, [f32]>>,
 }
 
 impl Ids<'_> {
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Narrow(ids) => ids.len(),
+            Self::Wide(ids) => ids.len(),
+        }
+    }
+
     /// The index of an entry.
     pub fn at(&self, i: usize) -> u64 {
         match self {
@@ -105,7 +114,7 @@ pub fn dense<T: Number>(x: ArrayView2<'_, T>) -> PyResult<Csr<'static>> {
         }
         offsets.push(ids.len() as u64);
     }
-    Ok(Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: values.into() })
+    Ok(Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: Some(values.into()) })
 }
 
 /// A compressed sparse matrix; borrowed as far as the types allow. Stored zeros are left out.
@@ -124,37 +133,40 @@ pub fn sparse<'a>(
         Indices::Narrow(i) => Ids::Narrow(Cow::Borrowed(bytemuck::cast_slice(i.as_slice()?))),
         Indices::Wide(i) => Ids::Wide(Cow::Borrowed(bytemuck::cast_slice(i.as_slice()?))),
     };
-    let values = match values {
-        Values::Single(v) => Number::narrow(v.as_slice()?),
-        Values::Double(v) => {
-            let v = v.as_slice()?;
-            for (i, &x) in v.iter().enumerate() {
-                finite(x, || format!("X: entry {i}"))?;
-            }
-            Number::narrow(v)
-        }
-    };
-    let csr = Csr { offsets, ids, values };
-    csr.check(columns)?;
-    Ok(csr.without_zeros())
+    match values {
+        Values::Single(v) => Csr { offsets, ids, values: None }.with(v.as_slice()?, columns),
+        Values::Double(v) => Csr { offsets, ids, values: None }.with(v.as_slice()?, columns),
+    }
 }
 
 impl<'a> Csr<'a> {
+    /// The value of an entry.
+    pub fn value(&self, i: usize) -> f32 {
+        self.values.as_ref().map_or(1.0, |v| v[i])
+    }
+
+    /// Checks everything and joins the values, those that are not all 1.
+    fn with<T: Number>(self, values: &'a [T], columns: u64) -> PyResult<Self> {
+        self.check(values.len(), columns)?;
+        let (mut plain, mut zeros) = (true, false);
+        for (i, &x) in values.iter().enumerate() {
+            let x = finite(x.into(), || format!("X: entry {i}"))?;
+            plain &= x == 1.0;
+            zeros |= x == 0.0;
+        }
+        let values = (!plain).then(|| T::narrow(values));
+        let csr = Csr { values, ..self };
+        Ok(if zeros { csr.without_zeros() } else { csr })
+    }
+
     /// Refuses what would lead outside the arrays.
-    fn check(&self, columns: u64) -> PyResult<()> {
-        let entries = self.values.len();
-        let count = match &self.ids {
-            Ids::Narrow(ids) => ids.len(),
-            Ids::Wide(ids) => ids.len(),
-        };
+    fn check(&self, entries: usize, columns: u64) -> PyResult<()> {
+        let count = self.ids.len();
         let (first, last) = (self.offsets.first(), self.offsets.last());
         if count != entries || first != Some(&0) || last != Some(&(entries as u64)) || !self.offsets.is_sorted() {
             let got = format!("{count} indices, offsets from {first:?} to {last:?}");
-            return Err(value(
-                "X: CSR",
-                format!("as many indices as values ({entries}) and rising offsets to there"),
-                got,
-            ));
+            let expected = format!("as many indices as values ({entries}) and rising offsets to there");
+            return Err(value("X: CSR", expected, got));
         }
         let outside = match &self.ids {
             Ids::Narrow(ids) => ids.iter().position(|&i| i as u64 >= columns),
@@ -168,23 +180,17 @@ impl<'a> Csr<'a> {
             };
             return Err(value("X: CSR", format!("indices from 0 to {}", columns.saturating_sub(1)), got));
         }
-        if let Some((i, &x)) = self.values.iter().enumerate().find(|v| !v.1.is_finite()) {
-            finite(x as f64, || format!("X: entry {i}"))?;
-        }
         Ok(())
     }
 
     fn without_zeros(self) -> Self {
-        if !self.values.contains(&0.0) {
-            return self;
-        }
-        let kept: Vec<usize> = (0..self.values.len()).filter(|&i| self.values[i] != 0.0).collect();
+        let kept: Vec<usize> = (0..self.ids.len()).filter(|&i| self.value(i) != 0.0).collect();
         let offsets = self.offsets.iter().map(|&o| kept.partition_point(|&i| (i as u64) < o) as u64).collect();
-        let values = kept.iter().map(|&i| self.values[i]).collect();
+        let values = kept.iter().map(|&i| self.value(i)).collect();
         let ids = match &self.ids {
             Ids::Narrow(ids) => Ids::Narrow(kept.iter().map(|&i| ids[i]).collect()),
             Ids::Wide(ids) => Ids::Wide(kept.iter().map(|&i| ids[i]).collect()),
         };
-        Csr { offsets, ids, values }
+        Csr { offsets, ids, values: Some(values) }
     }
 }

@@ -33,6 +33,8 @@ pub enum Cell {
     Token(u64, f32),
 }
 
+/// The code of a cell without one.
+const NO_CODE: usize = usize::MAX;
 const MISSING: Cell = Cell::Token(bucket::MISSING, 1.0);
 
 impl Column<'_> {
@@ -68,11 +70,25 @@ impl View<'_> {
         }
     }
 
-    /// Calls `visit(row, cell)` for every row. Each text is looked at once, however many rows have it.
+    /// How many texts there are; 0 for numbers.
+    pub fn texts(&self) -> usize {
+        match self {
+            Self::Numbers { .. } => 0,
+            Self::Texts { texts, .. } => texts.len(),
+        }
+    }
+
+    /// Calls `visit(row, code, cell)` for every row; cells of one code below [`View::texts`] are equal, other codes say
+    /// nothing. Each text is looked at once, however many rows have it.
     ///
     /// # Errors
     /// `ValueError` with column and row for a cell that its field cannot hold.
-    pub fn for_each(&self, field: &FieldSpec, schema: &Schema, mut visit: impl FnMut(usize, Cell)) -> PyResult<()> {
+    pub fn for_each(
+        &self,
+        field: &FieldSpec,
+        schema: &Schema,
+        mut visit: impl FnMut(usize, usize, Cell),
+    ) -> PyResult<()> {
         let refuse = |row: usize, (expected, got): Refusal| {
             Err(value(&format!("X: column {:?}, row {row}", self.name()), expected, got))
         };
@@ -87,7 +103,7 @@ impl View<'_> {
                         false => of_number(x, field, schema),
                     };
                     match cell {
-                        Ok(cell) => visit(row, cell),
+                        Ok(cell) => visit(row, NO_CODE, cell),
                         Err(refusal) => return refuse(row, refusal),
                     }
                 }
@@ -96,8 +112,8 @@ impl View<'_> {
                 let cells: Vec<Result<Cell, Refusal>> = texts.iter().map(|t| of_text(t, field, schema)).collect();
                 for (row, &code) in rows.iter().enumerate() {
                     match cells.get(code as usize) {
-                        _ if code < 0 => visit(row, MISSING),
-                        Some(Ok(cell)) => visit(row, *cell),
+                        _ if code < 0 => visit(row, NO_CODE, MISSING),
+                        Some(Ok(cell)) => visit(row, code as usize, *cell),
                         Some(Err(refusal)) => return refuse(row, refusal.clone()),
                         None => return refuse(row, (format!("a code below {}", texts.len()), code.to_string())),
                     }

@@ -68,12 +68,25 @@ fn place(view: &View<'_>, field: &FieldSpec, schema: &Schema) -> PyResult<Placed
     let mut tokens = Vec::new();
     let mut rows = vec![0u32; view.len()];
     let mut values = (field.kind == FieldKind::Number).then(|| vec![1.0; view.len()]);
-    view.for_each(field, schema, |row, cell| {
-        let Cell::Token(token, x) = cell else { return };
-        rows[row] = *numbers.entry(token).or_insert_with(|| {
+    let mut number = |token| {
+        *numbers.entry(token).or_insert_with(|| {
             tokens.push(token);
             tokens.len() as u32
-        });
+        })
+    };
+    let mut of_code = vec![None; view.texts()];
+    // Rows of numbers mostly have the one token that raw numbers have.
+    let mut last = (u64::MAX, 0);
+    view.for_each(field, schema, |row, code, cell| {
+        let Cell::Token(token, x) = cell else { return };
+        rows[row] = match of_code.get_mut(code) {
+            Some(known) => *known.get_or_insert_with(|| number(token)),
+            None if last.0 == token => last.1,
+            None => {
+                last = (token, number(token));
+                last.1
+            }
+        };
         if let Some(values) = &mut values {
             values[row] = x;
         }
@@ -105,18 +118,22 @@ pub fn pack(schema: Schema, columns: &[View<'_>], labels: &[f32], weights: Optio
             texts.extend(all.iter().map(|t| (of(t), t.clone())));
         }
     }
-    let (mut offsets, mut ids, mut values) = (Vec::with_capacity(n + 1), Vec::new(), Vec::new());
+    let (mut offsets, mut ids) = (Vec::with_capacity(n + 1), Vec::with_capacity(n * placed.len()));
+    let mut values = placed.iter().any(|p| p.1.values.is_some()).then(|| Vec::with_capacity(ids.capacity()));
     offsets.push(0u64);
     for row in 0..n {
         for (base, column) in &placed {
             if column.rows[row] > 0 {
                 ids.push(base + column.rows[row] - 1);
-                values.push(column.values.as_ref().map_or(1.0, |v| v[row]));
+                if let Some(values) = &mut values {
+                    values.push(column.values.as_ref().map_or(1.0, |v| v[row]));
+                }
             }
         }
         offsets.push(ids.len() as u64);
     }
-    let csr = Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: values.into() };
+    drop(placed);
+    let csr = Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: values.map(Into::into) };
     let packed = rows::pack(csr, labels, weights)?;
     Ok(Rows { layout: Some(Layout { schema, keys, texts }), ..packed })
 }

@@ -4,8 +4,9 @@
 //! their order nor how they were counted can be seen. It also spares work, as tables of categories repeat themselves.
 
 use crate::arrays::{Csr, Ids};
-use handcar_base::hash::Hasher128;
+use handcar_base::hash::bytes128;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// Rows, labels and weights ready to be packed.
 pub struct Joined<'a> {
@@ -22,7 +23,8 @@ pub struct Joined<'a> {
 /// Entries must be in one order in all rows. `labels` and `weights` have one element a row.
 pub fn join<'a>(csr: Csr<'a>, labels: &[f32], weights: Option<&[f32]>) -> Joined<'a> {
     let weight = |row: usize| weights.map_or(1.0, |w| w[row]);
-    let mut places: HashMap<u128, usize> = HashMap::with_capacity(labels.len());
+    let mut places: HashMap<u128, usize, BuildHasherDefault<Taken>> =
+        HashMap::with_capacity_and_hasher(labels.len(), BuildHasherDefault::default());
     let mut kept: Vec<(usize, f64)> = Vec::with_capacity(labels.len());
     let mut rows = 0;
     for row in (0..labels.len()).filter(|&r| weight(r) != 0.0) {
@@ -46,14 +48,13 @@ impl<'a> Csr<'a> {
     /// A signature of a row and its label.
     fn hash(&self, row: usize, label: f32) -> u128 {
         let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
-        let mut hash = Hasher128::new();
-        hash.update(&label.to_le_bytes());
-        hash.update(bytemuck::cast_slice(&self.values[range.clone()]));
-        match &self.ids {
-            Ids::Narrow(ids) => hash.update(bytemuck::cast_slice(&ids[range])),
-            Ids::Wide(ids) => hash.update(bytemuck::cast_slice(&ids[range])),
-        }
-        hash.digest()
+        let values = self.values.as_ref().map_or(0, |v| bytes128(bytemuck::cast_slice(&v[range.clone()])));
+        let ids = match &self.ids {
+            Ids::Narrow(ids) => bytes128(bytemuck::cast_slice(&ids[range])),
+            Ids::Wide(ids) => bytes128(bytemuck::cast_slice(&ids[range])),
+        };
+        let label = label.to_bits() as u128;
+        bytes128(bytemuck::cast_slice(&[ids, values, label]))
     }
 
     /// Some of the rows.
@@ -65,11 +66,29 @@ impl<'a> Csr<'a> {
             end += range(r).len() as u64;
             end
         }));
-        let values: Vec<f32> = rows.clone().flat_map(|r| &self.values[range(r)]).copied().collect();
+        let values = self.values.as_ref().map(|v| rows.clone().flat_map(|r| &v[range(r)]).copied().collect());
         let ids = match &self.ids {
             Ids::Narrow(ids) => Ids::Narrow(rows.flat_map(|r| &ids[range(r)]).copied().collect()),
             Ids::Wide(ids) => Ids::Wide(rows.flat_map(|r| &ids[range(r)]).copied().collect()),
         };
-        Csr { offsets: offsets.into(), ids, values: values.into() }
+        Csr { offsets: offsets.into(), ids, values }
+    }
+}
+
+/// Takes what is a hash already as it is.
+#[derive(Default)]
+struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = handcar_base::hash::bytes(bytes, self.0);
+    }
+
+    fn write_u128(&mut self, x: u128) {
+        self.0 = x as u64;
     }
 }

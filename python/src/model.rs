@@ -258,7 +258,7 @@ impl Model {
             None => self.inner.weight(column + base),
         };
         let rows = x.offsets.windows(2).map(|w| w[0] as usize..w[1] as usize);
-        rows.map(|row| row.fold(self.inner.intercept, |sum, i| sum + weight(x.ids.at(i)) as f64 * x.values[i] as f64))
+        rows.map(|row| row.fold(self.inner.intercept, |sum, i| sum + weight(x.ids.at(i)) as f64 * x.value(i) as f64))
             .collect()
     }
 
@@ -275,13 +275,21 @@ impl Model {
             if view.len() != rows {
                 return Err(value("X", format!("{rows} rows in column {:?}", field.name), view.len()));
             }
+            let weight = |token| self.inner.weight(key::compose(field.id, token)) as f64;
+            let mut of_code = vec![None; view.texts()];
+            // Rows of numbers mostly have the one token that raw numbers have.
             let mut last = (u64::MAX, 0.0);
-            view.for_each(field, schema, |row, cell| {
+            view.for_each(field, schema, |row, code, cell| {
                 let Cell::Token(token, x) = cell else { return };
-                if last.0 != token {
-                    last = (token, self.inner.weight(key::compose(field.id, token)) as f64);
-                }
-                margins[row] += last.1 * x as f64;
+                let w = match of_code.get_mut(code) {
+                    Some(known) => *known.get_or_insert_with(|| weight(token)),
+                    None if last.0 == token => last.1,
+                    None => {
+                        last = (token, weight(token));
+                        last.1
+                    }
+                };
+                margins[row] += w * x as f64;
             })?;
         }
         Ok(margins)

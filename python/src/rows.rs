@@ -161,7 +161,7 @@ pub fn pack(csr: Csr<'_>, labels: &[f32], weights: Option<&[f32]>) -> PyResult<R
         return Err(error::value("fit", format!("a label and a weight for each of {rows} rows"), got));
     }
     let Joined { csr, labels, weights, rows } = join(csr, labels, weights);
-    let (values, weights) = (Some(&csr.values[..]), weights.as_deref());
+    let (values, weights) = (csr.values.as_deref(), weights.as_deref());
     let data = match &csr.ids {
         Ids::Narrow(ids) => Dataset::from_csr(&labels, &csr.offsets, ids, values, weights),
         Ids::Wide(ids) => Dataset::from_csr(&labels, &csr.offsets, ids, values, weights),
