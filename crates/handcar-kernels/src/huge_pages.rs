@@ -18,9 +18,7 @@ pub fn advise<T>(array: &[T]) {
         let end = (array.as_ptr() as usize + bytes) / PAGE * PAGE;
         if begin < end {
             // SAFETY: the range lies inside a live array, and this advice changes neither content nor protection.
-            let _ = unsafe {
-                rustix::mm::madvise(begin as *mut _, end - begin, rustix::mm::Advice::LinuxHugepage)
-            };
+            let _ = unsafe { rustix::mm::madvise(begin as *mut _, end - begin, rustix::mm::Advice::LinuxHugepage) };
         }
     }
 }

@@ -32,9 +32,18 @@ fn held_out(seed: u64, row: usize, share: f64) -> bool {
 pub(super) enum Evaluation<'a> {
     None,
     /// Rows of this worker, and how many rows of other workers stand before and in all.
-    Holdout { rows: Vec<usize>, first: usize, total: usize, labels: Vec<f32>, weights: Option<Vec<f32>> },
+    Holdout {
+        rows: Vec<usize>,
+        first: usize,
+        total: usize,
+        labels: Vec<f32>,
+        weights: Option<Vec<f32>>,
+    },
     /// Separate rows, and for each of their keys its index in the training data.
-    Valid { data: &'a Dataset, index: Vec<Option<u32>> },
+    Valid {
+        data: &'a Dataset,
+        index: Vec<Option<u32>>,
+    },
 }
 
 impl<'a> Evaluation<'a> {
@@ -71,8 +80,7 @@ impl<'a> Evaluation<'a> {
         let counts = worker.reduce(&counts)?;
         let first = counts[..worker.rank()].iter().sum::<i64>() as usize;
         let total = counts.iter().sum::<i64>() as usize;
-        let mut this =
-            Self::Holdout { rows: Vec::new(), first, total, labels: Vec::new(), weights: None };
+        let mut this = Self::Holdout { rows: Vec::new(), first, total, labels: Vec::new(), weights: None };
         let mine: Vec<f64> = held.iter().map(|&r| data.labels()[r] as f64).collect();
         let all = gather(worker, &mine, first, total)?;
         let all_weights = match data.weights() {

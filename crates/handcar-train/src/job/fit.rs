@@ -58,7 +58,7 @@ pub fn fit(
         // A certificate is worth its price only once the passes themselves have become small.
         let settled = relative_change.abs() <= options.tol.max(1e-12) || pass % PASSES_PER_CERTIFICATE == 7;
         let found = match last || (settled && pass >= next_certificate) {
-            true => Some(solve.certify(solve.slack(pass + 1))?),
+            true => Some(solve.certify(solve.slack(pass + 1), &end, options.tol)?),
             false => None,
         };
         let gap = found.map(|c| relative_gap(end.objective, c.dual));

@@ -25,7 +25,11 @@ pub(super) enum Columns {
     OneHot16(Vec<u16>),
     OneHot32(Vec<u32>),
     /// Any number of entries a row, ascending by row. Here ids count from 0.
-    Entries { rows: Vec<u32>, ids: Vec<u32>, values: Option<Vec<f32>> },
+    Entries {
+        rows: Vec<u32>,
+        ids: Vec<u32>,
+        values: Option<Vec<f32>>,
+    },
     /// The constant column of the intercept.
     Ones,
 }
@@ -76,13 +80,7 @@ impl Block {
             }
         };
         let index: Vec<u32> = kept.ids.iter().map(|&i| (source.keys.start + i as usize) as u32).collect();
-        Self {
-            keys: index.iter().map(|&i| keys[i as usize]).collect(),
-            index,
-            columns,
-            exponent,
-            complete: false,
-        }
+        Self { keys: index.iter().map(|&i| keys[i as usize]).collect(), index, columns, exponent, complete: false }
     }
 
     /// Whether some row of this worker has none of the block's keys, or has several, or values other than 1.

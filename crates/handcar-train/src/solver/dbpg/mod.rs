@@ -3,9 +3,9 @@
 //! A pass visits every block of features once, in random order. For a block each worker sums gradient and curvature
 //! over its rows and pushes them; the servers add the workers' sums, take a proximal step and answer with the new
 //! weights; the workers then move their margins. With delay τ a block may start before the last τ have finished.
-//! Between passes two cheap steps remove what block steps are slow at: [`shift`] moves along the direction that all
-//! complete one-hot blocks share, and [`momentum`] extrapolates. [`certificate`] bounds how far the objective can be
-//! from the optimum. All sums over rows are integers, so equal seeds give equal bits for any number of threads, workers
+//! Between passes two cheap steps remove what block steps are slow at: `shift` moves along the direction that all
+//! complete one-hot blocks share, and `momentum` extrapolates. `certificate` bounds how far the objective can be from
+//! the optimum. All sums over rows are integers, so equal seeds give equal bits for any number of threads, workers
 //! and servers. `docs/decisions/0003-accelerator.md` tells how the parts were chosen.
 
 mod answer;
@@ -13,6 +13,7 @@ mod block;
 mod certificate;
 mod momentum;
 mod pass;
+mod polish;
 mod request;
 mod rows;
 mod screen;
@@ -137,7 +138,11 @@ impl Dbpg<'_> {
     }
 
     /// Runs on every thread's rows.
-    fn on_shards(pool: &Option<rayon::ThreadPool>, shards: &mut [RowShard], work: impl Fn(&mut RowShard) + Sync + Send) {
+    fn on_shards(
+        pool: &Option<rayon::ThreadPool>,
+        shards: &mut [RowShard],
+        work: impl Fn(&mut RowShard) + Sync + Send,
+    ) {
         use rayon::prelude::*;
         match pool {
             None => shards.iter_mut().for_each(work),

@@ -120,9 +120,7 @@ impl Dbpg<'_> {
         let one_hot = self.blocks[at].columns.one_hot();
         let (bound, curvature, relax) = match (self.settings.delay, one_hot) {
             (0, true) => (Bound::OneHot, Curvature::None, RELAX),
-            (0, false) => {
-                (Bound::Within(self.states[at].trust), Curvature::Within(self.states[at].trust), RELAX)
-            }
+            (0, false) => (Bound::Within(self.states[at].trust), Curvature::Within(self.states[at].trust), RELAX),
             _ => (Bound::Always, Curvature::None, 1.0),
         };
         self.sweep(at, curvature);
@@ -138,13 +136,8 @@ impl Dbpg<'_> {
         let pull = std::mem::take(&mut state.pulled);
         let keys = state.active.clone();
         let scales = self.scales(at);
-        let request = Request::Step {
-            gradient_scale: scales.gradient,
-            curvature_scale: scales.curvature,
-            bound,
-            relax,
-            slack,
-        };
+        let request =
+            Request::Step { gradient_scale: scales.gradient, curvature_scale: scales.curvature, bound, relax, slack };
         let transfer = self.worker.push_pull(self.table, &keys, push).args(&request.to_bytes()).into_buffer(pull);
         Ok(Some(transfer.submit()?))
     }

@@ -28,8 +28,8 @@ pub(super) enum Request {
         /// A zero weight with `|g| <= l1 - slack` leaves the active set; negative: none does.
         slack: f64,
     },
-    /// Measure the gradient at a fixed point and renew the active set: pushed `[gradient / gradient_scale, _]`.
-    Measure { gradient_scale: f64, slack: f64 },
+    /// Measure the gradient at a fixed point and perhaps renew the active set: pushed `[gradient / gradient_scale, _]`.
+    Measure { gradient_scale: f64, slack: f64, renew: bool },
 }
 
 /// A server function.
@@ -73,7 +73,9 @@ impl Request {
                 };
                 put(&mut out, 2, &[gradient_scale, curvature_scale, kind, trust, relax, slack]);
             }
-            Self::Measure { gradient_scale, slack } => put(&mut out, 3, &[gradient_scale, slack]),
+            Self::Measure { gradient_scale, slack, renew } => {
+                put(&mut out, 3, &[gradient_scale, slack, renew as u8 as f64])
+            }
         }
         out
     }
@@ -94,8 +96,8 @@ impl Request {
                 Self::Step { gradient_scale, curvature_scale, bound, relax, slack }
             }
             3 => {
-                let [gradient_scale, slack] = numbers(rest)?;
-                Self::Measure { gradient_scale, slack }
+                let [gradient_scale, slack, renew] = numbers(rest)?;
+                Self::Measure { gradient_scale, slack, renew: renew != 0.0 }
             }
             _ => return None,
         })
@@ -148,12 +150,17 @@ mod tests {
     fn bytes_come_back_and_strange_ones_are_refused() {
         let step = |bound| Request::Step { gradient_scale: 0.5, curvature_scale: 2.0, bound, relax: 1.2, slack: -1.0 };
         let requests = [Request::Cap { scale: 3.0 }, Request::Start, step(Bound::OneHot), step(Bound::Within(0.3))];
-        for r in requests.into_iter().chain([step(Bound::Always), Request::Measure { gradient_scale: 1.0, slack: 0.1 }]) {
+        for r in requests
+            .into_iter()
+            .chain([step(Bound::Always), Request::Measure { gradient_scale: 1.0, slack: 0.1, renew: true }])
+        {
             let bytes = r.to_bytes();
             assert_eq!(Request::from_bytes(&bytes), Some(r));
             assert_eq!(Request::from_bytes(&bytes[..bytes.len() - 1]), None);
         }
-        for f in [Function::Penalty, Function::Extrapolate { beta: 0.4 }, Function::Shift { ranges: vec![(1, 9, -0.5)] }] {
+        for f in
+            [Function::Penalty, Function::Extrapolate { beta: 0.4 }, Function::Shift { ranges: vec![(1, 9, -0.5)] }]
+        {
             let bytes = f.to_bytes();
             assert_eq!(Function::from_bytes(&bytes), Some(f));
         }

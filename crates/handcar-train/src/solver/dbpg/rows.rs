@@ -74,6 +74,8 @@ impl Change {
 
 /// A thread's rows.
 pub(super) struct RowShard {
+    /// Which thread.
+    pub thread: usize,
     /// Which of the worker's rows.
     pub rows: Range<usize>,
     /// `⟨x_i, w⟩` of each row, intercept included.
@@ -85,8 +87,9 @@ pub(super) struct RowShard {
 }
 
 impl RowShard {
-    pub fn new(rows: Range<usize>) -> Self {
+    pub fn new(thread: usize, rows: Range<usize>) -> Self {
         Self {
+            thread,
             margins: vec![0.0; rows.len()],
             statistics: vec![[0; 2]; CHUNK],
             small: Box::new([[[0; 2]; SMALL]; REPLICAS]),
@@ -219,7 +222,10 @@ impl RowShard {
         let (mut margins, mut labels, mut weights) = (Vec::new(), Vec::new(), Vec::new());
         let mut runs: Vec<Range<usize>> = Vec::with_capacity(CHUNK);
         while at < end {
-            (margins.clear(), labels.clear(), weights.clear(), runs.clear());
+            margins.clear();
+            labels.clear();
+            weights.clear();
+            runs.clear();
             while at < end && runs.len() < CHUNK {
                 let row = rows[at];
                 let length = rows[at..end].iter().take_while(|&&r| r == row).count();
@@ -295,11 +301,15 @@ impl RowShard {
         if let Columns::Entries { rows, ids, values } = &block.columns {
             let scale = 2f64.powi(-block.exponent);
             for e in first_entry(block, self.rows.start)..first_entry(block, self.rows.end) {
-                let g = all[rows[e] as usize - self.rows.start][0];
-                self.large[ids[e] as usize][0] += match values {
-                    None => g as i64,
-                    Some(v) => (g as f64 * (v[e] as f64 * scale)) as i64,
-                };
+                let [g, h] = all[rows[e] as usize - self.rows.start];
+                let sum = &mut self.large[ids[e] as usize];
+                match values {
+                    None => *sum = [sum[0] + g as i64, sum[1] + h as i64],
+                    Some(v) => {
+                        let x = v[e] as f64 * scale;
+                        *sum = [sum[0] + (g as f64 * x) as i64, sum[1] + (h as f64 * x * x) as i64];
+                    }
+                }
             }
             return;
         }

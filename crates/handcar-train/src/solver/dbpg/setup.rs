@@ -70,7 +70,7 @@ impl<'w> Dbpg<'w> {
                 got: format!("{n} ({e})"),
             })?),
         };
-        let shards = split(rows.len(), threads.max(1)).map(RowShard::new).collect();
+        let shards = split(rows.len(), threads.max(1)).enumerate().map(|(t, rows)| RowShard::new(t, rows)).collect();
         worker.set_policy(Policy::BoundedDelay(settings.delay as u64));
         let table = worker.create_table("weights", updater::NAME, &updater::params(settings.penalty))?;
         let all: Vec<Key> = blocks.iter().flat_map(|b| b.keys.iter().copied()).collect();
@@ -128,7 +128,8 @@ impl<'w> Dbpg<'w> {
     fn caps_here(&self, block: &Block, row_most: Option<&[u32]>, together: f64) -> Vec<f64> {
         let mut caps = vec![0.0; block.keys.len()];
         let weight = |row: usize| if self.data.weights.is_empty() { 1.0 } else { self.data.weights[row] as f64 };
-        let multiple = |row: usize, here: usize| row_most.map_or(here as f64, |most| together * most[row].max(1) as f64);
+        let multiple =
+            |row: usize, here: usize| row_most.map_or(here as f64, |most| together * most[row].max(1) as f64);
         match &block.columns {
             Columns::OneHot8(d) => one_hot_caps(d.iter().map(|&i| i as usize), &weight, &multiple, &mut caps),
             Columns::OneHot16(d) => one_hot_caps(d.iter().map(|&i| i as usize), &weight, &multiple, &mut caps),
@@ -272,7 +273,11 @@ fn rows_mass(worker: &mut Worker, weights: Option<&[f32]>, rows: usize) -> Resul
 fn exponents(worker: &mut Worker, blocks: &[ColumnBlock<'_>], weights: Option<&[f32]>) -> Result<Vec<i32>> {
     fn exponent(values: &[f32]) -> i64 {
         let most = values.iter().fold(0f32, |m, x| m.max(x.abs()));
-        if most == 0.0 { i32::MIN as i64 } else { most.log2().ceil() as i64 + (most > most.log2().ceil().exp2()) as i64 }
+        if most == 0.0 {
+            i32::MIN as i64
+        } else {
+            most.log2().ceil() as i64 + (most > most.log2().ceil().exp2()) as i64
+        }
     }
     let mut mine: Vec<i64> = blocks
         .iter()

@@ -112,9 +112,8 @@ mod tests {
     fn no_other_balanced_shift_has_a_smaller_norm() {
         let mut r = Rng::new(Seed(11), 0);
         for case in 0..60 {
-            let blocks: Vec<Vec<f32>> = (0..3)
-                .map(|_| (0..1 + r.below(4)).map(|_| (r.below(9) as f32 - 4.0) * 0.25).collect())
-                .collect();
+            let blocks: Vec<Vec<f32>> =
+                (0..3).map(|_| (0..1 + r.below(4)).map(|_| (r.below(9) as f32 - 4.0) * 0.25).collect()).collect();
             let views: Vec<&[f32]> = blocks.iter().map(|b| &b[..]).collect();
             let intercept = case % 2 == 0;
             let (t, taken) = best_shifts(&views, intercept);

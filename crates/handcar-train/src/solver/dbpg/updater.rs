@@ -114,7 +114,7 @@ impl Updater for DbpgUpdater {
                 c.weight = next;
                 c.active = next != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
             }
-            Request::Measure { gradient_scale, slack } => {
+            Request::Measure { gradient_scale, slack, renew } => {
                 let g = pushed[0] as f64 * gradient_scale;
                 let violation = penalty.violation(c.weight as f64, g);
                 self.answer.violation = self.answer.violation.max(violation);
@@ -122,7 +122,9 @@ impl Updater for DbpgUpdater {
                     self.answer.gradient_max = self.answer.gradient_max.max(g.abs());
                     self.answer.squares.add(soft(g, penalty.l1).powi(2));
                 }
-                c.active = c.weight != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
+                if renew {
+                    c.active = c.weight != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
+                }
                 self.answer.active += c.active as u64;
             }
         }
