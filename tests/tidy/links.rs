@@ -4,8 +4,7 @@ use crate::markdown::links;
 use crate::tree::{expect_none, files, read, root};
 
 /// Pages that the index announces and that are still being written.
-const PROMISED: [&str; 4] =
-    ["0001-equal-sums.md", "0002-key-block-server.md", "0003-accelerator.md", "0004-way-to-the-socket.md"];
+const PROMISED: [&str; 0] = [];
 
 #[test]
 fn relative_links_in_every_page_exist() {
