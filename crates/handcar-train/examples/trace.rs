@@ -1,4 +1,5 @@
-//! Prints the passes of one fit: `trace INPUT... [l1=X] [threads=N] [delay=N] [intercept=0] [filter=0] [workers=N] [servers=N]`.
+//! Prints the passes of one fit: `trace INPUT... [NAME=NUMBER]...` with names `l1 l2 tol passes threads delay intercept
+//! filter workers servers transpose` (1: also times the transposition of rows into column blocks).
 
 use handcar_data::{CachePolicy, ReadOptions, read};
 use handcar_train::job::{self, FitOptions, Observer, PassTrace, TrainInput};
@@ -24,6 +25,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = get("threads", 1.0)? as usize;
     let data = read(&inputs, &ReadOptions { threads, cache: CachePolicy::off(), ..ReadOptions::default() })?;
     println!("{} rows, {} keys, {} blocks", data.rows(), data.keys().len(), data.blocks().len());
+    if get("transpose", 0.0)? != 0.0 {
+        let rows = data.csr();
+        let began = std::time::Instant::now();
+        let blocks = handcar_data::build_blocks(rows, data.keys());
+        println!("transpose {:.3}s, {} blocks", began.elapsed().as_secs_f64(), blocks.blocks().len());
+    }
     let options = FitOptions {
         l1: get("l1", 1.0)?,
         l2: get("l2", 0.0)?,

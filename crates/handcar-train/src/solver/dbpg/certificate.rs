@@ -25,7 +25,7 @@ pub(crate) struct Certificate {
 }
 
 /// A gap of more than this many tolerances is not the worst key's fault alone, and more passes serve it better.
-const WORTH_POLISHING: f64 = 30.0;
+const WORTH_POLISHING: f64 = 100.0;
 
 /// A candidate for a dual point.
 struct Point {
