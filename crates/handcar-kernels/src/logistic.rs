@@ -41,6 +41,7 @@ for_each_isa! {
             for i in 0..n {
                 let (g, h) = row(margins[i], labels[i]);
                 // A NaN becomes a bound here, as it becomes 0 below; labels beyond ±1 saturate.
+                #[expect(clippy::manual_clamp, reason = "clamp keeps a NaN, max and min drop it")]
                 let (g, h) = ((g * ONE).max(-ONE).min(ONE), (h * ONE).max(0.0).min(ONE));
                 // SAFETY: max and min of a number leave a finite value of magnitude at most 2^30.
                 out[i] = unsafe { pack(g.to_int_unchecked(), h.to_int_unchecked()) };

@@ -4,15 +4,19 @@ use super::{General, job::Job};
 use crate::outcome::Outcome;
 use anyhow::Result;
 use clap::Args;
-use handcar_ps::driver::net::{self, NodeConfig, SchedulerConfig};
+use handcar_ps::driver::net::{self, LossHook, NodeConfig, SchedulerConfig};
 use handcar_train::job;
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
     net::TcpListener,
+    sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// What a worker may take to end by itself after a loss; all of a job must have ended within 2 seconds.
+const GRACE: Duration = Duration::from_millis(800);
 
 /// Where a role listens.
 #[derive(Args, Debug)]
@@ -110,11 +114,30 @@ pub fn worker(args: WorkerArgs, general: &General) -> Result<Outcome> {
     job.fit.share_cores(args.share_cores);
     job.fit.check_outputs()?;
     let began = Instant::now();
-    let config = NodeConfig { rank: args.rank, ..NodeConfig::default() };
+    let config = NodeConfig { rank: args.rank, on_loss: Some(end_soon()), ..NodeConfig::default() };
     let mut worker = net::connect_worker(&args.scheduler, &config)?;
     let outcome = job.fit.train_on(&mut worker, &job.general, began)?;
     worker.finish()?;
     Ok(outcome)
+}
+
+/// Ends a worker that computes on after somebody was lost: its own next call would say so, but that may be far off.
+fn end_soon() -> LossHook {
+    LossHook(Arc::new(|error| {
+        let text = error.to_string();
+        thread::spawn(move || {
+            let until = Instant::now() + GRACE;
+            while Instant::now() < until {
+                thread::park_timeout(until.saturating_duration_since(Instant::now()));
+            }
+            tracing::error!("{text}");
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the main thread is deep in a computation that nobody needs"
+            )]
+            std::process::exit(1);
+        });
+    }))
 }
 
 impl ListenArgs {
