@@ -38,19 +38,16 @@ impl Dbpg<'_> {
         }
         let loss = self.loss()?;
         self.shift_along_shared_direction()?;
-        let penalty = self.call(Function::Penalty)?;
-        Ok(PassEnd {
-            objective: self.objective(loss, &penalty),
-            loss,
-            nonzeros: penalty.nonzeros,
-            active: penalty.active,
-            violation: self.violation,
-        })
+        self.end(loss)
     }
 
     /// The objective of the weights as they are, once margins show all of them.
     pub fn evaluate(&mut self) -> Result<PassEnd> {
         let loss = self.loss()?;
+        self.end(loss)
+    }
+
+    fn end(&mut self, loss: f64) -> Result<PassEnd> {
         let penalty = self.call(Function::Penalty)?;
         Ok(PassEnd {
             objective: self.objective(loss, &penalty),
