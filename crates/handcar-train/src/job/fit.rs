@@ -10,8 +10,12 @@ use handcar_base::{Seed, key::INTERCEPT};
 use handcar_ps::Worker;
 use std::time::Instant;
 
-/// Passes between certificates at most, as a share of the passes done: a certificate costs about half a pass.
-const PASSES_PER_CERTIFICATE: u64 = 8;
+/// Passes between measurements of every key at most.
+const MEASURE_EVERY: u64 = 8;
+/// What acceleration may cost, relative to the passes so far.
+const ACCELERATION_SHARE: f64 = 2.0;
+/// Passes have done their part when they change the objective by less than this share of the tolerance.
+const SETTLED: f64 = 0.1;
 
 /// Trains an L1/L2-penalised logistic regression by delayed block proximal gradient. Collective: every worker of the
 /// job calls it with equal options and its own rows.
@@ -45,26 +49,33 @@ pub fn fit(
 
     let mut trace: Vec<PassTrace> = Vec::new();
     let mut momentum = Momentum::new();
-    let mut next_certificate = 0;
     let mut certificate: Option<Certificate> = None;
     let (mut before, mut seconds_before, mut sent_before) = (f64::INFINITY, 0.0, 0);
     for pass in 0.. {
-        let end = solve.pass(pass, &mut |done| observer.progress(done))?;
+        let mut end = solve.pass(pass, &mut |done| observer.progress(done))?;
         if !end.objective.is_finite() {
             return Err(TrainError::Diverged { pass: pass + 1, objective: end.objective });
         }
         let relative_change = (before - end.objective) / end.objective.abs().max(f64::MIN_POSITIVE);
-        let last = pass + 1 >= options.passes as u64 || solve.any(observer.stop())?;
-        // A certificate is worth its price only once the passes themselves have become small.
-        let settled = relative_change.abs() <= options.tol.max(1e-12) || pass % PASSES_PER_CERTIFICATE == 7;
-        let found = match last || (settled && pass >= next_certificate) {
-            true => Some(solve.certify(solve.slack(pass + 1), &end, options.tol)?),
+        let stopped = solve.any(observer.stop())?;
+        let last = stopped || pass + 1 >= options.passes as u64;
+        // What accelerates and certifies at once costs several passes, so it waits until the passes have done their
+        // part, and takes a share of the work - unless it solves the whole problem.
+        let settled = relative_change.abs() <= (SETTLED * options.tol).max(1e-12);
+        let affordable = solve.work() <= ACCELERATION_SHARE * pass as f64 * solve.entries();
+        let due = (settled && affordable) || solve.head_is_complete();
+        let accelerate = !stopped && (last || (pass >= 2 && due));
+        let found = match accelerate || last || pass % MEASURE_EVERY == MEASURE_EVERY - 1 {
+            true => {
+                let (found, after) = solve.certify(solve.slack(pass + 1), end, options.tol, accelerate)?;
+                end = after;
+                Some(found)
+            }
             false => None,
         };
         let gap = found.map(|c| relative_gap(end.objective, c.dual));
         if found.is_some() {
             certificate = found;
-            next_certificate = pass + 1 + pass / PASSES_PER_CERTIFICATE;
         }
         let measured = evaluation.measure(&mut solve)?;
         let (seconds, sent) = (began.elapsed().as_secs_f64(), solve.worker.stats().bytes_sent);

@@ -52,6 +52,11 @@ impl Block {
         }
     }
 
+    /// Whether this is the intercept's block, which has no penalty.
+    pub fn is_intercept(&self) -> bool {
+        matches!(self.columns, Columns::Ones)
+    }
+
     /// Keeps the columns named by `kept` of a block already cut to this worker's rows, which start at `first_row`.
     pub fn compact(source: &ColumnBlock<'_>, first_row: usize, kept: &Kept, keys: &[Key], exponent: i32) -> Self {
         // map[old id] = new id + 1, or 0 for a screened key.

@@ -8,7 +8,8 @@
 //! `q` here is the fixed-point number that the gradient sums are made of, so the bound holds for the very sums that
 //! were added. Screened keys have `|a_k| <= l1` for every `q`, so they need not be asked.
 
-use super::pass::answer;
+use super::answer::Answer;
+use super::pass::{answer, merge};
 use super::request::Request;
 use super::{Dbpg, PassEnd};
 use crate::error::Result;
@@ -24,12 +25,15 @@ pub(crate) struct Certificate {
     pub violation: f64,
 }
 
-/// A gap of more than this many tolerances is not the worst key's fault alone, and more passes serve it better.
-const WORTH_POLISHING: f64 = 100.0;
+/// What a measurement of all keys at one point found.
+pub(super) struct Found {
+    pub dual: f64,
+    violation: f64,
+}
 
 /// A candidate for a dual point.
-struct Point {
-    statistics: Vec<Vec<RowStatistics>>,
+pub(super) struct Point {
+    pub statistics: Vec<Vec<RowStatistics>>,
     /// How far the intercept is from its optimum: its gradient.
     level: f64,
     /// What balancing the classes left of it.
@@ -37,38 +41,46 @@ struct Point {
 }
 
 impl Dbpg<'_> {
-    /// Measures the gradient of every key at the current margins, renews the active set and bounds the optimum. If the
-    /// bound is further than `tol` (relative) from the objective, but not hopelessly, tries once more from polished margins.
-    pub fn certify(&mut self, slack: f64, end: &PassEnd, tol: f64) -> Result<Certificate> {
+    /// Measures the gradient of every key, renews the active set and bounds the optimum.
+    ///
+    /// `accelerate`: where the bound is further than `tol` (relative) from the objective, takes a Newton step on the
+    /// head and tries again from corrected margins. The second result is the pass's end after that.
+    pub fn certify(&mut self, slack: f64, end: PassEnd, tol: f64, accelerate: bool) -> Result<(Certificate, PassEnd)> {
         let point = self.dual_point()?;
-        let found = self.bound(&point, slack, true)?;
-        let violation = found.violation.max(point.level);
+        let found = self.bound(&point, Some(slack))?;
         self.dual = self.dual.max(found.dual);
-        let objective = end.objective;
-        let missing = objective - self.dual;
-        if missing > tol * objective && missing <= WORTH_POLISHING * tol * objective {
-            // Scaling by 1-e costs about e times the penalty's share; aim at half of what is allowed.
-            let l1 = self.settings.penalty.l1;
-            let goal = 0.25 * l1 * (tol * objective / (objective - end.loss).max(f64::MIN_POSITIVE)).min(0.1);
-            let moved = self.newton_margins(&point.statistics, goal)?;
-            let margins: Vec<Vec<f64>> = self.shards.iter().map(|s| s.margins.clone()).collect();
-            for (s, moved) in self.shards.iter_mut().zip(&moved) {
-                s.margins.iter_mut().zip(moved).for_each(|(m, z)| *m += z);
-            }
-            let point = self.dual_point();
-            let found = point.and_then(|p| self.bound(&p, slack, false));
-            for (s, m) in self.shards.iter_mut().zip(margins) {
-                s.margins = m;
-            }
-            self.dual = self.dual.max(found?.dual);
+        let violation = found.violation.max(point.level);
+        let certified = |dual: f64, end: &PassEnd| end.objective - dual <= tol * end.objective;
+        if !accelerate || certified(self.dual, &end) {
+            return Ok((Certificate { dual: self.dual, violation }, end));
         }
-        Ok(Certificate { dual: self.dual, violation })
+        let statistics = self.statistics();
+        let head = self.head();
+        let hessian = self.head_hessian(&head, &statistics)?;
+        let end = self.newton_step(&head, &hessian, &statistics, end)?;
+        if !certified(self.dual, &end) {
+            self.settle();
+            self.correct(&head, &hessian, &end, tol)?;
+        }
+        Ok((Certificate { dual: self.dual, violation }, end))
+    }
+
+    /// Gradient and curvature of every row at the current margins, by thread.
+    pub(super) fn statistics(&self) -> Vec<Vec<RowStatistics>> {
+        self.shards.iter().map(|s| s.all_statistics(&self.data)).collect()
+    }
+
+    /// Sums given statistics of all rows over the columns of a block, into the first thread's table.
+    pub(super) fn scatter(&mut self, at: usize, statistics: &[Vec<RowStatistics>]) {
+        let Self { pool, shards, blocks, .. } = self;
+        let block = &blocks[at];
+        Self::on_shards(pool, shards, |s| s.scatter(&statistics[s.thread], block));
+        merge(shards, block);
     }
 
     /// The rows' statistics at the current margins, the classes balanced if there is an intercept.
-    fn dual_point(&mut self) -> Result<Point> {
-        let mut statistics: Vec<Vec<RowStatistics>> =
-            self.shards.iter().map(|s| s.all_statistics(&self.data)).collect();
+    pub(super) fn dual_point(&mut self) -> Result<Point> {
+        let mut statistics = self.statistics();
         let (mut level, mut residual) = (0.0, 0.0);
         if self.settings.intercept {
             let one = 2f64.powi(30 - self.data.weight_exponent);
@@ -88,34 +100,34 @@ impl Dbpg<'_> {
         Ok(Point { statistics, level, residual })
     }
 
-    /// The dual value of a point. `renew`: the servers renew the active set by what they measure.
-    fn bound(&mut self, point: &Point, slack: f64, renew: bool) -> Result<Certificate> {
-        let (mut violation, mut gradient_max, mut squares) = (0.0f64, 0.0f64, ExactSum::new());
+    /// The dual value of a point, from the gradient of every key there. `renew`: the servers renew the active set by it,
+    /// keeping keys whose gradient is within that of `l1`.
+    pub(super) fn bound(&mut self, point: &Point, renew: Option<f64>) -> Result<Found> {
+        self.work += self.entries();
+        let mut all = Answer::default();
         for at in 0..self.blocks.len() {
-            if self.blocks[at].index.is_empty() {
+            if self.blocks[at].is_intercept() {
                 continue;
             }
             self.scatter(at, &point.statistics);
+            // The curvature does not travel: zeros shrink to nothing on the wire.
             let push: Vec<i64> = self.shards[0].sums(&self.blocks[at]).iter().flat_map(|s| [s[0], 0]).collect();
-            let request = Request::Measure { gradient_scale: self.scales(at).gradient, slack, renew };
+            let request = Request::Measure { gradient_scale: self.scales(at).gradient, renew };
             let keys = self.states[at].all.clone();
             let outcome = self.worker.push_pull(self.table, &keys, push).args(&request.to_bytes()).wait()?;
-            let found = answer(&outcome)?;
-            violation = violation.max(found.violation);
-            gradient_max = gradient_max.max(found.gradient_max);
-            squares.merge(&found.squares);
+            all.merge(&answer(&outcome)?);
             self.take_marks(at, outcome)?;
         }
 
         let (l1, l2) = (self.settings.penalty.l1, self.settings.penalty.l2);
-        let shrink = if gradient_max > l1 { l1 / gradient_max } else { 1.0 };
+        let shrink = if all.gradient_max > l1 { l1 / all.gradient_max } else { 1.0 };
         // What an imbalance that rounding left could be worth to an intercept twice as far out as ours.
         let slip = point.residual * (2.0 * self.intercept().abs() + 16.0);
         let mut dual = -self.negative_entropy(&point.statistics, shrink)? - shrink * slip;
         if l2 > 0.0 {
-            dual = dual.max(-self.negative_entropy(&point.statistics, 1.0)? - squares.value() / (2.0 * l2) - slip);
+            dual = dual.max(-self.negative_entropy(&point.statistics, 1.0)? - all.squares.value() / (2.0 * l2) - slip);
         }
-        Ok(Certificate { dual, violation })
+        Ok(Found { dual, violation: all.violation })
     }
 
     fn take_marks(&mut self, at: usize, outcome: handcar_ps::Outcome) -> Result<()> {

@@ -11,9 +11,12 @@
 mod answer;
 mod block;
 mod certificate;
+mod correction;
+mod head;
 mod momentum;
+mod newton;
 mod pass;
-mod polish;
+mod quadratic;
 mod request;
 mod rows;
 mod screen;
@@ -64,6 +67,8 @@ struct BlockState {
     /// Weights at the end of the last pass.
     before: Vec<f32>,
     marks: Vec<bool>,
+    /// Rows of all workers that have each key, about.
+    rows: Vec<f64>,
     /// Trust region of all weights of a block with several entries a row.
     trust: f64,
     /// Change of the weights that margins do not show yet.
@@ -91,6 +96,8 @@ pub(crate) struct Dbpg<'w> {
     violation: f64,
     /// Best lower bound on the optimum so far.
     dual: f64,
+    /// What measurements and accelerations have cost, in entries of rows visited; equal on all workers.
+    work: f64,
 }
 
 /// What a pass came to.
@@ -105,6 +112,16 @@ pub(crate) struct PassEnd {
 }
 
 impl Dbpg<'_> {
+    /// Entries of all rows of all workers: what a pass costs.
+    pub fn entries(&self) -> f64 {
+        self.states.iter().flat_map(|s| &s.rows).sum()
+    }
+
+    /// What measurements and accelerations have cost so far, in entries.
+    pub fn work(&self) -> f64 {
+        self.work
+    }
+
     /// Rows of all workers with nonzero weight.
     pub fn rows_total(&self) -> u64 {
         self.rows_total
@@ -122,7 +139,7 @@ impl Dbpg<'_> {
     /// The intercept; 0 without one.
     pub fn intercept(&self) -> f64 {
         match self.blocks.last() {
-            Some(b) if b.index.is_empty() => self.states.last().map_or(0.0, |s| s.weights[0] as f64),
+            Some(b) if b.is_intercept() => self.states.last().map_or(0.0, |s| s.weights[0] as f64),
             _ => 0.0,
         }
     }

@@ -47,7 +47,7 @@ impl Dbpg<'_> {
         self.end(loss)
     }
 
-    fn end(&mut self, loss: f64) -> Result<PassEnd> {
+    pub(super) fn end(&mut self, loss: f64) -> Result<PassEnd> {
         let penalty = self.call(Function::Penalty)?;
         Ok(PassEnd {
             objective: self.objective(loss, &penalty),
@@ -67,7 +67,7 @@ impl Dbpg<'_> {
     pub fn extrapolate(&mut self, beta: f64) -> Result<()> {
         self.call(Function::Extrapolate { beta })?;
         for (i, (block, state)) in self.blocks.iter().zip(&mut self.states).enumerate() {
-            let penalised = !block.index.is_empty();
+            let penalised = !block.is_intercept();
             let waits = self.pending.contains(&i);
             let change = state.change.of_keys(block);
             if !waits {
@@ -160,19 +160,11 @@ impl Dbpg<'_> {
     }
 
     /// Takes over pulled weights and marks of the active keys (or of all); returns the largest move.
-    pub(super) fn take_weights(&mut self, at: usize, outcome: Outcome, all: bool) -> Result<f64> {
+    pub(super) fn take_weights(&mut self, at: usize, mut outcome: Outcome, all: bool) -> Result<f64> {
         let (block, state) = (&self.blocks[at], &mut self.states[at]);
         let expected = 2 * if all { state.weights.len() } else { state.places.len() };
-        let pulled = match outcome.pulled {
-            Some(Values::F32(v)) if v.len() == expected => v,
-            other => {
-                return Err(TrainError::Answer {
-                    op: "dbpg",
-                    expected: format!("{expected} f32 values"),
-                    got: other.map_or("none".into(), |v| format!("{} {}", v.len(), v.dtype())),
-                });
-            }
-        };
+        let spent = outcome.spent.take();
+        let pulled = pulled(outcome, expected)?;
         let change = state.change.of_keys(block);
         change.fill(0.0);
         let mut most = 0.0f64;
@@ -185,7 +177,7 @@ impl Dbpg<'_> {
             state.marks[place] = pair[1] != 0.0;
         }
         state.pulled = pulled;
-        if let Some(Values::I64(v)) = outcome.spent {
+        if let Some(Values::I64(v)) = spent {
             state.pushed = v;
         }
         Ok(most)
@@ -207,8 +199,15 @@ impl Dbpg<'_> {
         Ok(())
     }
 
+    /// Adds pending changes to the margins.
+    pub(super) fn settle(&mut self) {
+        let Self { pool, shards, blocks, states, pending, .. } = self;
+        let changes: Vec<_> = pending.drain(..).map(|i| (&blocks[i], &states[i].change)).collect();
+        Self::on_shards(pool, shards, |s| s.add_changes(&changes));
+    }
+
     /// The loss over the rows of all workers.
-    fn loss(&mut self) -> Result<f64> {
+    pub(super) fn loss(&mut self) -> Result<f64> {
         let Self { pool, shards, data, blocks, states, pending, .. } = self;
         let changes: Vec<_> = pending.drain(..).map(|i| (&blocks[i], &states[i].change)).collect();
         let sums = std::sync::Mutex::new(ExactSum::new());
@@ -271,6 +270,18 @@ pub(super) fn merge(shards: &mut [super::RowShard], block: &Block) {
 
 pub(super) fn answer(outcome: &Outcome) -> Result<Answer> {
     Answer::join(&outcome.notes).ok_or_else(|| strange(&outcome.notes))
+}
+
+/// The pulled values, as many as asked for.
+pub(super) fn pulled(outcome: Outcome, expected: usize) -> Result<Vec<f32>> {
+    match outcome.pulled {
+        Some(Values::F32(v)) if v.len() == expected => Ok(v),
+        other => Err(TrainError::Answer {
+            op: "dbpg",
+            expected: format!("{expected} f32 values"),
+            got: other.map_or("none".into(), |v| format!("{} {}", v.len(), v.dtype())),
+        }),
+    }
 }
 
 fn strange(notes: &[Vec<u8>]) -> TrainError {

@@ -18,6 +18,9 @@ pub(super) enum Request {
     Cap { scale: f64 },
     /// Start from the f32 weight whose bits were pushed as an integer by one worker (the others push 0).
     Start,
+    /// Set the weight to the f32 whose bits were pushed as an integer by one worker (the others push 0), and move its
+    /// memory along.
+    Place,
     /// Proximal step: pushed `[gradient / gradient_scale, curvature / curvature_scale]`.
     Step {
         gradient_scale: f64,
@@ -28,8 +31,9 @@ pub(super) enum Request {
         /// A zero weight with `|g| <= l1 - slack` leaves the active set; negative: none does.
         slack: f64,
     },
-    /// Measure the gradient at a fixed point and perhaps renew the active set: pushed `[gradient / gradient_scale, _]`.
-    Measure { gradient_scale: f64, slack: f64, renew: bool },
+    /// Measure the gradient at a fixed point: pushed `[gradient / gradient_scale, _]`. With `renew` a zero weight is
+    /// active afterwards if its gradient is within that of `l1`; negative: every one is.
+    Measure { gradient_scale: f64, renew: Option<f64> },
 }
 
 /// A server function.
@@ -65,6 +69,7 @@ impl Request {
         match self {
             Self::Cap { scale } => put(&mut out, 0, &[scale]),
             Self::Start => put(&mut out, 1, &[]),
+            Self::Place => put(&mut out, 4, &[]),
             Self::Step { gradient_scale, curvature_scale, bound, relax, slack } => {
                 let (kind, trust) = match bound {
                     Bound::OneHot => (0.0, 0.0),
@@ -73,9 +78,10 @@ impl Request {
                 };
                 put(&mut out, 2, &[gradient_scale, curvature_scale, kind, trust, relax, slack]);
             }
-            Self::Measure { gradient_scale, slack, renew } => {
-                put(&mut out, 3, &[gradient_scale, slack, renew as u8 as f64])
-            }
+            Self::Measure { gradient_scale, renew } => match renew {
+                None => put(&mut out, 3, &[gradient_scale]),
+                Some(slack) => put(&mut out, 3, &[gradient_scale, slack]),
+            },
         }
         out
     }
@@ -85,6 +91,7 @@ impl Request {
         Some(match tag {
             0 => Self::Cap { scale: numbers::<1>(rest)?[0] },
             1 if rest.is_empty() => Self::Start,
+            4 if rest.is_empty() => Self::Place,
             2 => {
                 let [gradient_scale, curvature_scale, kind, trust, relax, slack] = numbers(rest)?;
                 let bound = match kind as i64 {
@@ -95,10 +102,10 @@ impl Request {
                 };
                 Self::Step { gradient_scale, curvature_scale, bound, relax, slack }
             }
-            3 => {
-                let [gradient_scale, slack, renew] = numbers(rest)?;
-                Self::Measure { gradient_scale, slack, renew: renew != 0.0 }
-            }
+            3 => match numbers(rest) {
+                Some([gradient_scale, slack]) => Self::Measure { gradient_scale, renew: Some(slack) },
+                None => Self::Measure { gradient_scale: numbers::<1>(rest)?[0], renew: None },
+            },
             _ => return None,
         })
     }
@@ -149,10 +156,16 @@ mod tests {
     #[test]
     fn bytes_come_back_and_strange_ones_are_refused() {
         let step = |bound| Request::Step { gradient_scale: 0.5, curvature_scale: 2.0, bound, relax: 1.2, slack: -1.0 };
-        let requests = [Request::Cap { scale: 3.0 }, Request::Start, step(Bound::OneHot), step(Bound::Within(0.3))];
+        let requests = [
+            Request::Cap { scale: 3.0 },
+            Request::Start,
+            Request::Place,
+            step(Bound::OneHot),
+            step(Bound::Within(0.3)),
+        ];
         for r in requests
             .into_iter()
-            .chain([step(Bound::Always), Request::Measure { gradient_scale: 1.0, slack: 0.1, renew: true }])
+            .chain([step(Bound::Always), Request::Measure { gradient_scale: 1.0, renew: Some(0.1) }])
         {
             let bytes = r.to_bytes();
             assert_eq!(Request::from_bytes(&bytes), Some(r));

@@ -17,6 +17,8 @@ pub(super) struct RowData {
     /// Example weights divided by `2^weight_exponent`; empty for all ones. A held-out row has weight 0.
     pub weights: Vec<f32>,
     pub weight_exponent: i32,
+    /// Where this worker's rows start among those of all workers.
+    pub first_row: usize,
 }
 
 impl RowData {

@@ -61,6 +61,7 @@ impl<'w> Dbpg<'w> {
             labels,
             weights: weights.map_or(Vec::new(), |w| w.into_iter().map(|c| c * scale).collect()),
             weight_exponent,
+            first_row: rows.start,
         };
         let pool = match threads.max(1) {
             1 => None,
@@ -75,7 +76,8 @@ impl<'w> Dbpg<'w> {
         let table = worker.create_table("weights", updater::NAME, &updater::params(settings.penalty))?;
         let all: Vec<Key> = blocks.iter().flat_map(|b| b.keys.iter().copied()).collect();
         worker.insert(table, &key_list(all)?).wait()?;
-        let states = blocks.iter().map(BlockState::new).collect::<Result<_>>()?;
+        let counts = key_rows(worker, &blocks, &mass)?;
+        let states = blocks.iter().zip(counts).map(|(b, rows)| BlockState::new(b, rows)).collect::<Result<_>>()?;
         let mut solve = Self {
             worker,
             settings,
@@ -89,6 +91,7 @@ impl<'w> Dbpg<'w> {
             rows_total,
             violation: f64::INFINITY,
             dual: 0.0,
+            work: 0.0,
         };
         solve.push_caps(&mass)?;
         solve.push_start(start)?;
@@ -192,7 +195,7 @@ impl<'w> Dbpg<'w> {
 }
 
 impl BlockState {
-    fn new(block: &Block) -> Result<Self> {
+    fn new(block: &Block, rows: Vec<f64>) -> Result<Self> {
         let n = block.keys.len();
         let all = key_list(block.keys.clone())?;
         Ok(Self {
@@ -202,6 +205,7 @@ impl BlockState {
             weights: vec![0.0; n],
             before: vec![0.0; n],
             marks: vec![true; n],
+            rows,
             trust: 1.0,
             change: Change::for_block(block),
             pushed: Vec::new(),
@@ -258,6 +262,21 @@ fn same_keys_everywhere(worker: &mut Worker, data: &Dataset) -> Result<()> {
         });
     }
     Ok(())
+}
+
+/// How many rows of all workers have each key; for one-hot blocks their mass says so, if rows weigh one on average.
+fn key_rows(worker: &mut Worker, blocks: &[Block], mass: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+    let mut counts = Vec::with_capacity(blocks.len());
+    for (block, mass) in blocks.iter().zip(mass) {
+        let Columns::Entries { ids, .. } = &block.columns else {
+            counts.push(mass.clone());
+            continue;
+        };
+        let mut here = vec![0i64; block.keys.len()];
+        ids.iter().for_each(|&id| here[id as usize] += 1);
+        counts.push(super::head::sum_over_workers(worker, here)?.into_iter().map(|n| n as f64).collect());
+    }
+    Ok(counts)
 }
 
 /// Sum of the example weights of all workers.

@@ -98,6 +98,9 @@ impl Updater for DbpgUpdater {
                 c.weight = f32::from_bits(pushed[0] as u32);
                 c.before = c.weight;
             }
+            Request::Place => {
+                replace(&mut c.weight, &mut c.before, &mut c.active, f32::from_bits(pushed[0] as u32));
+            }
             Request::Step { gradient_scale, curvature_scale, bound, relax, slack } => {
                 let w = c.weight as f64;
                 let g = pushed[0] as f64 * gradient_scale;
@@ -114,7 +117,7 @@ impl Updater for DbpgUpdater {
                 c.weight = next;
                 c.active = next != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
             }
-            Request::Measure { gradient_scale, slack, renew } => {
+            Request::Measure { gradient_scale, renew } => {
                 let g = pushed[0] as f64 * gradient_scale;
                 let violation = penalty.violation(c.weight as f64, g);
                 self.answer.violation = self.answer.violation.max(violation);
@@ -122,7 +125,7 @@ impl Updater for DbpgUpdater {
                     self.answer.gradient_max = self.answer.gradient_max.max(g.abs());
                     self.answer.squares.add(soft(g, penalty.l1).powi(2));
                 }
-                if renew {
+                if let Some(slack) = renew {
                     c.active = c.weight != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
                 }
                 self.answer.active += c.active as u64;
@@ -172,6 +175,13 @@ impl Updater for DbpgUpdater {
         }
         Ok(answer.to_bytes())
     }
+}
+
+/// Sets a weight and moves its memory along: a Newton step is no change for momentum to follow.
+pub(super) fn replace(weight: &mut f32, before: &mut f32, active: &mut bool, by: f32) {
+    *before += by - *weight;
+    *weight = by;
+    *active = *active || *weight != 0.0;
 }
 
 /// Moves a weight together with its memory: a shift is no change for momentum to follow.

@@ -1,0 +1,201 @@
+//! The head: the active keys that most rows have, and how they curve the loss together.
+//!
+//! Block steps see one block at a time, and within a block of several entries a row only a diagonal bound. What they are
+//! slow at lies among few keys that many rows share. For these the Hessian is small enough to be held densely; on large
+//! data it is summed over a sample of the rows (the same ones for any number of workers), in integers.
+
+use super::block::{Block, Columns};
+use super::rows::{RowData, RowShard};
+use super::{BlockState, Dbpg};
+use crate::error::Result;
+use handcar_kernels::logistic::RowStatistics;
+use handcar_ps::Worker;
+
+/// Keys at most: their Hessian takes 8 MiB.
+pub(super) const KEYS_MAX: usize = 1024;
+/// Products of two entries to be summed at most, about: as long as a few passes over a block.
+const PRODUCTS_MAX: f64 = 3e7;
+/// What a product costs, in entries of a pass.
+const PRODUCT_COST: f64 = 0.5;
+/// A key must have this many sampled rows.
+const SAMPLES_MIN: f64 = 30.0;
+/// Words joined over workers at a time.
+const CHUNK: usize = 1 << 17;
+
+/// The head's keys in one block.
+pub(super) struct Part {
+    pub block: usize,
+    /// Ascending.
+    pub places: Vec<u32>,
+    /// Position of the first one among all of the head.
+    pub first: usize,
+}
+
+/// The head's keys, by block.
+pub(super) struct Head {
+    pub parts: Vec<Part>,
+    pub len: usize,
+    /// Whether these are all active keys, so that a Newton step solves the whole problem.
+    pub complete: bool,
+    /// Products of two entries to be summed, about.
+    products: f64,
+    /// Share of the rows that the Hessian is summed over, as a threshold of a 32-bit hash.
+    threshold: u64,
+}
+
+/// Whether a row is in the sample.
+fn sampled(global_row: usize, threshold: u64) -> bool {
+    let mixed = (global_row as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 32 < threshold
+}
+
+impl Head {
+    /// The active keys that most rows have. Every worker chooses the same.
+    pub fn choose(states: &[BlockState], rows: u64) -> Self {
+        let mut all: Vec<(f64, usize, u32)> = Vec::new();
+        for (b, state) in states.iter().enumerate() {
+            let active = state.marks.iter().zip(&state.rows).enumerate().filter(|(_, (mark, _))| **mark);
+            all.extend(active.map(|(place, (_, &rows))| (rows, b, place as u32)));
+        }
+        let active = all.len();
+        all.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        all.truncate(KEYS_MAX);
+        let entries: f64 = all.iter().map(|a| a.0).sum();
+        let a_row = entries / rows as f64;
+        let rate = (PRODUCTS_MAX / (0.5 * entries * a_row).max(1.0)).min(1.0);
+        if rate < 1.0 {
+            all.retain(|a| a.0 * rate >= SAMPLES_MIN);
+        }
+        all.sort_by_key(|a| (a.1, a.2));
+        let mut parts: Vec<Part> = Vec::new();
+        for (i, (_, block, place)) in all.iter().enumerate() {
+            match parts.last_mut() {
+                Some(p) if p.block == *block => p.places.push(*place),
+                _ => parts.push(Part { block: *block, places: vec![*place], first: i }),
+            }
+        }
+        let complete = all.len() == active && rate == 1.0;
+        Self {
+            parts,
+            len: all.len(),
+            complete,
+            products: rate * 0.5 * entries * a_row,
+            threshold: (rate * (1u64 << 32) as f64) as u64,
+        }
+    }
+
+    /// Values of the head's keys from values of each block's keys.
+    pub fn collect<T: Copy>(&self, of_block: impl Fn(usize, usize) -> T) -> Vec<T> {
+        let mut values = Vec::with_capacity(self.len);
+        for part in &self.parts {
+            values.extend(part.places.iter().map(|&place| of_block(part.block, place as usize)));
+        }
+        values
+    }
+
+    /// One thread's part of the Hessian: sums of `h·x_j·x_k` for `k <= j`, values scaled into [-1, 1] by block.
+    fn gram(&self, shard: &RowShard, data: &RowData, blocks: &[Block], statistics: &[RowStatistics]) -> Vec<i64> {
+        let rows: Vec<u32> = shard
+            .rows
+            .clone()
+            .filter(|&row| sampled(data.first_row + row, self.threshold))
+            .map(|row| row as u32)
+            .collect();
+        let mut entries: Vec<Vec<(u32, f32)>> = vec![Vec::new(); rows.len()];
+        for part in &self.parts {
+            let block = &blocks[part.block];
+            // By id: 0 for keys outside the head, else 1 + position in it.
+            let shift = block.columns.one_hot() as usize;
+            let mut position = vec![0u32; block.keys.len() + 1];
+            for (j, &place) in part.places.iter().enumerate() {
+                position[place as usize + shift] = (part.first + j + 1) as u32;
+            }
+            let mut put = |i: usize, id: usize, x: f32| {
+                if let Some(p) = position[id].checked_sub(1) {
+                    entries[i].push((p, x));
+                }
+            };
+            match &block.columns {
+                Columns::OneHot8(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
+                Columns::OneHot16(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
+                Columns::OneHot32(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
+                Columns::Ones => (0..rows.len()).for_each(|i| put(i, 1, 1.0)),
+                Columns::Entries { rows: at, ids, values } => {
+                    let scale = 2f32.powi(-block.exponent);
+                    let mut e = 0;
+                    for (i, &row) in rows.iter().enumerate() {
+                        e += at[e..].partition_point(|&r| r < row);
+                        while e < at.len() && at[e] == row {
+                            put(i, ids[e] as usize, values.as_ref().map_or(1.0, |v| v[e] * scale));
+                            e += 1;
+                        }
+                    }
+                }
+            }
+        }
+        let mut sums = vec![0i64; self.len * (self.len + 1) / 2];
+        for (row, entries) in rows.iter().zip(&entries) {
+            debug_assert!(entries.is_sorted_by_key(|e| e.0), "ids ascend within a row");
+            let h = statistics[*row as usize - shard.rows.start][1];
+            for (i, &(j, x)) in entries.iter().enumerate() {
+                let line = &mut sums[j as usize * (j as usize + 1) / 2..][..j as usize + 1];
+                let hx = h as f64 * x as f64;
+                for &(k, y) in &entries[..=i] {
+                    line[k as usize] += (hx * y as f64) as i64;
+                }
+            }
+        }
+        sums
+    }
+}
+
+impl Dbpg<'_> {
+    /// The head of the active keys as they are.
+    pub(super) fn head(&self) -> Head {
+        Head::choose(&self.states, self.rows_total)
+    }
+
+    /// Whether the head holds all active keys, over all rows: then Newton steps solve the whole problem.
+    pub fn head_is_complete(&self) -> bool {
+        let active: usize = self.states.iter().map(|s| s.places.len()).sum();
+        active <= KEYS_MAX && self.head().complete
+    }
+
+    /// The Hessian of the loss in the head's weights, at given statistics of the rows; `l2` included.
+    pub(super) fn head_hessian(&mut self, head: &Head, statistics: &[Vec<RowStatistics>]) -> Result<Vec<f64>> {
+        let Self { pool, shards, data, blocks, .. } = self;
+        let parts = std::sync::Mutex::new(vec![0i64; head.len * (head.len + 1) / 2]);
+        Self::on_shards(pool, shards, |s| {
+            let mine = head.gram(s, data, blocks, &statistics[s.thread]);
+            let mut all = parts.lock().unwrap_or_else(|e| e.into_inner());
+            all.iter_mut().zip(mine).for_each(|(a, m)| *a += m);
+        });
+        self.work += PRODUCT_COST * head.products;
+        let sums = sum_over_workers(self.worker, parts.into_inner().unwrap_or_else(|e| e.into_inner()))?;
+        let rate = head.threshold as f64 / (1u64 << 32) as f64;
+        let scale = head.collect(|b, _| 2f64.powi(self.blocks[b].exponent));
+        let unit = 2f64.powi(self.data.weight_exponent - 30) / rate;
+        let l2 = head.collect(|b, _| if self.blocks[b].is_intercept() { 0.0 } else { self.settings.penalty.l2 });
+        let n = head.len;
+        let mut hessian = vec![0.0; n * n];
+        for j in 0..n {
+            for k in 0..=j {
+                let h = sums[j * (j + 1) / 2 + k] as f64 * (unit * scale[j] * scale[k]);
+                hessian[j * n + k] = h;
+                hessian[k * n + j] = h;
+            }
+            hessian[j * n + j] += l2[j];
+        }
+        Ok(hessian)
+    }
+}
+
+/// The sums of all workers, joined in pieces.
+pub(super) fn sum_over_workers(worker: &mut Worker, mut sums: Vec<i64>) -> Result<Vec<i64>> {
+    if worker.workers() > 1 {
+        for chunk in sums.chunks_mut(CHUNK) {
+            chunk.copy_from_slice(&worker.reduce(chunk)?);
+        }
+    }
+    Ok(sums)
+}
