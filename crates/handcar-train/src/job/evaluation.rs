@@ -103,7 +103,7 @@ impl<'a> Evaluation<'a> {
         match self {
             Self::None => Ok(None),
             Self::Holdout { rows, first, total, labels, weights } => {
-                let margins: Vec<f64> = solve.margins().collect();
+                let margins: Vec<f64> = solve.each_margin().collect();
                 let mine: Vec<f64> = rows.iter().map(|&r| margins[r]).collect();
                 let all = gather(solve.worker, &mine, *first, *total)?;
                 measured("holdout", &all, labels, weights.as_deref())

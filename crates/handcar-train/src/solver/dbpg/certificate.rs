@@ -57,10 +57,12 @@ impl Dbpg<'_> {
         let statistics = self.statistics();
         let head = self.head();
         let hessian = self.head_hessian(&head, &statistics)?;
-        let end = self.newton_step(&head, &hessian, &statistics, end)?;
+        let gradient = self.selected_gradient(&head.keys, &statistics)?;
+        let start: Vec<f64> = head.keys.collect(|b, place| self.states[b].weights[place] as f64);
+        let target = self.head_minimum(&head, &hessian, &gradient, &start);
+        let mut end = self.step_towards(&head.keys, &target, end)?;
         if !certified(self.dual, &end) {
-            self.settle();
-            self.correct(&head, &hessian, &end, tol)?;
+            end = self.correct(&head, &hessian, end, slack, tol)?;
         }
         Ok((Certificate { dual: self.dual, violation }, end))
     }

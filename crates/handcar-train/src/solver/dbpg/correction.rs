@@ -1,57 +1,118 @@
-//! A better point for the certificate: margins corrected beyond what weights can say.
+//! Newton's method on all active keys, in margins of f64: for a better point of the certificate, and better weights.
 //!
 //! A dual point is scaled down until no key's gradient exceeds `l1`, so its value suffers from the single worst key -
 //! and the gradient of a key that a third of all rows have moves by 0.01 when a weight moves by one bit of an f32. The
-//! certificate may use any margins, so the head's part of them is corrected in f64. The weights stay as they are.
+//! certificate may use any margins. So weights are continued in f64 here, in turns: the head by the minimum of its
+//! model, which settles signs; then all active keys at once by a Newton step. The weights take what they can.
 
-use super::head::{Head, Part};
-use super::rows::Change;
+use super::head::Head;
+use super::selection::Selection;
 use super::{Dbpg, PassEnd};
 use crate::error::Result;
 
-/// Corrections at most.
+/// Turns at most.
 const TURNS_MAX: usize = 8;
-/// What a turn must leave at most of what was missing, for another to be worth its price.
-const PROGRESS: f64 = 0.7;
+/// Shares of a step that are tried, each 0.4 of the one before.
+const TRIES: usize = 6;
+/// What a turn should leave at most of what was missing from the bound.
+const PROGRESS: f64 = 0.8;
+/// Turns in a row that may leave more; full Newton steps do not count, since the bound often rises only after several.
+const PATIENCE: usize = 2;
 
 impl Dbpg<'_> {
-    /// Raises the lower bound towards `tol` (relative) of the objective as far as corrections of the head do.
-    pub(super) fn correct(&mut self, head: &Head, hessian: &[f64], end: &PassEnd, tol: f64) -> Result<()> {
-        let kept: Vec<Vec<f64>> = self.shards.iter().map(|s| s.margins.clone()).collect();
-        let mut at: Vec<f64> = head.collect(|b, place| self.states[b].weights[place] as f64);
-        let mut missing_before = f64::INFINITY;
-        for _ in 0..TURNS_MAX {
+    /// Raises the lower bound to within `tol` (relative) of the objective, if it can, and lowers the objective.
+    pub(super) fn correct(
+        &mut self,
+        head: &Head,
+        hessian: &[f64],
+        end: PassEnd,
+        slack: f64,
+        tol: f64,
+    ) -> Result<PassEnd> {
+        let kept = self.margins();
+        let widen = |w: &Vec<f32>| w.iter().map(|&w| w as f64).collect();
+        let mut weights: Vec<Vec<f64>> = self.states.iter().map(|s| widen(&s.weights)).collect();
+        let (mut least, mut strikes, mut full) = (f64::INFINITY, 0, false);
+        for turn in 0.. {
             let statistics = self.statistics();
-            let gradient = self.head_gradient(head, &statistics)?;
+            let gradient = self.selected_gradient(&head.keys, &statistics)?;
+            let at = head.keys.collect(|b, place| weights[b][place]);
             let next = self.head_minimum(head, hessian, &gradient, &at);
-            self.move_head(head, &at, &next);
-            at = next;
+            let by: Vec<f64> = next.iter().zip(&at).map(|(n, a)| n - a).collect();
+            self.move_both(&head.keys, &by, &mut weights);
+
             let point = self.dual_point()?;
-            let found = self.bound(&point, None)?;
+            let found = self.bound(&point, Some(slack))?;
             self.dual = self.dual.max(found.dual);
             let missing = end.objective - found.dual;
-            if missing <= tol * end.objective || missing > PROGRESS * missing_before {
+            strikes = if full || missing <= PROGRESS * least { 0 } else { strikes + 1 };
+            least = least.min(missing);
+            if least <= tol * end.objective || strikes == PATIENCE || turn == TURNS_MAX {
                 break;
             }
-            missing_before = missing;
+
+            let statistics = self.statistics();
+            let chosen = self.active(&weights);
+            let at = chosen.collect(|b, place| weights[b][place]);
+            let (way, signs) = self.tail_step(head, hessian, &chosen, &at, &statistics)?;
+            match self.move_downhill(&chosen, &at, &way, &signs, &mut weights)? {
+                None => break,
+                Some(share) => full = share == 1.0,
+            }
         }
-        self.shards.iter_mut().zip(kept).for_each(|(s, m)| s.margins = m);
-        Ok(())
+        self.restore_margins(kept);
+        let chosen = self.active(&weights);
+        let target = chosen.collect(|b, place| weights[b][place]);
+        self.step_towards(&chosen, &target, end)
     }
 
-    /// Adds a change of the head's weights to the margins, and to nothing else.
-    fn move_head(&mut self, head: &Head, from: &[f64], to: &[f64]) {
-        let Self { pool, shards, blocks, .. } = self;
-        let change = |part: &Part| {
-            let mut change = Change::for_block(&blocks[part.block]);
-            let of_keys = change.of_keys(&blocks[part.block]);
-            for (j, &place) in part.places.iter().enumerate() {
-                of_keys[place as usize] = to[part.first + j] - from[part.first + j];
+    /// Moves margins and weights as far along `way` as the objective falls, each weight at most to zero; which
+    /// share of it that was.
+    fn move_downhill(
+        &mut self,
+        keys: &Selection,
+        at: &[f64],
+        way: &[f64],
+        signs: &[f64],
+        weights: &mut [Vec<f64>],
+    ) -> Result<Option<f64>> {
+        let before = self.loss()? + self.penalty_of(weights);
+        let margins = self.margins();
+        let kept = weights.to_vec();
+        let mut share = 1.0;
+        for _ in 0..TRIES {
+            let stop = |k: usize| if (at[k] + share * way[k]) * signs[k] < 0.0 { -at[k] } else { share * way[k] };
+            let by: Vec<f64> = (0..keys.len).map(stop).collect();
+            self.move_both(keys, &by, weights);
+            if self.loss()? + self.penalty_of(weights) < before {
+                return Ok(Some(share));
             }
-            change
+            self.restore_margins(margins.clone());
+            weights.clone_from_slice(&kept);
+            share *= 0.4;
+        }
+        Ok(None)
+    }
+
+    fn penalty_of(&self, weights: &[Vec<f64>]) -> f64 {
+        let p = self.settings.penalty;
+        let of_block = |w: &Vec<f64>| w.iter().map(|w| p.l1 * w.abs() + 0.5 * p.l2 * w * w).sum::<f64>();
+        self.blocks.iter().zip(weights).filter(|(b, _)| !b.is_intercept()).map(|(_, w)| of_block(w)).sum()
+    }
+
+    /// Moves margins and the weights continued here.
+    fn move_both(&mut self, keys: &Selection, by: &[f64], weights: &mut [Vec<f64>]) {
+        self.move_margins(keys, by);
+        keys.for_each(|k, block, place| weights[block][place] += by[k]);
+    }
+
+    /// Keys that are active or nonzero here.
+    fn active(&self, weights: &[Vec<f64>]) -> Selection {
+        let of_block = |(block, w): (usize, &Vec<f64>)| {
+            let state = &self.states[block];
+            let here = |&k: &usize| state.marks[k] || w[k] != 0.0 || state.weights[k] != 0.0;
+            (0..w.len()).filter(here).map(move |k| (block, k as u32)).collect::<Vec<_>>()
         };
-        let changes: Vec<Change> = head.parts.iter().map(change).collect();
-        let changes: Vec<_> = head.parts.iter().zip(&changes).map(|(p, c)| (&blocks[p.block], c)).collect();
-        Self::on_shards(pool, shards, |s| s.add_changes(&changes));
+        Selection::new(weights.iter().enumerate().flat_map(of_block))
     }
 }

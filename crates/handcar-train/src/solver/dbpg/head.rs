@@ -6,10 +6,10 @@
 
 use super::block::{Block, Columns};
 use super::rows::{RowData, RowShard};
+use super::selection::{Selection, sum_over_workers};
 use super::{BlockState, Dbpg};
 use crate::error::Result;
 use handcar_kernels::logistic::RowStatistics;
-use handcar_ps::Worker;
 
 /// Keys at most: their Hessian takes 8 MiB.
 pub(super) const KEYS_MAX: usize = 1024;
@@ -19,22 +19,9 @@ const PRODUCTS_MAX: f64 = 3e7;
 const PRODUCT_COST: f64 = 0.5;
 /// A key must have this many sampled rows.
 const SAMPLES_MIN: f64 = 30.0;
-/// Words joined over workers at a time.
-const CHUNK: usize = 1 << 17;
-
-/// The head's keys in one block.
-pub(super) struct Part {
-    pub block: usize,
-    /// Ascending.
-    pub places: Vec<u32>,
-    /// Position of the first one among all of the head.
-    pub first: usize,
-}
-
-/// The head's keys, by block.
+/// The head's keys, and how its Hessian is to be summed.
 pub(super) struct Head {
-    pub parts: Vec<Part>,
-    pub len: usize,
+    pub keys: Selection,
     /// Whether these are all active keys, so that a Newton step solves the whole problem.
     pub complete: bool,
     /// Products of two entries to be summed, about.
@@ -67,30 +54,13 @@ impl Head {
             all.retain(|a| a.0 * rate >= SAMPLES_MIN);
         }
         all.sort_by_key(|a| (a.1, a.2));
-        let mut parts: Vec<Part> = Vec::new();
-        for (i, (_, block, place)) in all.iter().enumerate() {
-            match parts.last_mut() {
-                Some(p) if p.block == *block => p.places.push(*place),
-                _ => parts.push(Part { block: *block, places: vec![*place], first: i }),
-            }
-        }
-        let complete = all.len() == active && rate == 1.0;
+        let keys = Selection::new(all.iter().map(|a| (a.1, a.2)));
         Self {
-            parts,
-            len: all.len(),
-            complete,
+            complete: keys.len == active && rate == 1.0,
+            keys,
             products: rate * 0.5 * entries * a_row,
             threshold: (rate * (1u64 << 32) as f64) as u64,
         }
-    }
-
-    /// Values of the head's keys from values of each block's keys.
-    pub fn collect<T: Copy>(&self, of_block: impl Fn(usize, usize) -> T) -> Vec<T> {
-        let mut values = Vec::with_capacity(self.len);
-        for part in &self.parts {
-            values.extend(part.places.iter().map(|&place| of_block(part.block, place as usize)));
-        }
-        values
     }
 
     /// One thread's part of the Hessian: sums of `h·x_j·x_k` for `k <= j`, values scaled into [-1, 1] by block.
@@ -102,7 +72,7 @@ impl Head {
             .map(|row| row as u32)
             .collect();
         let mut entries: Vec<Vec<(u32, f32)>> = vec![Vec::new(); rows.len()];
-        for part in &self.parts {
+        for part in &self.keys.parts {
             let block = &blocks[part.block];
             // By id: 0 for keys outside the head, else 1 + position in it.
             let shift = block.columns.one_hot() as usize;
@@ -133,7 +103,7 @@ impl Head {
                 }
             }
         }
-        let mut sums = vec![0i64; self.len * (self.len + 1) / 2];
+        let mut sums = vec![0i64; self.keys.len * (self.keys.len + 1) / 2];
         for (row, entries) in rows.iter().zip(&entries) {
             debug_assert!(entries.is_sorted_by_key(|e| e.0), "ids ascend within a row");
             let h = statistics[*row as usize - shard.rows.start][1];
@@ -164,7 +134,7 @@ impl Dbpg<'_> {
     /// The Hessian of the loss in the head's weights, at given statistics of the rows; `l2` included.
     pub(super) fn head_hessian(&mut self, head: &Head, statistics: &[Vec<RowStatistics>]) -> Result<Vec<f64>> {
         let Self { pool, shards, data, blocks, .. } = self;
-        let parts = std::sync::Mutex::new(vec![0i64; head.len * (head.len + 1) / 2]);
+        let parts = std::sync::Mutex::new(vec![0i64; head.keys.len * (head.keys.len + 1) / 2]);
         Self::on_shards(pool, shards, |s| {
             let mine = head.gram(s, data, blocks, &statistics[s.thread]);
             let mut all = parts.lock().unwrap_or_else(|e| e.into_inner());
@@ -173,10 +143,10 @@ impl Dbpg<'_> {
         self.work += PRODUCT_COST * head.products;
         let sums = sum_over_workers(self.worker, parts.into_inner().unwrap_or_else(|e| e.into_inner()))?;
         let rate = head.threshold as f64 / (1u64 << 32) as f64;
-        let scale = head.collect(|b, _| 2f64.powi(self.blocks[b].exponent));
+        let scale = head.keys.collect(|b, _| 2f64.powi(self.blocks[b].exponent));
         let unit = 2f64.powi(self.data.weight_exponent - 30) / rate;
-        let l2 = head.collect(|b, _| if self.blocks[b].is_intercept() { 0.0 } else { self.settings.penalty.l2 });
-        let n = head.len;
+        let l2 = head.keys.collect(|b, _| if self.blocks[b].is_intercept() { 0.0 } else { self.settings.penalty.l2 });
+        let n = head.keys.len;
         let mut hessian = vec![0.0; n * n];
         for j in 0..n {
             for k in 0..=j {
@@ -188,14 +158,4 @@ impl Dbpg<'_> {
         }
         Ok(hessian)
     }
-}
-
-/// The sums of all workers, joined in pieces.
-pub(super) fn sum_over_workers(worker: &mut Worker, mut sums: Vec<i64>) -> Result<Vec<i64>> {
-    if worker.workers() > 1 {
-        for chunk in sums.chunks_mut(CHUNK) {
-            chunk.copy_from_slice(&worker.reduce(chunk)?);
-        }
-    }
-    Ok(sums)
 }

@@ -11,6 +11,7 @@
 mod answer;
 mod block;
 mod certificate;
+mod cholesky;
 mod correction;
 mod head;
 mod momentum;
@@ -20,8 +21,10 @@ mod quadratic;
 mod request;
 mod rows;
 mod screen;
+mod selection;
 mod setup;
 mod shift;
+mod tail;
 mod updater;
 
 pub(crate) use certificate::Certificate;
@@ -145,7 +148,7 @@ impl Dbpg<'_> {
     }
 
     /// Margins of this worker's rows, in order.
-    pub fn margins(&self) -> impl Iterator<Item = f64> {
+    pub fn each_margin(&self) -> impl Iterator<Item = f64> {
         self.shards.iter().flat_map(|s| s.margins.iter().copied())
     }
 

@@ -274,7 +274,7 @@ fn key_rows(worker: &mut Worker, blocks: &[Block], mass: &[Vec<f64>]) -> Result<
         };
         let mut here = vec![0i64; block.keys.len()];
         ids.iter().for_each(|&id| here[id as usize] += 1);
-        counts.push(super::head::sum_over_workers(worker, here)?.into_iter().map(|n| n as f64).collect());
+        counts.push(super::selection::sum_over_workers(worker, here)?.into_iter().map(|n| n as f64).collect());
     }
     Ok(counts)
 }
