@@ -331,3 +331,57 @@ fn first_entry(block: &Block, row: usize) -> usize {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use handcar_base::{Rng, Seed};
+
+    /// The loss's model of gradient and curvature sums lies above the loss wherever no weight of the block moves further
+    /// than the trust region, for rows with several entries of any values.
+    #[test]
+    fn the_curvature_bound_majorises_the_loss_inside_the_trust_region() {
+        let mut r = Rng::new(Seed(21), 0);
+        for case in 0..200 {
+            let (n, keys) = (1 + r.below(30) as usize, 5usize);
+            let (mut rows, mut ids, mut values) = (Vec::new(), Vec::new(), Vec::new());
+            for row in 0..n as u32 {
+                for id in (0..keys as u32).filter(|_| r.below(2) == 0).collect::<Vec<_>>() {
+                    rows.push(row);
+                    ids.push(id);
+                    values.push((r.uniform() * 8.0 - 4.0) as f32);
+                }
+            }
+            let columns = Columns::Entries { rows, ids, values: (case % 2 == 0).then_some(values) };
+            let block = Block {
+                keys: (0..keys as u64).collect(),
+                index: (0..keys as u32).collect(),
+                columns,
+                exponent: if case % 2 == 0 { 2 } else { 0 },
+                complete: false,
+            };
+            let labels = (0..n).map(|_| if r.below(2) == 0 { 1.0 } else { -1.0 }).collect();
+            let data = RowData { labels, weights: Vec::new(), weight_exponent: 0, first_row: 0 };
+            let mut shard = RowShard::new(0, 0..n);
+            shard.margins.iter_mut().for_each(|m| *m = r.uniform() * 8.0 - 4.0);
+            let before = shard.loss(&data).value();
+            let trust = 0.05 + r.uniform();
+            shard.sweep(&data, &[], &block, Curvature::Within(trust));
+            let sums = shard.sums(&block).to_vec();
+            let (one, scale) = (2f64.powi(-30), 2f64.powi(block.exponent));
+            for _ in 0..20 {
+                let mut change = Change::for_block(&block);
+                let mut model = before;
+                for (d, [g, h]) in change.of_keys(&block).iter_mut().zip(&sums) {
+                    *d = (r.uniform() * 2.0 - 1.0) * trust;
+                    model += *g as f64 * one * scale * *d + 0.5 * *h as f64 * one * scale * scale * *d * *d;
+                }
+                let mut moved = RowShard::new(0, 0..n);
+                moved.margins.clone_from(&shard.margins);
+                moved.add_changes(&[(&block, &change)]);
+                let after = moved.loss(&data).value();
+                assert!(after <= model + 1e-6 * before, "case {case}: {after} > {model}");
+            }
+        }
+    }
+}

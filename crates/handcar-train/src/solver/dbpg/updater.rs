@@ -190,3 +190,62 @@ pub(super) fn shift(weight: &mut f32, before: &mut f32, active: &mut bool, by: f
     *before += by;
     *active = *active || *weight != 0.0;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const L1: f64 = 2.0;
+
+    /// Applies one push to a fresh coordinate of key 5 after changing it by `change`.
+    fn applied(request: Request, pushed: [i64; 2], change: impl Fn(&mut Coordinate)) -> Coordinate {
+        let penalty = ElasticNet { l1: L1, l2: 0.0 };
+        let mut u = DbpgUpdater { penalty, request: Request::Start, answer: Answer::default() };
+        let mut c = u.init(5);
+        c.cap = 100.0;
+        change(&mut c);
+        u.begin(&request.to_bytes()).unwrap();
+        u.apply(5, &mut c, &pushed);
+        c
+    }
+
+    fn step(slack: f64) -> Request {
+        let bound = Bound::OneHot;
+        Request::Step { gradient_scale: 0.5, curvature_scale: 1.0, bound, relax: 1.0, slack }
+    }
+
+    #[test]
+    fn a_zero_weight_with_a_small_gradient_leaves_and_a_measurement_brings_it_back() {
+        // Gradients in halves: 1.0 and 3.0.
+        let gone = applied(step(0.5), [2, 10], |_| ());
+        assert_eq!((gone.weight, gone.active), (0.0, false));
+        let measure = Request::Measure { gradient_scale: 0.5, renew: Some(0.5) };
+        let back = applied(measure, [6, 0], |c| *c = gone.clone());
+        assert_eq!((back.weight, back.active), (0.0, true));
+        let still_gone = applied(measure, [2, 0], |c| *c = gone.clone());
+        assert!(!still_gone.active);
+        let only_looked = applied(Request::Measure { gradient_scale: 0.5, renew: None }, [6, 0], |c| *c = gone.clone());
+        assert!(!only_looked.active);
+    }
+
+    #[test]
+    fn a_mark_never_touches_the_weight() {
+        let measure = Request::Measure { gradient_scale: 1.0, renew: Some(0.0) };
+        let c = applied(measure, [0, 0], |c| (c.weight, c.active) = (0.25, false));
+        assert_eq!((c.weight, c.active), (0.25, true));
+    }
+
+    #[test]
+    fn steps_stay_in_the_trust_region_which_follows_them() {
+        let far = applied(step(-1.0), [-2000, 1], |c| c.trust = 0.5);
+        assert_eq!((far.weight, far.trust), (0.5, 1.1));
+        let near = applied(step(-1.0), [-5, 100], |_| ());
+        assert!(near.weight > 0.0 && near.trust < 0.2, "{near:?}");
+    }
+
+    #[test]
+    fn a_placed_weight_moves_its_memory_along() {
+        let c = applied(Request::Place, [0.75f32.to_bits() as i64, 0], |c| (c.weight, c.before) = (0.25, 0.5));
+        assert_eq!((c.weight, c.before), (0.75, 1.0));
+    }
+}
