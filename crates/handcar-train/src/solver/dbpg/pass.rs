@@ -9,6 +9,7 @@ use super::shift::best_shifts;
 use super::updater::shift;
 use super::{Dbpg, PassEnd, RELAX, setup::key_list};
 use crate::error::{Result, TrainError};
+use crate::penalty::ElasticNet;
 use handcar_base::{ExactSum, Rng};
 use handcar_ps::{Outcome, Task, Values};
 use std::collections::VecDeque;
@@ -221,15 +222,14 @@ impl Dbpg<'_> {
     }
 
     fn shift_along_shared_direction(&mut self) -> Result<()> {
-        // With l2 > 0 the direction is no longer flat, and the proximal steps see it.
-        if self.settings.penalty.l1 == 0.0 || self.settings.penalty.l2 > 0.0 {
+        if self.settings.penalty == ElasticNet::NONE {
             return Ok(());
         }
         let mut parts: Vec<usize> = (0..self.blocks.len())
             .filter(|&b| self.blocks[b].complete && self.blocks[b].keys.len() <= SHIFT_KEYS_MAX)
             .collect();
         let views: Vec<&[f32]> = parts.iter().map(|&b| &self.states[b].weights[..]).collect();
-        let (mut by, taken) = best_shifts(&views, self.settings.intercept);
+        let (mut by, taken) = best_shifts(&views, self.settings.intercept, self.settings.penalty);
         if self.settings.intercept {
             parts.push(self.blocks.len() - 1);
             by.push(taken);

@@ -3,8 +3,14 @@
 //! Every complete one-hot block contains the constant column: adding `t` to all weights of one block and taking it from
 //! another (or from the intercept) changes no margin, so no proximal step of a single block can see that the L1 norm
 //! would fall. This step finds the best such shifts exactly: minimise `Σ_f Σ_k |w_fk + t_f|` subject to `Σ_f t_f = 0`
-//! (free with an intercept). Each block's norm is convex and piecewise linear in `t_f`, so it suffices to move the pair
-//! of blocks with the steepest joint descent to the next breakpoint, again and again. No data are read.
+//! (free with an intercept). Without `l2` each block's norm is convex and piecewise linear in `t_f`, so it suffices to move the pair
+//! of blocks with the steepest joint descent to the next breakpoint, again and again. With `l2` each block's penalty is
+//! strongly convex, and the shifts that balance are found by bisecting the price of a shift. No data are read.
+
+use crate::penalty::ElasticNet;
+
+/// Enough for every bit of the price.
+const BISECTIONS: usize = 100;
 
 /// A block's part: sorted breakpoints `-w` and the shift so far. Without breakpoints it is the intercept.
 struct Part {
@@ -35,7 +41,10 @@ impl Part {
 }
 
 /// The best shifts of blocks with these weights, one for each block, and what the intercept takes (0 without one).
-pub(super) fn best_shifts(blocks: &[&[f32]], intercept: bool) -> (Vec<f32>, f32) {
+pub(super) fn best_shifts(blocks: &[&[f32]], intercept: bool, penalty: ElasticNet) -> (Vec<f32>, f32) {
+    if penalty.l2 > 0.0 {
+        return elastic_shifts(blocks, intercept, penalty);
+    }
     let mut parts: Vec<Part> = blocks
         .iter()
         .map(|w| {
@@ -63,6 +72,60 @@ pub(super) fn best_shifts(blocks: &[&[f32]], intercept: bool) -> (Vec<f32>, f32)
     }
     let taken = if intercept { parts.pop().map_or(0.0, |p| p.shift) } else { 0.0 };
     (parts.into_iter().map(|p| p.shift).collect(), taken)
+}
+
+/// A block's weights turned into sorted breakpoints, with their sum.
+struct Elastic {
+    breakpoints: Vec<f32>,
+    sum: f64,
+}
+
+impl Elastic {
+    /// The shift at which the penalty's slope passes `price`; a breakpoint exactly, where it jumps over it.
+    fn shift(&self, price: f64, p: ElasticNet) -> f64 {
+        let n = self.breakpoints.len() as f64;
+        let slope = |below: usize, t: f64| p.l1 * (2.0 * below as f64 - n) + p.l2 * (n * t - self.sum);
+        let (mut low, mut high) = (0, self.breakpoints.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            if slope(middle + 1, self.breakpoints[middle] as f64) < price { low = middle + 1 } else { high = middle }
+        }
+        match self.breakpoints.get(low) {
+            Some(&b) if slope(low, b as f64) <= price => b as f64,
+            _ => (price - p.l1 * (2.0 * low as f64 - n) + p.l2 * self.sum) / (p.l2 * n),
+        }
+    }
+}
+
+fn elastic_shifts(blocks: &[&[f32]], intercept: bool, p: ElasticNet) -> (Vec<f32>, f32) {
+    let parts: Vec<Elastic> = blocks
+        .iter()
+        .map(|w| {
+            let mut breakpoints: Vec<f32> = w.iter().map(|x| -x).collect();
+            breakpoints.sort_by(f32::total_cmp);
+            Elastic { sum: breakpoints.iter().map(|&b| b as f64).sum(), breakpoints }
+        })
+        .collect();
+    let shifts = |price: f64| parts.iter().map(|part| part.shift(price, p)).collect::<Vec<f64>>();
+    let total = |price: f64| shifts(price).iter().sum::<f64>();
+    let mut price = 0.0;
+    if !intercept {
+        // Shifts grow with the price: find where they balance.
+        let (mut low, mut high) = (-1.0, 1.0);
+        while total(low) > 0.0 && low > -1e300 {
+            low *= 2.0;
+        }
+        while total(high) < 0.0 && high < 1e300 {
+            high *= 2.0;
+        }
+        for _ in 0..BISECTIONS {
+            price = 0.5 * (low + high);
+            if total(price) < 0.0 { low = price } else { high = price }
+        }
+    }
+    let found: Vec<f32> = shifts(price).into_iter().map(|t| t as f32).collect();
+    let taken = if intercept { -found.iter().sum::<f32>() } else { 0.0 };
+    (found, taken)
 }
 
 fn least(a: Option<f32>, b: Option<f32>) -> Option<f32> {
@@ -104,6 +167,35 @@ mod tests {
     use super::*;
     use handcar_base::{Rng, Seed};
 
+    const L1: ElasticNet = ElasticNet { l1: 1.0, l2: 0.0 };
+
+    #[test]
+    fn with_l2_no_small_change_of_the_shifts_lowers_the_penalty() {
+        let p = ElasticNet { l1: 1.0, l2: 0.7 };
+        let mut r = Rng::new(Seed(12), 0);
+        for case in 0..60 {
+            let blocks: Vec<Vec<f32>> =
+                (0..3).map(|_| (0..1 + r.below(4)).map(|_| (r.below(9) as f32 - 4.0) * 0.25).collect()).collect();
+            let views: Vec<&[f32]> = blocks.iter().map(|b| &b[..]).collect();
+            let intercept = case % 2 == 0;
+            let (t, taken) = best_shifts(&views, intercept, p);
+            assert!((t.iter().sum::<f32>() + taken).abs() < 1e-5, "case {case}: {t:?} {taken}");
+            let value = |t: &[f64]| {
+                let all = blocks.iter().zip(t).flat_map(|(b, t)| b.iter().map(move |w| *w as f64 + t));
+                all.map(|w| p.l1 * w.abs() + 0.5 * p.l2 * w * w).sum::<f64>()
+            };
+            let best: Vec<f64> = t.iter().map(|&t| t as f64).collect();
+            for (up, down) in [(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)] {
+                for by in [0.3, 0.01] {
+                    let mut other = best.clone();
+                    other[up] += by;
+                    other[down] -= by;
+                    assert!(value(&best) <= value(&other) + 1e-5, "case {case}: {t:?} beaten by {other:?}");
+                }
+            }
+        }
+    }
+
     fn norm(blocks: &[Vec<f32>], t: &[f32]) -> f64 {
         blocks.iter().zip(t).flat_map(|(b, t)| b.iter().map(move |w| (w + t).abs() as f64)).sum()
     }
@@ -116,7 +208,7 @@ mod tests {
                 (0..3).map(|_| (0..1 + r.below(4)).map(|_| (r.below(9) as f32 - 4.0) * 0.25).collect()).collect();
             let views: Vec<&[f32]> = blocks.iter().map(|b| &b[..]).collect();
             let intercept = case % 2 == 0;
-            let (t, taken) = best_shifts(&views, intercept);
+            let (t, taken) = best_shifts(&views, intercept, L1);
             assert!((t.iter().sum::<f32>() + taken).abs() < 1e-5);
             let best = norm(&blocks, &t);
             // All optima lie on a grid of breakpoint differences: 0.25 here.
@@ -136,8 +228,8 @@ mod tests {
 
     #[test]
     fn nothing_moves_when_zeros_hold_it() {
-        let (t, taken) = best_shifts(&[&[0.0, 0.0, 0.5], &[0.0, -0.25, 0.0]], false);
+        let (t, taken) = best_shifts(&[&[0.0, 0.0, 0.5], &[0.0, -0.25, 0.0]], false, L1);
         assert_eq!((t, taken), (vec![0.0, 0.0], 0.0));
-        assert_eq!(best_shifts(&[], true), (vec![], 0.0));
+        assert_eq!(best_shifts(&[], true, L1), (vec![], 0.0));
     }
 }
