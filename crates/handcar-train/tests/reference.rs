@@ -36,7 +36,7 @@ impl Problem {
             };
             let score: f64 = row.iter().zip(&planted).map(|(x, p)| x.clamp(-1.0, 1.0) * p).sum();
             out.labels.push(if r.uniform() < 1.0 / (1.0 + (-score).exp()) { 1.0 } else { -1.0 });
-            out.weights.push(if seed % 2 == 0 { 1.0 } else { [0.5, 1.0, 3.0][r.below(3) as usize] });
+            out.weights.push(if seed.is_multiple_of(2) { 1.0 } else { [0.5, 1.0, 3.0][r.below(3) as usize] });
             out.rows.push(row);
         }
         out
