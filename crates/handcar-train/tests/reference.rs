@@ -87,8 +87,8 @@ impl Problem {
                 let x = |i: usize| if k == columns { 1.0 } else { self.rows[i][k] - means[k] };
                 let (l1, l2) = if k == columns { (0.0, 0.0) } else { (l1, l2) };
                 let (mut g, mut h) = (l2 * w[k], l2);
-                for i in 0..self.rows.len() {
-                    let q = 1.0 / (1.0 + (self.labels[i] * margins[i]).exp());
+                for (i, m) in margins.iter().enumerate() {
+                    let q = 1.0 / (1.0 + (self.labels[i] * m).exp());
                     g -= self.weights[i] * self.labels[i] * q * x(i);
                     h += self.weights[i] * q * (1.0 - q) * x(i) * x(i);
                 }
