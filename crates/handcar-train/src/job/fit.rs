@@ -58,22 +58,26 @@ pub fn fit(
         }
         let relative_change = (before - end.objective) / end.objective.abs().max(f64::MIN_POSITIVE);
         let stopped = solve.any(observer.stop())?;
-        let last = stopped || pass + 1 >= options.passes as u64;
+        let mut last = stopped || pass + 1 >= options.passes as u64;
         // What accelerates and certifies at once costs several passes, so it waits until the passes have done their
         // part, and takes a share of the work - unless it solves the whole problem.
         let settled = relative_change.abs() <= (SETTLED * options.tol).max(1e-12);
         let affordable = solve.work() <= ACCELERATION_SHARE * pass as f64 * solve.entries();
         let due = (settled && affordable) || solve.head_is_complete();
         let accelerate = !stopped && (last || (pass >= 2 && due));
-        let found = match accelerate || last || pass % MEASURE_EVERY == MEASURE_EVERY - 1 {
-            true => {
-                let (found, after) = solve.certify(solve.slack(pass + 1), end, options.tol, accelerate)?;
-                end = after;
-                Some(found)
-            }
+        let slack = solve.slack(pass + 1);
+        let mut found = match accelerate || last || pass % MEASURE_EVERY == MEASURE_EVERY - 1 {
+            true => Some(solve.certify(slack)?),
             false => None,
         };
-        let gap = found.map(|c| relative_gap(end.objective, c.dual));
+        if accelerate && found.is_some_and(|c| relative_gap(end.objective, c.dual) > options.tol) {
+            end = solve.accelerate(slack, end, options.tol, &|| observer.stop())?;
+            last = last || solve.any(observer.stop())?;
+            // The last table row and the report speak of the weights that the steps have left.
+            let done = relative_gap(end.objective, solve.dual()) <= options.tol;
+            found = if done || last { Some(solve.certify(slack)?) } else { found };
+        }
+        let gap = found.map(|_| relative_gap(end.objective, solve.dual()));
         if found.is_some() {
             certificate = found;
         }
@@ -83,7 +87,7 @@ pub fn fit(
             pass: pass + 1,
             seconds,
             objective: end.objective,
-            relative_change,
+            relative_change: (before - end.objective) / end.objective.abs().max(f64::MIN_POSITIVE),
             nnz: end.nonzeros,
             active: end.active as f64 / (input.data.keys().len() as f64).max(1.0),
             violation: end.violation,

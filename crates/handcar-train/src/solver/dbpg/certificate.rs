@@ -43,28 +43,30 @@ pub(super) struct Point {
 impl Dbpg<'_> {
     /// Measures the gradient of every key, renews the active set and bounds the optimum.
     ///
-    /// `accelerate`: where the bound is further than `tol` (relative) from the objective, takes a Newton step on the
-    /// head and tries again from corrected margins. The second result is the pass's end after that.
-    pub fn certify(&mut self, slack: f64, end: PassEnd, tol: f64, accelerate: bool) -> Result<(Certificate, PassEnd)> {
+    /// The violation is that of the weights as they are.
+    pub fn certify(&mut self, slack: f64) -> Result<Certificate> {
         let point = self.dual_point()?;
         let found = self.bound(&point, Some(slack))?;
         self.dual = self.dual.max(found.dual);
-        let violation = found.violation.max(point.level);
-        let certified = |dual: f64, end: &PassEnd| end.objective - dual <= tol * end.objective;
-        if !accelerate || certified(self.dual, &end) {
-            return Ok((Certificate { dual: self.dual, violation }, end));
-        }
+        Ok(Certificate { dual: self.dual, violation: found.violation.max(point.level) })
+    }
+
+    /// Takes Newton steps until the bound is within `tol` (relative) of the objective, they stop helping, or any worker's
+    /// `stop` says so; where the pass ends after them.
+    pub fn accelerate(&mut self, slack: f64, end: PassEnd, tol: f64, stop: &dyn Fn() -> bool) -> Result<PassEnd> {
         let statistics = self.statistics();
         let head = self.head();
         let hessian = self.head_hessian(&head, &statistics)?;
         let gradient = self.selected_gradient(&head.keys, &statistics)?;
         let start: Vec<f64> = head.keys.collect(|b, place| self.states[b].weights[place] as f64);
         let target = self.head_minimum(&head, &hessian, &gradient, &start);
-        let mut end = self.step_towards(&head.keys, &target, end)?;
-        if !certified(self.dual, &end) {
-            end = self.correct(&head, &hessian, end, slack, tol)?;
-        }
-        Ok((Certificate { dual: self.dual, violation }, end))
+        let end = self.step_towards(&head.keys, &target, end)?;
+        self.correct(&head, &hessian, end, slack, tol, stop)
+    }
+
+    /// The best lower bound on the optimum so far.
+    pub fn dual(&self) -> f64 {
+        self.dual
     }
 
     /// Gradient and curvature of every row at the current margins, by thread.

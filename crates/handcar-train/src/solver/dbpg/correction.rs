@@ -28,6 +28,7 @@ impl Dbpg<'_> {
         end: PassEnd,
         slack: f64,
         tol: f64,
+        stop: &dyn Fn() -> bool,
     ) -> Result<PassEnd> {
         let kept = self.margins();
         let widen = |w: &Vec<f32>| w.iter().map(|&w| w as f64).collect();
@@ -47,7 +48,8 @@ impl Dbpg<'_> {
             let missing = end.objective - found.dual;
             strikes = if full || missing <= PROGRESS * least { 0 } else { strikes + 1 };
             least = least.min(missing);
-            if least <= tol * end.objective || strikes == PATIENCE || turn == TURNS_MAX {
+            let enough = least <= tol * end.objective || strikes == PATIENCE || turn == TURNS_MAX;
+            if self.any(enough || stop())? {
                 break;
             }
 
