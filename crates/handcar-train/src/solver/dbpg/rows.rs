@@ -83,6 +83,11 @@ pub(super) struct RowShard {
     /// `⟨x_i, w⟩` of each row, intercept included.
     pub margins: Vec<f64>,
     statistics: Vec<RowStatistics>,
+    tables: Tables,
+}
+
+/// Where sums over rows go, by the width of a block's ids.
+struct Tables {
     small: Box<[[ColumnSums; SMALL]; REPLICAS]>,
     medium: Option<Box<[ColumnSums; MEDIUM]>>,
     large: Vec<ColumnSums>,
@@ -94,9 +99,7 @@ impl RowShard {
             thread,
             margins: vec![0.0; rows.len()],
             statistics: vec![[0; 2]; CHUNK],
-            small: Box::new([[[0; 2]; SMALL]; REPLICAS]),
-            medium: None,
-            large: Vec::new(),
+            tables: Tables { small: Box::new([[[0; 2]; SMALL]; REPLICAS]), medium: None, large: Vec::new() },
             rows,
         }
     }
@@ -104,7 +107,7 @@ impl RowShard {
     /// Adds pending changes to the margins and, in the same sweep, sums the rows' gradient and curvature over the
     /// columns of `next`; [`sums`](Self::sums) then holds them.
     pub fn sweep(&mut self, data: &RowData, pending: &[(&Block, &Change)], next: &Block, curvature: Curvature) {
-        self.clear(next);
+        self.tables.clear(next);
         if let Columns::Entries { .. } = &next.columns {
             self.add_changes(pending);
             self.scatter_entries(data, next, curvature);
@@ -115,9 +118,9 @@ impl RowShard {
             let statistics = &mut shard.statistics[..local.len()];
             let (labels, weights) = (&data.labels[rows.clone()], data.weights(rows.clone()));
             logistic::statistics(&shard.margins[local.clone()], labels, weights, statistics);
-            shard.scatter_one_hot(next, rows);
+            shard.tables.scatter_one_hot(next, rows, statistics);
         });
-        self.merge_replicas(next);
+        self.tables.merge_replicas(next);
     }
 
     /// Adds pending changes to the margins.
@@ -161,56 +164,14 @@ impl RowShard {
         }
     }
 
-    fn clear(&mut self, block: &Block) {
-        let n = block.keys.len();
-        match &block.columns {
-            Columns::OneHot8(_) => self.small.iter_mut().for_each(|t| t[..=n].fill([0; 2])),
-            Columns::OneHot16(_) => {
-                let medium = self.medium.get_or_insert_with(|| {
-                    let table = vec![[0; 2]; MEDIUM].into_boxed_slice();
-                    table.try_into().unwrap_or_else(|_| unreachable!("the length is MEDIUM"))
-                });
-                medium[..=n].fill([0; 2]);
-            }
-            _ => {
-                self.large.clear();
-                self.large.resize(n + 1, [0; 2]);
-            }
-        }
-    }
-
-    /// Adds the statistics of a chunk, whose rows (of the worker) are given, to the columns of a one-hot block.
-    fn scatter_one_hot(&mut self, block: &Block, rows: Range<usize>) {
-        let statistics = &self.statistics[..rows.len()];
-        match (&block.columns, &mut self.medium) {
-            (Columns::OneHot8(ids), _) => columns::scatter_u8(&ids[rows], statistics, &mut self.small),
-            (Columns::OneHot16(ids), Some(medium)) => columns::scatter_u16(&ids[rows], statistics, medium),
-            (Columns::OneHot32(ids), _) => columns::scatter_u32(&ids[rows], statistics, &mut self.large),
-            (Columns::Ones, _) => {
-                let sum = &mut self.large[0];
-                for s in statistics {
-                    sum[0] += s[0] as i64;
-                    sum[1] += s[1] as i64;
-                }
-            }
-            _ => unreachable!("clear() made the table"),
-        }
-    }
-
-    fn merge_replicas(&mut self, block: &Block) {
-        if let Columns::OneHot8(_) = block.columns {
-            columns::merge_replicas(&mut self.small, block.keys.len() + 1);
-        }
-    }
-
     /// The sums of the last sweep, one for each of the block's keys.
     pub fn sums(&mut self, block: &Block) -> &mut [ColumnSums] {
         let n = block.keys.len();
-        match (&block.columns, &mut self.medium) {
-            (Columns::OneHot8(_), _) => &mut self.small[0][1..=n],
+        match (&block.columns, &mut self.tables.medium) {
+            (Columns::OneHot8(_), _) => &mut self.tables.small[0][1..=n],
             (Columns::OneHot16(_), Some(medium)) => &mut medium[1..=n],
-            (Columns::OneHot32(_), _) => &mut self.large[1..=n],
-            _ => &mut self.large[..n],
+            (Columns::OneHot32(_), _) => &mut self.tables.large[1..=n],
+            _ => &mut self.tables.large[..n],
         }
     }
 
@@ -253,7 +214,7 @@ impl RowShard {
                     }
                 };
                 for e in run.clone() {
-                    let sum = &mut self.large[ids[e] as usize];
+                    let sum = &mut self.tables.large[ids[e] as usize];
                     match values {
                         None => {
                             sum[0] += s[0] as i64;
@@ -299,12 +260,12 @@ impl RowShard {
 
     /// Sums given statistics of all rows over the columns of a block.
     pub fn scatter(&mut self, all: &[RowStatistics], block: &Block) {
-        self.clear(block);
+        self.tables.clear(block);
         if let Columns::Entries { rows, ids, values } = &block.columns {
             let scale = 2f64.powi(-block.exponent);
             for e in first_entry(block, self.rows.start)..first_entry(block, self.rows.end) {
                 let [g, h] = all[rows[e] as usize - self.rows.start];
-                let sum = &mut self.large[ids[e] as usize];
+                let sum = &mut self.tables.large[ids[e] as usize];
                 match values {
                     None => *sum = [sum[0] + g as i64, sum[1] + h as i64],
                     Some(v) => {
@@ -317,10 +278,52 @@ impl RowShard {
         }
         for start in (0..all.len()).step_by(CHUNK) {
             let end = (start + CHUNK).min(all.len());
-            self.statistics[..end - start].copy_from_slice(&all[start..end]);
-            self.scatter_one_hot(block, self.rows.start + start..self.rows.start + end);
+            self.tables.scatter_one_hot(block, self.rows.start + start..self.rows.start + end, &all[start..end]);
         }
-        self.merge_replicas(block);
+        self.tables.merge_replicas(block);
+    }
+}
+
+impl Tables {
+    fn clear(&mut self, block: &Block) {
+        let n = block.keys.len();
+        match &block.columns {
+            Columns::OneHot8(_) => self.small.iter_mut().for_each(|t| t[..=n].fill([0; 2])),
+            Columns::OneHot16(_) => {
+                let medium = self.medium.get_or_insert_with(|| {
+                    let table = vec![[0; 2]; MEDIUM].into_boxed_slice();
+                    table.try_into().unwrap_or_else(|_| unreachable!("the length is MEDIUM"))
+                });
+                medium[..=n].fill([0; 2]);
+            }
+            _ => {
+                self.large.clear();
+                self.large.resize(n + 1, [0; 2]);
+            }
+        }
+    }
+
+    /// Adds statistics of rows, given by their range among the worker's, to the columns of a one-hot block.
+    fn scatter_one_hot(&mut self, block: &Block, rows: Range<usize>, statistics: &[RowStatistics]) {
+        match (&block.columns, &mut self.medium) {
+            (Columns::OneHot8(ids), _) => columns::scatter_u8(&ids[rows], statistics, &mut self.small),
+            (Columns::OneHot16(ids), Some(medium)) => columns::scatter_u16(&ids[rows], statistics, medium),
+            (Columns::OneHot32(ids), _) => columns::scatter_u32(&ids[rows], statistics, &mut self.large),
+            (Columns::Ones, _) => {
+                let sum = &mut self.large[0];
+                for s in statistics {
+                    sum[0] += s[0] as i64;
+                    sum[1] += s[1] as i64;
+                }
+            }
+            _ => unreachable!("clear() made the table"),
+        }
+    }
+
+    fn merge_replicas(&mut self, block: &Block) {
+        if let Columns::OneHot8(_) = block.columns {
+            columns::merge_replicas(&mut self.small, block.keys.len() + 1);
+        }
     }
 }
 
