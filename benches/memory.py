@@ -13,7 +13,7 @@ def measure(folder, **_):
     model, report = Path(folder) / "model", Path(folder) / "report"
     program = common.RELEASE / "handcar"
     fit = [program, "fit", path, "--l1", 4, "--no-cache", "--passes", 12, "--quiet", "-m", model, "--report", report]
-    _, peak = common.peak_memory(fit)
+    peak = common.peak_memory(fit)
     keys = json.loads(report.read_text())["features"]
     bar = 12 * 39e6 + 64 * keys + 64 * MB
     common.table(
@@ -23,7 +23,7 @@ def measure(folder, **_):
     rows = []
     for n in (300_000, 1_200_000):
         more = common.clicks(folder, n, seed=2)
-        _, peak = common.peak_memory([program, "predict", more, "-m", model, "-o", Path(folder) / "out"])
+        peak = common.peak_memory([program, "predict", more, "-m", model, "-o", Path(folder) / "out"])
         bar = model.stat().st_size + 100 * MB
         rows.append([f"{n:,}", f"{peak / MB:.0f} MB", f"{bar / MB:.0f} MB (the model and 100 MB)"])
     common.table(["predicting, rows", "peak", "bar: at most"], rows)

@@ -3,22 +3,24 @@
 Against scikit-learn's `load_svmlight_file`, in turns; medians.
 """
 
-import random
 import re
 import time
+import zlib
 from pathlib import Path
 
 import common
 
+LIBSVM_ROWS = 300_000
 
-def libsvm_file(folder, rows):
-    """Sparse binary rows of 33 of 100,000 ids, as click data have them."""
+
+def libsvm_file(folder, clicks):
+    """The drawn clicks as libsvm: an id for each field and value, as hashing to 2^22 would give."""
     path = Path(folder) / "rows.libsvm"
-    draw = random.Random(1)
-    with open(path, "w") as out:
-        for _ in range(rows):
-            ids = sorted({int(100_000 ** draw.random()) for _ in range(33)})
-            out.write(("+1 " if draw.random() < 0.2 else "-1 ") + " ".join(f"{i}:1" for i in ids) + "\n")
+    with open(clicks) as rows, open(path, "w") as out:
+        for line, _ in zip(rows, range(LIBSVM_ROWS)):
+            label, *values = line.rstrip("\n").split("\t")
+            ids = sorted({zlib.crc32(f"{f}={v}".encode()) % 2**22 for f, v in enumerate(values)})
+            out.write(("+1 " if label == "1" else "-1 ") + " ".join(f"{i}:1" for i in ids) + "\n")
     return path
 
 
@@ -39,7 +41,8 @@ def svmlight(path):
 
 
 def measure(folder, runs, **_):
-    files = {"libsvm": libsvm_file(folder, 300_000), "Criteo": common.clicks(folder, 1_000_000)}
+    clicks = common.clicks(folder, 1_000_000)
+    files = {"libsvm": libsvm_file(folder, clicks), "Criteo": clicks}
     found = {name: [] for name in files}
     peer = []
     for i in range(runs):

@@ -12,7 +12,6 @@ use crate::section::Section;
 use crate::table::Table;
 use crate::transpose::width;
 use handcar_base::key;
-use std::sync::OnceLock;
 
 /// Collects chunks of columns.
 pub(crate) struct ColumnsBuilder {
@@ -74,15 +73,12 @@ impl ColumnsBuilder {
         let done = par::map(threads, fields, |(field, id)| field.finish(rows, id));
         let mut keys = Vec::with_capacity(done.iter().map(|d| d.keys.len()).sum());
         let mut names = Vec::new();
-        let mut bases = Vec::with_capacity(done.len());
         for d in &done {
             names.extend(d.names.iter().map(|(k, t)| (*k, &t[..])));
-            bases.push(keys.len() as u32);
             keys.extend_from_slice(&d.keys);
         }
         let names = Names::new(names);
-        let gaps = done.iter().any(|d| d.any_absent || d.values.is_some());
-        let row_store = if gaps { rows_with_gaps(&done, &bases, rows) } else { RowStore::FromBlocks(OnceLock::new()) };
+        let nonzeros: u64 = done.iter().map(|d| d.present(rows)).sum();
         let mut blocks = Vec::with_capacity(done.len());
         let mut at = 0;
         for (d, f) in done.into_iter().zip(&schema.fields) {
@@ -99,7 +95,7 @@ impl ColumnsBuilder {
             labels: Section::Owned(labels),
             weights: weights.map(Section::Owned),
             keys: Section::Owned(keys),
-            rows: row_store,
+            rows: RowStore::new(nonzeros),
             blocks,
             names,
         }
@@ -191,6 +187,17 @@ struct Done {
     any_absent: bool,
 }
 
+impl Done {
+    /// How many of the rows have an entry in this field.
+    fn present(&self, rows: usize) -> u64 {
+        let count = |c: &dyn Fn(usize) -> u32| (0..rows).filter(|&row| c(row) > 0).count() as u64;
+        match self.any_absent || self.values.is_some() {
+            true => count(&|row| self.column.rank(row)),
+            false => rows as u64,
+        }
+    }
+}
+
 /// A field's ranks, one a row; 0 for none.
 enum Column {
     One(Vec<u8>),
@@ -239,26 +246,5 @@ impl Column {
             Self::Two(c) => c[row] as u32,
             Self::Four(c) => c[row],
         }
-    }
-}
-
-/// Rows of which some lack a field or have a value other than 1.
-fn rows_with_gaps(fields: &[Done], bases: &[u32], rows: usize) -> RowStore {
-    let (mut offsets, mut ids, mut values) = (Vec::with_capacity(rows + 1), Vec::new(), Vec::new());
-    offsets.push(0);
-    for row in 0..rows {
-        for (f, base) in fields.iter().zip(bases) {
-            let rank = f.column.rank(row);
-            if rank > 0 {
-                ids.push(base + rank - 1);
-                values.push(f.values.as_ref().map_or(1.0, |v| v[row]));
-            }
-        }
-        offsets.push(ids.len() as u64);
-    }
-    RowStore::Stored {
-        offsets: Section::Owned(offsets),
-        ids: Section::Owned(ids),
-        values: Some(Section::Owned(values)),
     }
 }

@@ -61,7 +61,7 @@ impl Dataset {
 
     /// Number of stored entries.
     pub fn nonzeros(&self) -> u64 {
-        self.data.rows.nonzeros(self.rows(), &self.data.blocks) as u64
+        self.data.rows.nonzeros()
     }
 
     /// `-1` or `+1` a row.
@@ -156,11 +156,6 @@ impl Packed {
             ("weights", self.weights.as_ref().map(|w| w.len()), rows),
             ("blocks' end", self.blocks.last().map(|b| b.keys.end), self.keys.len()),
         ];
-        if let RowStore::Stored { offsets, ids, values } = &self.rows {
-            lengths.push(("offsets", Some(offsets.len()), rows + 1));
-            lengths.push(("values", values.as_ref().map(|v| v.len()), ids.len()));
-            lengths.push(("last offset", offsets.last().map(|&o| o as usize), ids.len()));
-        }
         for b in &self.blocks {
             let (dense, sparse) = match &b.entries {
                 EntryStore::Dense8(d) => (Some(d.len()), None),
@@ -173,9 +168,6 @@ impl Packed {
             };
             lengths.push(("elements of a block", dense, rows));
             lengths.push(("rows of a block", sparse.map(|s| s.0), sparse.map_or(0, |s| s.1)));
-            if matches!(self.rows, RowStore::FromBlocks(_)) && dense.is_none() {
-                return Err(("dense blocks, as there are no rows".into(), "a sparse one".into()));
-            }
         }
         for (what, got, expected) in lengths {
             if got.is_some_and(|g| g != expected) {

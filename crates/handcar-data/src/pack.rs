@@ -25,10 +25,10 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Version of the layout.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"HCARPACK";
 const ORDER: u32 = 0x0102_0304;
 const HEADER: usize = 64;
@@ -42,6 +42,7 @@ struct Description {
     sources: Vec<Stamp>,
     sections: Vec<SectionMeta>,
     blocks: Vec<BlockMeta>,
+    nonzeros: u64,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -69,11 +70,6 @@ pub(crate) fn write(file: &mut File, data: &Packed, report: &ReadReport, sources
     out.section("labels", &data.labels)?;
     out.optional("weights", &data.weights)?;
     out.section("keys", &data.keys)?;
-    if let RowStore::Stored { offsets, ids, values } = &data.rows {
-        out.section("offsets", offsets)?;
-        out.section("ids", ids)?;
-        out.optional("values", values)?;
-    }
     out.section("name.keys", &data.names.keys)?;
     out.section("name.ends", &data.names.ends)?;
     out.section("name.text", &data.names.text)?;
@@ -99,6 +95,7 @@ pub(crate) fn write(file: &mut File, data: &Packed, report: &ReadReport, sources
         sources: sources.to_vec(),
         sections: out.sections.clone(),
         blocks,
+        nonzeros: data.rows.nonzeros(),
     };
     let text = serde_json::to_vec(&description).map_err(io::Error::other)?;
     let begin = out.at;
@@ -242,10 +239,7 @@ impl Sections<'_> {
             labels: self.get("labels")?,
             weights: self.optional("weights")?,
             keys: self.get("keys")?,
-            rows: match self.optional("ids")? {
-                Some(ids) => RowStore::Stored { offsets: self.get("offsets")?, ids, values: self.optional("values")? },
-                None => RowStore::FromBlocks(OnceLock::new()),
-            },
+            rows: RowStore::new(d.nonzeros),
             blocks: d.blocks.iter().enumerate().map(block).collect::<std::result::Result<_, Refusal>>()?,
             names: Names { keys: self.get("name.keys")?, ends: self.get("name.ends")?, text: self.get("name.text")? },
         })
@@ -312,7 +306,7 @@ mod tests {
         newer[8] = 9;
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, &newer).unwrap();
-        assert!(message(&path).contains("expected version 1, got 9"));
+        assert!(message(&path).contains("expected version 2, got 9"));
     }
 
     #[test]

@@ -62,17 +62,15 @@ impl RaggedBuilder {
         });
         drop(rank);
         let csr = Csr { offsets: &offsets, ids: &ids, values: values.as_deref() };
-        let blocks = build_blocks(csr, &keys).0;
+        let (blocks, nonzeros) = (build_blocks(csr, &keys).0, ids.len() as u64);
+        // Given back before the cache is written, whose pages then need no fresh memory.
+        drop((offsets, ids, values));
         Packed {
             schema: schema.clone(),
             labels: Section::Owned(labels),
             weights: weights.map(Section::Owned),
             keys: Section::Owned(keys),
-            rows: RowStore::Stored {
-                offsets: Section::Owned(offsets),
-                ids: Section::Owned(ids),
-                values: values.map(Section::Owned),
-            },
+            rows: RowStore::new(nonzeros),
             blocks,
             names: Names::none(),
         }
