@@ -15,18 +15,17 @@ pub fn build_blocks(csr: Csr<'_>, keys: &[u64]) -> OwnedBlocks {
     if let Some(blocks) = regular_blocks(csr, keys) {
         return blocks;
     }
-    let (cuts, counts) = cuts(csr, keys);
-    let blocks = cuts.len() - 1;
-    // For each key its block: a row's entries are handed out by one look-up each.
-    let mut owner = vec![0u32; keys.len()];
-    let mut fill = Vec::with_capacity(blocks);
+    let cuts = cuts(csr, keys);
+    let owners = Owners::new(&cuts);
+    let mut counts = vec![0usize; cuts.len() - 1];
+    csr.ids.iter().for_each(|&id| counts[owners.of(id)] += 1);
     let mut at = 0;
-    for (b, range) in cuts.windows(2).enumerate() {
-        owner[range[0]..range[1]].fill(b as u32);
-        fill.push(Fill { at, base: range[0] as u32, max_row: 0, plain: true });
-        at += counts[range[0]..range[1]].iter().map(|&c| c as usize).sum::<usize>();
-    }
-    let (rows, ids, values) = scatter(csr, &owner, &mut fill);
+    let begin = |(range, count): (&[usize], usize)| {
+        at += count;
+        Fill { at: at - count, base: range[0] as u32, max_row: 0, plain: true }
+    };
+    let mut fill: Vec<Fill> = cuts.windows(2).zip(counts).map(begin).collect();
+    let (rows, ids, values) = scatter(csr, &owners, &mut fill);
     let (rows, ids, values) = (Arc::new(rows), Arc::new(ids), values.map(Arc::new));
     let mut begin = 0;
     let stores = fill.into_iter().zip(cuts.windows(2)).map(|(f, cut)| {
@@ -61,10 +60,47 @@ struct Fill {
     plain: bool,
 }
 
+/// Which block a key belongs to, by a table small enough for the first-level cache.
+struct Owners {
+    /// Ends of the blocks.
+    ends: Vec<u32>,
+    /// For every `2^shift` keys the block of the first.
+    coarse: Vec<u32>,
+    shift: u32,
+}
+
+impl Owners {
+    /// `cuts`: begins of the blocks and the end of the last.
+    fn new(cuts: &[usize]) -> Self {
+        let keys = cuts.last().copied().unwrap_or(0);
+        let shift = (keys / COARSE_MAX).checked_ilog2().map_or(0, |bits| bits + 1);
+        let ends: Vec<u32> = cuts[1..].iter().map(|&end| end as u32).collect();
+        let mut block = 0;
+        let first = |j: usize| {
+            block += ends[block..].partition_point(|&end| end as usize <= j << shift);
+            block as u32
+        };
+        let coarse = (0..keys.div_ceil(1 << shift)).map(first).collect();
+        Self { ends, coarse, shift }
+    }
+
+    #[inline]
+    fn of(&self, id: u32) -> usize {
+        let mut block = self.coarse[(id >> self.shift) as usize] as usize;
+        while id >= self.ends[block] {
+            block += 1;
+        }
+        block
+    }
+}
+
+/// Elements of the table of owners at most, about.
+const COARSE_MAX: usize = 4096;
+
 type Sparse = (Vec<u32>, Vec<u32>, Option<Vec<f32>>);
 
 /// Hands every entry to its block, all blocks in one array, one after another.
-fn scatter(csr: Csr<'_>, owner: &[u32], fill: &mut [Fill]) -> Sparse {
+fn scatter(csr: Csr<'_>, owners: &Owners, fill: &mut [Fill]) -> Sparse {
     let total = csr.ids.len();
     let (mut rows, mut ids) = (vec![0u32; total], vec![0u32; total]);
     let mut values = csr.values.map(|_| vec![0f32; total]);
@@ -73,12 +109,12 @@ fn scatter(csr: Csr<'_>, owner: &[u32], fill: &mut [Fill]) -> Sparse {
     values.iter().for_each(|v| huge_pages::advise(v));
     for row in 0..csr.rows() {
         let (row_ids, row_values) = csr.row(row);
-        let (mut run, mut last) = (0, u32::MAX);
+        let (mut run, mut last) = (0, usize::MAX);
         for (j, &id) in row_ids.iter().enumerate() {
-            let b = owner[id as usize];
+            let b = owners.of(id);
             run = if b == last { run + 1 } else { 1 };
             last = b;
-            let f = &mut fill[b as usize];
+            let f = &mut fill[b];
             f.max_row = f.max_row.max(run);
             rows[f.at] = row as u32;
             ids[f.at] = id - f.base;
@@ -188,30 +224,12 @@ pub(crate) fn width(keys: usize) -> usize {
     }
 }
 
-/// Where blocks begin, and the end of the last; and how many entries each key has.
-fn cuts(csr: Csr<'_>, keys: &[u64]) -> (Vec<usize>, Vec<u32>) {
+/// Where blocks begin, and the end of the last.
+fn cuts(csr: Csr<'_>, keys: &[u64]) -> Vec<usize> {
     let raw = keys.partition_point(|&k| key::field_of(k) == 0);
-    // nearest: one more than the nearest smaller id that shares a row with this one. A run of keys is one-hot exactly if
-    // no key in it has its nearest neighbour in it, so extending greedily gives the fewest one-hot runs.
-    let mut seen = vec![Seen::default(); keys.len()];
-    for row in 0..csr.rows() {
-        let mut before = 0;
-        for &id in csr.row(row).0 {
-            let s = &mut seen[id as usize];
-            s.nearest = s.nearest.max(before);
-            s.count += 1;
-            before = id + 1;
-        }
-    }
-    let mut cuts = if raw == 0 { Vec::new() } else { raw_cuts(&seen[..raw], csr.rows()) };
+    let mut cuts = if raw == 0 { Vec::new() } else { raw_cuts(csr, raw) };
     cuts.extend(field_cuts(keys, raw));
-    (cuts, seen.into_iter().map(|s| s.count).collect())
-}
-
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    nearest: u32,
-    count: u32,
+    cuts
 }
 
 /// Where fields begin from key `at` on, and the end of the last.
@@ -226,23 +244,45 @@ fn field_cuts(keys: &[u64], mut at: usize) -> Vec<usize> {
     cuts
 }
 
-/// Begins of blocks among raw ids.
-fn raw_cuts(seen: &[Seen], rows: usize) -> Vec<usize> {
-    let raw = seen.len();
-    let entries: u64 = seen.iter().map(|s| s.count as u64).sum();
-    let wanted = ((4 * entries).div_ceil(rows.max(1) as u64) as usize).clamp(1, raw);
+/// Begins of blocks among the first `raw` keys, which are raw ids.
+fn raw_cuts(csr: Csr<'_>, raw: usize) -> Vec<usize> {
+    let rows = csr.rows();
+    let entries: usize = (0..rows).map(|row| csr.row(row).0.partition_point(|&id| (id as usize) < raw)).sum();
+    let wanted = (4 * entries).div_ceil(rows.max(1)).clamp(1, raw);
+    // Runs of some rows are no more than those of all: where some rows already have too many, all need not be looked at.
+    let some = one_hot_runs(csr, raw, wanted, SOME_ROWS);
+    some.and_then(|_| one_hot_runs(csr, raw, wanted, 1))
+        .unwrap_or_else(|| (0..wanted).map(|b| b * raw / wanted).collect())
+}
+
+/// One row in how many is looked at first.
+const SOME_ROWS: usize = 16;
+
+/// Begins of the longest runs of keys of which no row (of every `step`-th) has two; none if there are more than `most`.
+fn one_hot_runs(csr: Csr<'_>, raw: usize, most: usize, step: usize) -> Option<Vec<usize>> {
+    // One more than the nearest smaller id that shares a row with a key. A run of keys is one-hot exactly if no key in it
+    // has its nearest neighbour in it, so extending greedily gives the fewest one-hot runs.
+    let mut nearest = vec![0u32; raw];
+    for row in (0..csr.rows()).step_by(step) {
+        let mut before = 0;
+        for &id in csr.row(row).0.iter().take_while(|id| (**id as usize) < raw) {
+            let n = &mut nearest[id as usize];
+            *n = (*n).max(before);
+            before = id + 1;
+        }
+    }
     let mut runs = vec![0];
     let mut begin = 0;
-    for (j, s) in seen.iter().enumerate() {
-        if s.nearest as usize > begin {
+    for (j, &nearest) in nearest.iter().enumerate() {
+        if nearest as usize > begin {
             begin = j;
             runs.push(j);
-            if runs.len() > wanted {
-                return (0..wanted).map(|b| b * raw / wanted).collect();
+            if runs.len() > most {
+                return None;
             }
         }
     }
-    runs
+    Some(runs)
 }
 
 #[cfg(test)]
