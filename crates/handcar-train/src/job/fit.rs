@@ -10,6 +10,8 @@ use handcar_base::{Seed, key::INTERCEPT};
 use handcar_ps::Worker;
 use std::time::Instant;
 
+/// Passes that come first where training begins with nothing.
+const PLAIN_PASSES: u64 = 2;
 /// Passes between measurements of every key at most.
 const MEASURE_EVERY: u64 = 8;
 /// What acceleration may cost, relative to the passes so far.
@@ -50,7 +52,9 @@ pub fn fit(
     let mut trace: Vec<PassTrace> = Vec::new();
     let mut momentum = Momentum::new();
     let mut certificate: Option<Certificate> = None;
-    let (mut before, mut seconds_before, mut sent_before) = (f64::INFINITY, 0.0, 0);
+    let warm = options.init.is_some();
+    let mut before = if warm { solve.evaluate()?.objective } else { f64::INFINITY };
+    let (mut seconds_before, mut sent_before) = (0.0, 0);
     for pass in 0.. {
         let mut end = solve.pass(pass, &mut |done| observer.progress(done))?;
         if !end.objective.is_finite() {
@@ -64,7 +68,7 @@ pub fn fit(
         let settled = relative_change.abs() <= (SETTLED * options.tol).max(1e-12);
         let affordable = solve.work() <= ACCELERATION_SHARE * pass as f64 * solve.entries();
         let due = (settled && affordable) || solve.head_is_complete();
-        let accelerate = !stopped && (last || (pass >= 2 && due));
+        let accelerate = !stopped && (last || (due && (pass >= PLAIN_PASSES || warm)));
         let slack = solve.slack(pass + 1);
         let mut found = match accelerate || last || pass % MEASURE_EVERY == MEASURE_EVERY - 1 {
             true => Some(solve.certify(slack)?),
