@@ -6,7 +6,7 @@
 
 use super::block::{Block, Columns};
 use super::rows::{RowData, RowShard};
-use super::selection::{Selection, sum_over_workers};
+use super::selection::{Part, Selection, sum_over_workers};
 use super::{BlockState, Dbpg};
 use crate::error::Result;
 use handcar_kernels::logistic::RowStatistics;
@@ -17,6 +17,8 @@ pub(super) const KEYS_MAX: usize = 1024;
 const PRODUCTS_MAX: f64 = 3e7;
 /// What a product costs, in entries of a pass.
 const PRODUCT_COST: f64 = 0.5;
+/// Rows at a time.
+const CHUNK: usize = 1024;
 /// A key must have this many sampled rows.
 const SAMPLES_MIN: f64 = 30.0;
 /// The head's keys, and how its Hessian is to be summed.
@@ -71,51 +73,64 @@ impl Head {
             .filter(|&row| sampled(data.first_row + row, self.threshold))
             .map(|row| row as u32)
             .collect();
-        let mut entries: Vec<Vec<(u32, f32)>> = vec![Vec::new(); rows.len()];
-        for part in &self.keys.parts {
-            let block = &blocks[part.block];
-            // By id: 0 for keys outside the head, else 1 + position in it.
-            let shift = block.columns.one_hot() as usize;
-            let mut position = vec![0u32; block.keys.len() + 1];
-            for (j, &place) in part.places.iter().enumerate() {
-                position[place as usize + shift] = (part.first + j + 1) as u32;
+        // By id: 0 for keys outside the head, else 1 + position in it.
+        let positions: Vec<Vec<u32>> =
+            self.keys.parts.iter().map(|part| positions(part, &blocks[part.block])).collect();
+        let mut cursors = vec![0; positions.len()];
+        let mut sums = vec![0i64; self.keys.len * (self.keys.len + 1) / 2];
+        let mut entries: Vec<Vec<(u32, f32)>> = vec![Vec::new(); CHUNK];
+        for rows in rows.chunks(CHUNK) {
+            entries.iter_mut().for_each(Vec::clear);
+            for ((part, position), cursor) in self.keys.parts.iter().zip(&positions).zip(&mut cursors) {
+                gather(&blocks[part.block], rows, position, cursor, &mut entries);
             }
-            let mut put = |i: usize, id: usize, x: f32| {
-                if let Some(p) = position[id].checked_sub(1) {
-                    entries[i].push((p, x));
-                }
-            };
-            match &block.columns {
-                Columns::OneHot8(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
-                Columns::OneHot16(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
-                Columns::OneHot32(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
-                Columns::Ones => (0..rows.len()).for_each(|i| put(i, 1, 1.0)),
-                Columns::Entries { rows: at, ids, values } => {
-                    let scale = 2f32.powi(-block.exponent);
-                    let mut e = 0;
-                    for (i, &row) in rows.iter().enumerate() {
-                        e += at[e..].partition_point(|&r| r < row);
-                        while e < at.len() && at[e] == row {
-                            put(i, ids[e] as usize, values.as_ref().map_or(1.0, |v| v[e] * scale));
-                            e += 1;
-                        }
+            for (row, entries) in rows.iter().zip(&entries) {
+                debug_assert!(entries.is_sorted_by_key(|e| e.0), "ids ascend within a row");
+                let h = statistics[*row as usize - shard.rows.start][1];
+                for (i, &(j, x)) in entries.iter().enumerate() {
+                    let line = &mut sums[j as usize * (j as usize + 1) / 2..][..j as usize + 1];
+                    let hx = h as f64 * x as f64;
+                    for &(k, y) in &entries[..=i] {
+                        line[k as usize] += (hx * y as f64) as i64;
                     }
                 }
             }
         }
-        let mut sums = vec![0i64; self.keys.len * (self.keys.len + 1) / 2];
-        for (row, entries) in rows.iter().zip(&entries) {
-            debug_assert!(entries.is_sorted_by_key(|e| e.0), "ids ascend within a row");
-            let h = statistics[*row as usize - shard.rows.start][1];
-            for (i, &(j, x)) in entries.iter().enumerate() {
-                let line = &mut sums[j as usize * (j as usize + 1) / 2..][..j as usize + 1];
-                let hx = h as f64 * x as f64;
-                for &(k, y) in &entries[..=i] {
-                    line[k as usize] += (hx * y as f64) as i64;
+        sums
+    }
+}
+
+fn positions(part: &Part, block: &Block) -> Vec<u32> {
+    let shift = block.columns.one_hot() as usize;
+    let mut position = vec![0u32; block.keys.len() + 1];
+    for (j, &place) in part.places.iter().enumerate() {
+        position[place as usize + shift] = (part.first + j + 1) as u32;
+    }
+    position
+}
+
+/// Appends a block's entries of these rows to their lists. `cursor`: where entries of later rows begin.
+fn gather(block: &Block, rows: &[u32], position: &[u32], cursor: &mut usize, lists: &mut [Vec<(u32, f32)>]) {
+    let mut put = |i: usize, id: usize, x: f32| {
+        if let Some(p) = position[id].checked_sub(1) {
+            lists[i].push((p, x));
+        }
+    };
+    match &block.columns {
+        Columns::OneHot8(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
+        Columns::OneHot16(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
+        Columns::OneHot32(d) => rows.iter().enumerate().for_each(|(i, &r)| put(i, d[r as usize] as usize, 1.0)),
+        Columns::Ones => (0..rows.len()).for_each(|i| put(i, 1, 1.0)),
+        Columns::Entries { rows: at, ids, values } => {
+            let scale = 2f32.powi(-block.exponent);
+            for (i, &row) in rows.iter().enumerate() {
+                *cursor += at[*cursor..].partition_point(|&r| r < row);
+                while *cursor < at.len() && at[*cursor] == row {
+                    put(i, ids[*cursor] as usize, values.as_ref().map_or(1.0, |v| v[*cursor] * scale));
+                    *cursor += 1;
                 }
             }
         }
-        sums
     }
 }
 

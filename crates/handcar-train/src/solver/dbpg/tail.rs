@@ -16,7 +16,7 @@ const PRODUCTS_MAX: usize = 25;
 /// A direction with less than this share of the curvature that its keys have one by one is flat.
 const FLAT: f64 = 1e-9;
 /// What must be left of the largest residual.
-const ACCURACY: f64 = 0.02;
+const ACCURACY: f64 = 0.1;
 
 impl Dbpg<'_> {
     /// The step from weights `at` of the chosen keys, and the sign that each is to have where it is not zero.
