@@ -94,7 +94,7 @@ pub fn fit(
             relative_change: (before - end.objective) / end.objective.abs().max(f64::MIN_POSITIVE),
             nnz: end.nonzeros,
             active: end.active as f64 / (input.data.keys().len() as f64).max(1.0),
-            violation: end.violation,
+            violation: found.map_or(end.violation, |c| c.violation),
             gap,
             valid: measured.and_then(|m| Some((m.metrics.logloss?, m.metrics.auc?))),
             rows_per_second: solve.rows_total() as f64 / (seconds - seconds_before).max(1e-9),

@@ -87,7 +87,7 @@ pub struct PassTrace {
     pub nnz: u64,
     /// Share of all keys that are active after the pass and will travel in the next.
     pub active: f64,
-    /// Largest KKT violation met.
+    /// Largest KKT violation: as met on the way, or measured at one point in passes that end with a certificate.
     pub violation: f64,
     /// Certified relative gap, in passes that end with a certificate.
     pub gap: Option<f64>,
