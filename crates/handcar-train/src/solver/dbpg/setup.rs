@@ -31,12 +31,7 @@ impl<'w> Dbpg<'w> {
         let views: Vec<ColumnBlock<'_>> = data.blocks().iter().map(|b| b.rows(rows.clone())).collect();
         let labels = data.labels()[rows.clone()].to_vec();
         let kept = screen(worker, &views, rows.start, &labels, weights.as_deref(), settings.penalty.l1)?;
-        let counted = weights.as_ref().map_or(rows.len(), |w| w.iter().filter(|&&c| c != 0.0).count());
-        let rows_total = worker.reduce(&[counted as i64])?[0] as u64;
-        if rows_total == 0 {
-            let expected = "at least one row with a positive weight".into();
-            return Err(TrainError::Data { expected, got: "none".into() });
-        }
+        let rows_total = rows_that_count(worker, &labels, weights.as_deref())?;
 
         let exponents = exponents(worker, &views, weights.as_deref())?;
         let weight_exponent = exponents.last().copied().unwrap_or(0);
@@ -277,6 +272,23 @@ fn key_rows(worker: &mut Worker, blocks: &[Block], mass: &[Vec<f64>]) -> Result<
         counts.push(super::selection::sum_over_workers(worker, here)?.into_iter().map(|n| n as f64).collect());
     }
     Ok(counts)
+}
+
+/// Rows of all workers with a positive weight. Refuses rows that all have one label: their loss has no minimum.
+fn rows_that_count(worker: &mut Worker, labels: &[f32], weights: Option<&[f32]>) -> Result<u64> {
+    let mut counts = [0i64; 2];
+    for (i, &y) in labels.iter().enumerate() {
+        counts[(y > 0.0) as usize] += weights.is_none_or(|w| w[i] != 0.0) as i64;
+    }
+    let counts = worker.reduce(&counts)?;
+    let refuse = |expected: &str, got: String| Err(TrainError::Data { expected: expected.into(), got });
+    match counts[..] {
+        [0, 0] => refuse("at least one row with a positive weight", "none".into()),
+        [n, 0] => refuse("rows of both labels", format!("{n} rows, all of the negative label")),
+        [0, n] => refuse("rows of both labels", format!("{n} rows, all of the positive label")),
+        [down, up] => Ok((down + up) as u64),
+        _ => unreachable!("as many sums as were given"),
+    }
 }
 
 /// Sum of the example weights of all workers.
