@@ -24,6 +24,13 @@ pub fn draw(pass: u64, done: f64, elapsed: Duration, width: usize, unicode: bool
     line + &tail
 }
 
+/// Draws `pass 7   Newton step 3, gap 2.5e-2` in at most `width` letters.
+pub fn newton(pass: u64, step: u64, gap: f64, width: usize) -> String {
+    let mut line = format!("pass {pass:<3} Newton step {step}, gap {gap:.1e}");
+    line.truncate(width.saturating_sub(1));
+    line
+}
+
 /// A time for people: `8.4 s`, `3 min 20 s`, `2 h 05 min`.
 pub fn duration(seconds: f64) -> String {
     let s = seconds.round() as u64;
@@ -46,6 +53,12 @@ mod tests {
         assert!(line.starts_with("pass 3   ━━━━━"));
         assert!(draw(3, 0.01, Duration::from_secs(10), 60, false).ends_with("  1%"));
         assert!(draw(3, 0.5, Duration::from_secs(1), 10, false).contains("50%"));
+    }
+
+    #[test]
+    fn newton_steps_tell_the_gap() {
+        assert_eq!(newton(7, 3, 0.025, 80), "pass 7   Newton step 3, gap 2.5e-2");
+        assert_eq!(newton(7, 3, 0.025, 12), "pass 7   Ne");
     }
 
     #[test]

@@ -91,7 +91,14 @@ impl Progress {
     /// Redraws the bar of the running pass: `done` in [0, 1].
     pub fn within(&mut self, done: f64) {
         if let Some(out) = &mut self.out {
-            out.within(done);
+            out.within(|out, t, elapsed| bar::draw(out.pass, done, elapsed, t.width, t.unicode));
+        }
+    }
+
+    /// Tells of a Newton step that follows the running pass, and the gap so far.
+    pub fn newton(&mut self, step: u64, gap: f64) {
+        if let Some(out) = &mut self.out {
+            out.within(|out, t, _| bar::newton(out.pass, step, gap, t.width));
         }
     }
 }
@@ -130,13 +137,13 @@ impl Out {
         cells.join("  ")
     }
 
-    fn within(&mut self, done: f64) {
+    fn within(&mut self, draw: impl Fn(&Self, &terminal::Terminal, Duration) -> String) {
         let Some(terminal) = &self.terminal else { return };
         let elapsed = self.pass_began.elapsed();
         if elapsed < BAR_AFTER || self.drawn.is_some_and(|t| t.elapsed() < BAR_EVERY) {
             return;
         }
-        let line = bar::draw(self.pass, done, elapsed, terminal.width, terminal.unicode);
+        let line = draw(self, terminal, elapsed);
         // Progress is a courtesy: a closed stderr must not end a training run.
         let _ = write!(std::io::stderr(), "\r\x1b[2K{line}");
         self.drawn = Some(Instant::now());

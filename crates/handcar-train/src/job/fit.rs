@@ -5,7 +5,7 @@ use super::{FitOptions, Fitted, Observer, PassTrace, TrainInput};
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
 use crate::penalty::ElasticNet;
-use crate::solver::dbpg::{Certificate, Dbpg, Momentum, PassEnd, Settings};
+use crate::solver::dbpg::{Certificate, Dbpg, Momentum, PassEnd, Settings, relative_gap};
 use handcar_base::{Seed, key::INTERCEPT};
 use handcar_ps::Worker;
 use std::time::Instant;
@@ -75,7 +75,10 @@ pub fn fit(
             false => None,
         };
         if accelerate && found.is_some_and(|c| relative_gap(end.objective, c.dual) > options.tol) {
-            end = solve.accelerate(slack, end, options.tol, &|| observer.stop())?;
+            end = solve.accelerate(slack, end, options.tol, &mut |step, gap| {
+                observer.newton(step, gap);
+                observer.stop()
+            })?;
             last = last || solve.any(observer.stop())?;
             // The last table row and the report speak of the weights that the steps have left.
             let done = relative_gap(end.objective, solve.dual()) <= options.tol;
@@ -117,10 +120,6 @@ pub fn fit(
     let model = Model::from_solution(input.data, &weights, solve.intercept(), facts);
     let metrics = evaluation.measure(&mut solve)?;
     Ok(Fitted { model, trace, metrics })
-}
-
-fn relative_gap(objective: f64, dual: f64) -> f64 {
-    if objective > 0.0 { ((objective - dual) / objective).max(0.0) } else { 0.0 }
 }
 
 fn facts(

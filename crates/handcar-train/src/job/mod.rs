@@ -58,6 +58,11 @@ pub trait Observer {
     fn pass(&mut self, pass: &PassTrace);
     /// Share of the current pass that is done.
     fn progress(&mut self, _done: f64) {}
+    /// The pass is followed by Newton steps, of which this one (from 1) is about to be taken; `gap`: the certified relative
+    /// gap so far.
+    fn newton(&mut self, _step: u64, _gap: f64) {
+        self.progress(1.0);
+    }
     /// Whether the job should end after this pass with the model so far. One worker's wish ends the job on all.
     fn stop(&self) -> bool {
         false

@@ -37,6 +37,10 @@ impl Observer for Watch<'_> {
         });
     }
 
+    fn newton(&mut self, step: u64, gap: f64) {
+        self.progress.newton(step, gap);
+    }
+
     fn progress(&mut self, done: f64) {
         self.progress.within(done);
     }

@@ -25,6 +25,11 @@ pub(crate) struct Certificate {
     pub violation: f64,
 }
 
+/// `(F - D)/F`, at least 0.
+pub(crate) fn relative_gap(objective: f64, dual: f64) -> f64 {
+    if objective > 0.0 { ((objective - dual) / objective).max(0.0) } else { 0.0 }
+}
+
 /// What a measurement of all keys at one point found.
 pub(super) struct Found {
     pub dual: f64,
@@ -52,8 +57,15 @@ impl Dbpg<'_> {
     }
 
     /// Takes Newton steps until the bound is within `tol` (relative) of the objective, they stop helping, or any worker's
-    /// `stop` says so; where the pass ends after them.
-    pub fn accelerate(&mut self, slack: f64, end: PassEnd, tol: f64, stop: &dyn Fn() -> bool) -> Result<PassEnd> {
+    /// `watch`, which hears the number of each step and the gap before it, says so; where the pass ends after them.
+    pub fn accelerate(
+        &mut self,
+        slack: f64,
+        end: PassEnd,
+        tol: f64,
+        watch: &mut dyn FnMut(u64, f64) -> bool,
+    ) -> Result<PassEnd> {
+        watch(1, relative_gap(end.objective, self.dual));
         let statistics = self.statistics();
         let head = self.head();
         let hessian = self.head_hessian(&head, &statistics)?;
@@ -61,7 +73,7 @@ impl Dbpg<'_> {
         let start: Vec<f64> = head.keys.collect(|b, place| self.states[b].weights[place] as f64);
         let target = self.head_minimum(&head, &hessian, &gradient, &start);
         let end = self.step_towards(&head.keys, &target, end)?;
-        self.correct(&head, &hessian, end, slack, tol, stop)
+        self.correct(&head, &hessian, end, slack, tol, watch)
     }
 
     /// The best lower bound on the optimum so far.

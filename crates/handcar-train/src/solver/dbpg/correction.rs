@@ -5,6 +5,7 @@
 //! certificate may use any margins. So weights are continued in f64 here, in turns: the head by the minimum of its
 //! model, which settles signs; then all active keys at once by a Newton step. The weights take what they can.
 
+use super::certificate::relative_gap;
 use super::head::Head;
 use super::selection::Selection;
 use super::{Dbpg, PassEnd};
@@ -28,7 +29,7 @@ impl Dbpg<'_> {
         end: PassEnd,
         slack: f64,
         tol: f64,
-        stop: &dyn Fn() -> bool,
+        watch: &mut dyn FnMut(u64, f64) -> bool,
     ) -> Result<PassEnd> {
         let kept = self.margins();
         let widen = |w: &Vec<f32>| w.iter().map(|&w| w as f64).collect();
@@ -49,7 +50,8 @@ impl Dbpg<'_> {
             strikes = if full || missing <= PROGRESS * least { 0 } else { strikes + 1 };
             least = least.min(missing);
             let enough = least <= tol * end.objective || strikes == PATIENCE || turn == TURNS_MAX;
-            if self.any(enough || stop())? {
+            let stop = watch(turn as u64 + 2, relative_gap(end.objective, self.dual));
+            if self.any(enough || stop)? {
                 break;
             }
 

@@ -27,7 +27,7 @@ mod shift;
 mod tail;
 mod updater;
 
-pub(crate) use certificate::Certificate;
+pub(crate) use certificate::{Certificate, relative_gap};
 pub(crate) use momentum::Momentum;
 pub use updater::register;
 
