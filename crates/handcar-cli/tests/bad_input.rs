@@ -214,7 +214,7 @@ fn wrong_config_files_are_named_with_what_is_wrong() {
 fn rows_of_one_label_only_are_refused() {
     let place = Place::new();
     place.write("all", "+1 1:1\n+1 2:1\n");
-    place.refused("fit all --format libsvm -m model", &["rows of both labels", "2 rows", "positive"]);
+    place.refused("fit all --format libsvm -m model", &["rows of both classes", "2 rows", "positive"]);
     place.write("none", "-1 1:1\n");
-    place.refused("fit none --format libsvm -m model", &["rows of both labels", "1 rows", "negative"]);
+    place.refused("fit none --format libsvm -m model", &["rows of both classes", "1 rows", "negative"]);
 }

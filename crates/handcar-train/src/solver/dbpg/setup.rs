@@ -284,8 +284,8 @@ fn rows_that_count(worker: &mut Worker, labels: &[f32], weights: Option<&[f32]>)
     let refuse = |expected: &str, got: String| Err(TrainError::Data { expected: expected.into(), got });
     match counts[..] {
         [0, 0] => refuse("at least one row with a positive weight", "none".into()),
-        [n, 0] => refuse("rows of both labels", format!("{n} rows, all of the negative label")),
-        [0, n] => refuse("rows of both labels", format!("{n} rows, all of the positive label")),
+        [n, 0] => refuse("rows of both classes", format!("{n} rows, all of the negative class")),
+        [0, n] => refuse("rows of both classes", format!("{n} rows, all of the positive class")),
         [down, up] => Ok((down + up) as u64),
         _ => unreachable!("as many sums as were given"),
     }
