@@ -2,8 +2,10 @@
 //!
 //! The data do not ship: the tests say so and pass when they are absent.
 
+mod common;
+use common::fit;
 use handcar_data::{CachePolicy, Dataset, ReadOptions, read};
-use handcar_train::job::{self, FitOptions, Fitted, Silent, TrainInput};
+use handcar_train::job::FitOptions;
 use std::path::Path;
 
 /// Proven optima without intercept, `l1 = 1/C` (liblinear to 1e-12, then Newton; KKT and dual checked in f64).
@@ -22,26 +24,6 @@ fn data(files: &[&str]) -> Option<Dataset> {
 
 fn a9a() -> Option<Dataset> {
     data(&["a9a/a9a.gz"])
-}
-
-fn fit(data: &Dataset, workers: usize, servers: usize, options: &FitOptions) -> Fitted {
-    let cluster = handcar_ps::driver::local::cluster(workers, servers, &job::registry());
-    std::thread::scope(|scope| {
-        let running: Vec<_> = cluster
-            .into_iter()
-            .map(|mut worker| {
-                scope.spawn(move || {
-                    let (n, rank) = (data.rows(), worker.rank());
-                    let rows = n * rank / workers..n * (rank + 1) / workers;
-                    let input = TrainInput { rows, ..TrainInput::new(data) };
-                    let fitted = job::fit(&mut worker, input, options, &mut Silent).unwrap();
-                    worker.finish().unwrap();
-                    fitted
-                })
-            })
-            .collect();
-        running.into_iter().map(|r| r.join().unwrap()).next().unwrap()
-    })
 }
 
 fn options(l1: f64) -> FitOptions {

@@ -1,8 +1,10 @@
 //! DBPG against a slow reference on small random problems: the optimum, the certificate's truth, equal bits.
 
+mod common;
+use common::fit;
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
-use handcar_train::job::{self, FitOptions, Fitted, Silent, TrainInput};
+use handcar_train::job::FitOptions;
 
 /// A dense random problem; rows may have zero entries, which are not stored.
 struct Problem {
@@ -122,26 +124,6 @@ impl Problem {
 
 fn log1p_exp(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
-}
-
-fn fit(data: &Dataset, workers: usize, servers: usize, options: &FitOptions) -> Fitted {
-    let cluster = handcar_ps::driver::local::cluster(workers, servers, &job::registry());
-    std::thread::scope(|scope| {
-        let running: Vec<_> = cluster
-            .into_iter()
-            .map(|mut worker| {
-                scope.spawn(move || {
-                    let (n, rank) = (data.rows(), worker.rank());
-                    let rows = n * rank / workers..n * (rank + 1) / workers;
-                    let input = TrainInput { rows, ..TrainInput::new(data) };
-                    let fitted = job::fit(&mut worker, input, options, &mut Silent).unwrap();
-                    worker.finish().unwrap();
-                    fitted
-                })
-            })
-            .collect();
-        running.into_iter().map(|r| r.join().unwrap()).next().unwrap()
-    })
 }
 
 #[test]
