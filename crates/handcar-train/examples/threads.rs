@@ -10,7 +10,7 @@ use handcar_train::job::{self, FitOptions, Silent, TrainInput};
 use std::time::Instant;
 
 /// Passes of a fit; the first (which also sets up) and the last (which also certifies) are not counted.
-const PASSES: u32 = 7;
+const PASSES: u32 = 9;
 /// Calls of the kernel in the control, and margins a call.
 const CALLS: usize = 480_000;
 const MARGINS: usize = 1024;

@@ -4,6 +4,7 @@ use super::block::{Block, Columns};
 use handcar_base::ExactSum;
 use handcar_kernels::columns::{self, ColumnSums, MEDIUM, REPLICAS, SMALL};
 use handcar_kernels::elementary::exp_nonpositive;
+use handcar_kernels::huge_pages;
 use handcar_kernels::logistic::{self, RowStatistics};
 use std::ops::Range;
 
@@ -95,9 +96,11 @@ struct Tables {
 
 impl RowShard {
     pub fn new(thread: usize, rows: Range<usize>) -> Self {
+        let margins = vec![0.0; rows.len()];
+        huge_pages::advise(&margins);
         Self {
             thread,
-            margins: vec![0.0; rows.len()],
+            margins,
             statistics: vec![[0; 2]; CHUNK],
             tables: Tables { small: Box::new([[[0; 2]; SMALL]; REPLICAS]), medium: None, large: Vec::new() },
             rows,
