@@ -159,6 +159,16 @@ pub struct Reply {
     pub answer: Answer,
 }
 
+/// What an updater said at the end of an update or call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// The positions it speaks for; those of the request if `None`. After servers came or went a note may speak for more
+    /// than was asked, and another server's for a part of the same.
+    pub within: Option<Arc<RangeSet>>,
+    /// What was said.
+    pub bytes: Vec<u8>,
+}
+
 /// What a server answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
@@ -171,10 +181,10 @@ pub enum Answer {
         /// The push buffer, given back for reuse (in memory only; it does not travel).
         spent: Option<Values>,
         /// The updater's notes: one, or several when parts of the keys were updated one by one.
-        notes: Vec<Vec<u8>>,
+        notes: Vec<Note>,
     },
     /// The server function's results, likewise.
-    Called(Vec<Vec<u8>>),
+    Called(Vec<Note>),
     /// The joined integers.
     Reduced(Vec<i64>),
     /// The named list of keys is not known: send it again. Both buffers come back (in memory only).

@@ -24,7 +24,7 @@ pub enum Say {
         /// The update.
         update: Arc<Update>,
     },
-    /// All updates up to and with `seq` have reached the end of their chains.
+    /// The update `seq` has reached the end of its chains.
     Ack {
         /// The number.
         seq: u64,

@@ -2,3 +2,4 @@
 
 pub mod local;
 pub mod net;
+pub mod sim;

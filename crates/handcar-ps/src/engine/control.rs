@@ -1,6 +1,9 @@
 //! `Control`: what is said about the job itself - who takes part, who is alive, who is lost.
 
+use super::server::Report;
+use super::view::View;
 use crate::error::Role;
+use std::sync::Arc;
 
 /// A message between the scheduler and a member (the last two: between a worker and a server).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +18,10 @@ pub enum Control {
         name: String,
         /// Where workers reach it (servers) or where it is (workers).
         addr: String,
+        /// The job it belongs to already, if it only lost its connection: then `rank` is its own.
+        job: Option<u64>,
     },
-    /// The job is complete and begins.
+    /// The job is complete and begins, or the process was taken into a running one.
     Welcome {
         /// The receiver's rank.
         rank: usize,
@@ -24,9 +29,20 @@ pub enum Control {
         workers: usize,
         /// The job's number: connections of another job are refused.
         job: u64,
-        /// Addresses of the servers, by rank.
-        servers: Vec<String>,
+        /// Milliseconds a member goes on without the scheduler before it counts as lost.
+        patience_ms: u64,
+        /// Who keeps what.
+        view: Arc<View>,
     },
+    /// Who keeps what from now on.
+    View(Arc<View>),
+    /// The scheduler still waits for a server's report on the view of this epoch.
+    Remind {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// A server's news.
+    Report(Report),
     /// The process cannot take part.
     Refuse {
         /// Why.
@@ -36,6 +52,8 @@ pub enum Control {
     Beat {
         /// Steps of the sender's engine.
         progress: u64,
+        /// The view it lives in.
+        epoch: u64,
     },
     /// A member is gone and the job ends.
     Lost {
@@ -48,15 +66,17 @@ pub enum Control {
         /// The evidence.
         how: String,
     },
-    /// A worker is done.
+    /// A worker is done; a server wants to go once others have what it keeps.
     Leave,
     /// The receiver may go: it left, or all workers have.
     End,
-    /// A worker opens a connection to a server.
+    /// A worker or server opens a connection to a server.
     Join {
         /// The job's number.
         job: u64,
-        /// The worker's rank.
+        /// What opens it.
+        role: Role,
+        /// Its rank.
         rank: usize,
     },
     /// The server takes the worker's requests from now on.

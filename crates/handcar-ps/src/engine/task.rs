@@ -1,7 +1,7 @@
 //! Tasks as a worker submits, holds and finishes them.
 
 use crate::error::Error;
-use crate::message::{Millis, ReduceOp, TableId, Task};
+use crate::message::{Millis, Note, ReduceOp, TableId, Task};
 use crate::values::{Dtype, Values};
 use handcar_base::{KeyList, RangeSet};
 use std::collections::BTreeMap;
@@ -85,7 +85,7 @@ pub(super) struct Part {
     /// The request's pull buffer, likewise.
     pub pull: Option<Values>,
     pub pulled: Option<Values>,
-    pub notes: Vec<Vec<u8>>,
+    pub notes: Vec<Note>,
 }
 
 /// What servers are asked to do, without keys and values.
@@ -117,8 +117,8 @@ pub(super) struct Running {
     pub whole_push: Option<Values>,
     /// The caller's pull buffer while parts are gathered.
     pub whole_pull: Option<Values>,
-    /// Notes that servers of earlier views gave.
-    pub notes: Vec<Vec<u8>>,
+    /// Notes that servers of earlier views gave, and the positions they speak for.
+    pub notes: Vec<(RangeSet, Vec<u8>)>,
     pub words: Vec<i64>,
     pub failed: Option<Error>,
 }

@@ -1,7 +1,7 @@
 //! Requests and replies as parcels.
 
 use super::parcel::{Fields, Parcel, Reader};
-use crate::message::{Answer, Ask, Keys, ReduceOp, Reply, Request, TableId, Task};
+use crate::message::{Answer, Ask, Keys, Note, ReduceOp, Reply, Request, TableId, Task};
 use crate::shard::Shape;
 use crate::values::{Dtype, Values};
 use handcar_base::{KeyRange, RangeSet};
@@ -71,19 +71,20 @@ fn take_within(r: &mut Reader<'_>) -> Result<Option<RangeSet>, String> {
     }
 }
 
-fn put_list(list: &[Vec<u8>], out: &mut Fields) {
+fn put_list(list: &[Note], out: &mut Fields) {
     out.u32(list.len() as u32);
-    list.iter().for_each(|bytes| {
-        out.bytes(bytes);
-    });
+    for note in list {
+        put_within(note.within.as_deref(), out);
+        out.bytes(&note.bytes);
+    }
 }
 
-fn take_list(r: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, String> {
+fn take_list(r: &mut Reader<'_>) -> Result<Vec<Note>, String> {
     let n = r.u32()? as usize;
-    if r.0.len() < 4 * n {
+    if r.0.len() < 5 * n {
         return Err(format!("{n} notes, got {} bytes", r.0.len()));
     }
-    (0..n).map(|_| Ok(r.bytes()?.to_vec())).collect()
+    (0..n).map(|_| Ok(Note { within: take_within(r)?.map(Arc::new), bytes: r.bytes()?.to_vec() })).collect()
 }
 
 fn optional_round(round: Option<u64>) -> u64 {

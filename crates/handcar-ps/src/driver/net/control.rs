@@ -2,7 +2,10 @@
 
 use super::parcel::{Fields, Parcel, Reader};
 use crate::engine::control::Control;
+use crate::engine::scheduler::{read_view, write_view};
+use crate::engine::server::Report;
 use crate::error::Role;
+use std::sync::Arc;
 
 const HELLO: u8 = 1;
 const WELCOME: u8 = 2;
@@ -14,6 +17,9 @@ const LEAVE: u8 = 6;
 const END: u8 = 7;
 const JOIN: u8 = 8;
 const ADMIT: u8 = 9;
+const VIEW: u8 = 10;
+const REMIND: u8 = 11;
+const REPORT: u8 = 12;
 
 fn role_code(role: Role) -> u8 {
     match role {
@@ -36,24 +42,39 @@ fn read_role(code: u8) -> Result<Role, String> {
 pub fn pack(message: &Control) -> Parcel {
     let mut f = Fields::default();
     let kind = match message {
-        Control::Hello { role, rank, name, addr } => {
+        Control::Hello { role, rank, name, addr, job } => {
             f.u8(role_code(*role)).u64(rank.map_or(u64::MAX, |r| r as u64));
+            f.u8(job.is_some() as u8).u64(job.unwrap_or(0));
             f.bytes(name.as_bytes()).bytes(addr.as_bytes());
             HELLO
         }
-        Control::Welcome { rank, workers, job, servers } => {
-            f.u64(*rank as u64).u64(*workers as u64).u64(*job).u32(servers.len() as u32);
-            for s in servers {
-                f.bytes(s.as_bytes());
-            }
+        Control::Welcome { rank, workers, job, patience_ms, view } => {
+            f.u64(*rank as u64).u64(*workers as u64).u64(*job).u64(*patience_ms);
+            write_view(view, &mut f.0);
             WELCOME
+        }
+        Control::View(view) => {
+            write_view(view, &mut f.0);
+            VIEW
+        }
+        Control::Remind { epoch } => {
+            f.u64(*epoch);
+            REMIND
+        }
+        Control::Report(Report::Filled { epoch }) => {
+            f.u8(0).u64(*epoch);
+            REPORT
+        }
+        Control::Report(Report::Drained { epoch }) => {
+            f.u8(1).u64(*epoch);
+            REPORT
         }
         Control::Refuse { reason } => {
             f.bytes(reason.as_bytes());
             REFUSE
         }
-        Control::Beat { progress } => {
-            f.u64(*progress);
+        Control::Beat { progress, epoch } => {
+            f.u64(*progress).u64(*epoch);
             BEAT
         }
         Control::Lost { role, rank, addr, how } => {
@@ -62,8 +83,8 @@ pub fn pack(message: &Control) -> Parcel {
         }
         Control::Leave => LEAVE,
         Control::End => END,
-        Control::Join { job, rank } => {
-            f.u64(*job).u64(*rank as u64);
+        Control::Join { job, role, rank } => {
+            f.u64(*job).u8(role_code(*role)).u64(*rank as u64);
             JOIN
         }
         Control::Admit => ADMIT,
@@ -81,22 +102,30 @@ pub fn unpack(p: &Parcel) -> Result<Control, String> {
         HELLO => {
             let role = read_role(r.u8()?)?;
             let rank = Some(r.u64()?).filter(|&n| n != u64::MAX).map(|n| n as usize);
-            Control::Hello { role, rank, name: r.text()?, addr: r.text()? }
+            let (back, job) = (r.u8()?, r.u64()?);
+            Control::Hello { role, rank, name: r.text()?, addr: r.text()?, job: (back == 1).then_some(job) }
         }
         WELCOME => {
-            let (rank, workers, job, n) = (r.u64()? as usize, r.u64()? as usize, r.u64()?, r.u32()?);
-            let servers = (0..n).map(|_| r.text()).collect::<Result<_, _>>()?;
-            Control::Welcome { rank, workers, job, servers }
+            let (rank, workers, job, patience_ms) = (r.u64()? as usize, r.u64()? as usize, r.u64()?, r.u64()?);
+            let view = Arc::new(read_view(std::mem::take(&mut r.0))?);
+            Control::Welcome { rank, workers, job, patience_ms, view }
         }
+        VIEW => Control::View(Arc::new(read_view(std::mem::take(&mut r.0))?)),
+        REMIND => Control::Remind { epoch: r.u64()? },
+        REPORT => match (r.u8()?, r.u64()?) {
+            (0, epoch) => Control::Report(Report::Filled { epoch }),
+            (1, epoch) => Control::Report(Report::Drained { epoch }),
+            (other, _) => return Err(format!("a report 0 or 1, got {other}")),
+        },
         REFUSE => Control::Refuse { reason: r.text()? },
-        BEAT => Control::Beat { progress: r.u64()? },
+        BEAT => Control::Beat { progress: r.u64()?, epoch: r.u64()? },
         LOST => {
             let (role, rank) = (read_role(r.u8()?)?, r.u64()? as usize);
             Control::Lost { role, rank, addr: r.text()?, how: r.text()? }
         }
         LEAVE => Control::Leave,
         END => Control::End,
-        JOIN => Control::Join { job: r.u64()?, rank: r.u64()? as usize },
+        JOIN => Control::Join { job: r.u64()?, role: read_role(r.u8()?)?, rank: r.u64()? as usize },
         ADMIT => Control::Admit,
         other => return Err(format!("a control message, got kind {other}")),
     };

@@ -27,6 +27,8 @@ pub fn run_scheduler(listener: TcpListener, config: &SchedulerConfig) -> Result<
     let mut engine = SchedulerEngine::new(SchedulerParams {
         workers: config.workers,
         servers: config.servers,
+        copies: 1,
+        patience_ms: 0,
         suspect_ms: config.suspect_ms,
         join_ms: config.join_ms,
         // Tells jobs apart, nothing else: randomness here changes no result.
@@ -59,6 +61,7 @@ pub fn run_scheduler(listener: TcpListener, config: &SchedulerConfig) -> Result<
         for output in outputs.drain(..) {
             match output {
                 Output::Send { conn, message } => hub.send(conn, control::pack(&message)),
+                Output::Store(_) => {}
                 Output::Close { conn } => hub.close(conn),
                 Output::End(result) => end = Some(result),
             }

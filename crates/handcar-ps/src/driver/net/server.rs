@@ -8,7 +8,6 @@ use super::parcel::Parcel;
 use super::watch::{Verdict, Watch, Welcome};
 use crate::engine::control::Control;
 use crate::engine::server::{Input, Output, ServerEngine, ServerParams};
-use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
 use crate::message::Millis;
 use crate::registry::Registry;
@@ -40,8 +39,7 @@ pub fn run_server(listener: TcpListener, scheduler: &str, registry: &Registry, c
     let key_cache_bytes_max = config.key_cache_bytes_max;
     let params = ServerParams { key_cache_bytes_max, ..ServerParams::new(welcome.rank, welcome.workers) };
     let mut engine = ServerEngine::new(params, registry.clone());
-    let servers = welcome.servers.iter().cloned().enumerate().collect();
-    engine.step(Millis(0), Input::View(Arc::new(View::first(servers, 1))), &mut Vec::new());
+    engine.step(Millis(0), Input::View(Arc::clone(&welcome.view)), &mut Vec::new());
     Loop { hub, watch, welcome, engine, ranks: BTreeMap::new(), conns: BTreeMap::new(), pool: Vec::new() }.run()
 }
 

@@ -5,6 +5,7 @@ use super::config::{LossHook, NodeConfig};
 use super::control;
 use super::inbox::Filled;
 use crate::engine::control::Control;
+use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
 use crate::values::Values;
 use mio::net::TcpStream as MioStream;
@@ -34,8 +35,8 @@ pub struct Welcome {
     pub workers: usize,
     /// The job's number.
     pub job: u64,
-    /// Addresses of the servers.
-    pub servers: Vec<String>,
+    /// Who keeps what.
+    pub view: Arc<View>,
 }
 
 #[derive(Default)]
@@ -70,12 +71,14 @@ impl Watch {
         let own = call.stream.local_addr().map(|a| a.to_string()).unwrap_or_default();
         // A process may hold several members, so its number alone is no name; the port of this connection is unique.
         let name = config.name.clone().unwrap_or_else(|| format!("{role}-{}-{own}", std::process::id()));
-        let hello = Control::Hello { role, rank: config.rank, name, addr: addr.unwrap_or(own) };
+        let hello = Control::Hello { role, rank: config.rank, name, addr: addr.unwrap_or(own), job: None };
+        // Whom one calls one trusts with more than a greeting: a view names every server.
+        call.inbox.admit(format!("the scheduler at {scheduler}"));
         call.send(&hello)?;
         // The scheduler's own deadline comes first and says who is missing.
         let until = until + Duration::from_secs(1);
         let welcome = match call.receive("join", until)? {
-            Control::Welcome { rank, workers, job, servers } => Welcome { rank, workers, job, servers },
+            Control::Welcome { rank, workers, job, view, .. } => Welcome { rank, workers, job, view },
             Control::Refuse { reason } => {
                 return Err(Error::Refused { op: "join", by: format!("the scheduler at {scheduler}"), reason });
             }
@@ -85,7 +88,6 @@ impl Watch {
                 return Err(Error::Wire { from: "the scheduler".into(), expected: "a welcome".into(), got });
             }
         };
-        call.inbox.admit(format!("the scheduler at {scheduler}"));
         let poll = Poll::new().map_err(system)?;
         let waker = Waker::new(poll.registry(), Token(1)).map_err(system)?;
         call.stream.set_nonblocking(true).map_err(system)?;
@@ -235,7 +237,7 @@ impl Keeper {
             if now >= next_beat {
                 next_beat = now + self.beat;
                 let progress = self.shared.progress.load(Ordering::Relaxed);
-                self.call.outbox.push(control::pack(&Control::Beat { progress }));
+                self.call.outbox.push(control::pack(&Control::Beat { progress, epoch: 1 }));
             }
             // A failed write is judged by the read below: the scheduler's last word may still be waiting there.
             let wrote = self.call.outbox.flush(&mut self.stream, &mut Vec::new());

@@ -6,7 +6,7 @@ use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
 use super::parcel::Parcel;
 use crate::error::Error;
-use crate::message::{Answer, Ask, Keys, ReduceOp, Reply, Request, TableId, Task};
+use crate::message::{Answer, Ask, Keys, Note, ReduceOp, Reply, Request, TableId, Task};
 use crate::shard::Shape;
 use crate::values::{Dtype, Values};
 use handcar_base::{KeyList, KeyRange, RangeSet, Rng, Seed};
@@ -152,8 +152,15 @@ fn requests() -> Vec<Request> {
 
 fn replies() -> Vec<Reply> {
     let shape = Shape { push: Dtype::I64, push_width: 2, pull: Dtype::F32, pull_width: 1 };
-    let moved = Answer::Moved { pulled: Some(vec![1.0f64, 2.0].into()), spent: None, notes: vec![vec![3], vec![]] };
-    let called = Answer::Called(vec![vec![9; 300_000], vec![]]);
+    let moved = Answer::Moved {
+        pulled: Some(vec![1.0f64, 2.0].into()),
+        spent: None,
+        notes: vec![
+            Note { within: None, bytes: vec![3] },
+            Note { within: Some(Arc::new(RangeSet::all())), bytes: vec![] },
+        ],
+    };
+    let called = Answer::Called(vec![Note { within: None, bytes: vec![9; 300_000] }]);
     let miss = Answer::Miss { push: None, pull: None };
     let late = Answer::Late { missing: vec![1, 5] };
     [Answer::Created(shape), moved, called, Answer::Reduced(vec![-7]), miss, Answer::Refused("no".into()), late]

@@ -9,7 +9,6 @@ use super::outbox::Outbox;
 use super::parcel::Parcel;
 use super::watch::Watch;
 use crate::engine::control::Control;
-use crate::engine::view::View;
 use crate::engine::worker::{Input, WorkerEngine, WorkerParams};
 use crate::error::{Error, Result, Role};
 use crate::link::{Link, Stats};
@@ -31,12 +30,11 @@ use std::time::{Duration, Instant};
 pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
     let (welcome, watch) = Watch::join(scheduler, Role::Worker, None, config)?;
     let until = Instant::now() + Duration::from_millis(config.join_ms);
-    let mut conns = Vec::with_capacity(welcome.servers.len());
-    for (server, addr) in welcome.servers.iter().enumerate() {
+    let mut conns = Vec::with_capacity(welcome.view.servers.len());
+    for (&server, addr) in &welcome.view.servers {
         conns.push(connect(server, addr, &welcome, &watch, until).map_err(|e| watch.judge(e))?);
     }
-    let servers = welcome.servers.iter().cloned().enumerate().collect();
-    let view = Arc::new(View::first(servers, 1));
+    let view = Arc::clone(&welcome.view);
     let params = WorkerParams {
         workers: welcome.workers,
         deadline_ms: config.deadline_ms,
@@ -59,7 +57,7 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
 fn connect(server: usize, addr: &str, welcome: &super::watch::Welcome, watch: &Watch, until: Instant) -> Result<Conn> {
     let mut call = Call::reach(Role::Server, server, addr, until)?;
     watch.guard(&call.stream)?;
-    call.send(&Control::Join { job: welcome.job, rank: welcome.rank })?;
+    call.send(&Control::Join { job: welcome.job, role: Role::Worker, rank: welcome.rank })?;
     match call.receive("join", until)? {
         Control::Admit => {}
         Control::Refuse { reason } => {

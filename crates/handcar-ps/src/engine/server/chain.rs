@@ -1,12 +1,13 @@
 //! `Chain`: what this server has passed on and waits to hear about, and what may be said once it has.
 //!
-//! Answers and acknowledgements leave in the order in which they were caused, so a pull never overtakes the
-//! acknowledgement of an update it shows (van Renesse & Schneider, OSDI 2004).
+//! Answers to workers leave in the order in which they were caused, so a pull never overtakes the acknowledgement of an
+//! update it shows (van Renesse & Schneider, OSDI 2004). Acknowledgements to other servers wait for nothing but their
+//! own update: servers that follow each other would otherwise wait for each other.
 
 use super::Output;
 use crate::message::{Millis, Reply};
 use crate::peer::{PeerMessage, Say, Update};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// What is due once an update has reached the end of its chains.
@@ -45,8 +46,10 @@ struct Link {
 struct Before {
     /// The next update expected from this server.
     seq: u64,
-    /// Updates below this one are acknowledged.
-    acked: u64,
+    /// Later ones that overtook it.
+    ahead: BTreeMap<u64, Arc<Update>>,
+    /// Earlier ones that are still on their way to their end.
+    open: BTreeSet<u64>,
 }
 
 /// Updates under way, in order.
@@ -58,6 +61,8 @@ pub(super) struct Chain {
     before: BTreeMap<usize, Before>,
 }
 
+/// Updates kept that came before their turn.
+const AHEAD_MAX: u64 = 256;
 /// Updates sent again at once.
 const RESEND_MAX: usize = 64;
 
@@ -74,17 +79,22 @@ impl Chain {
         self.log.drain(..).filter_map(|open| open.update).collect()
     }
 
-    /// Passes an update on to others and keeps what is due after that.
+    /// Passes an update on to others and keeps what is due after that; returns what is due at once.
     pub fn launch(
         &mut self,
         epoch: u64,
         now: Millis,
         update: Option<Arc<Update>>,
         shares: Vec<(usize, Arc<Update>)>,
-        done: Vec<Done>,
+        mut done: Vec<Done>,
         out: &mut Vec<Output>,
-    ) {
+    ) -> Vec<Done> {
         let index = self.base + self.log.len() as u64;
+        let due = if shares.is_empty() {
+            done.extract_if(.., |d| !matches!(d, Done::Reply { .. })).collect()
+        } else {
+            Vec::new()
+        };
         self.log.push_back(Open { waits: shares.len(), update, done });
         for (to, update) in shares {
             let link = self.links.entry(to).or_default();
@@ -96,34 +106,51 @@ impl Chain {
             link.unacked.push_back((seq, index, Arc::clone(&update)));
             out.push(Output::Peer { to, message: PeerMessage { epoch, say: Say::Update { seq, update } } });
         }
+        due
     }
 
-    /// Whether an update from another server is the next one. One that came before is acknowledged again, if it was.
-    pub fn expects(&mut self, epoch: u64, from: usize, seq: u64, out: &mut Vec<Output>) -> bool {
+    /// Takes an update from another server; returns those whose turn has come. One that came before is acknowledged
+    /// again, if it was.
+    pub fn arrive(
+        &mut self,
+        epoch: u64,
+        from: usize,
+        seq: u64,
+        update: Arc<Update>,
+        out: &mut Vec<Output>,
+    ) -> Vec<(u64, Arc<Update>)> {
         let before = self.before.entry(from).or_default();
-        if seq == before.seq {
+        if seq < before.seq && !before.open.contains(&seq) {
+            out.push(ack(epoch, from, seq));
+        }
+        if seq < before.seq || seq >= before.seq + AHEAD_MAX {
+            return Vec::new();
+        }
+        before.ahead.insert(seq, update);
+        let mut ready = Vec::new();
+        while let Some(update) = before.ahead.remove(&before.seq) {
+            before.open.insert(before.seq);
+            ready.push((before.seq, update));
             before.seq += 1;
-            return true;
         }
-        if seq < before.acked {
-            out.push(ack(epoch, from, before.acked - 1));
-        }
-        false
+        ready
     }
 
-    /// Another server has everything up to `seq`.
-    pub fn acked(&mut self, from: usize, seq: u64) {
-        let Some(link) = self.links.get_mut(&from) else { return };
-        while link.unacked.front().is_some_and(|u| u.0 <= seq) {
-            if let Some((_, index, _)) = link.unacked.pop_front()
-                && let Some(open) = index.checked_sub(self.base).and_then(|i| self.log.get_mut(i as usize))
-            {
-                open.waits -= 1;
-            }
+    /// Another server has seen the update `seq` to its end; returns what that makes due at once.
+    pub fn acked(&mut self, from: usize, seq: u64) -> Vec<Done> {
+        let Some(link) = self.links.get_mut(&from) else { return Vec::new() };
+        let Ok(at) = link.unacked.binary_search_by_key(&seq, |u| u.0) else { return Vec::new() };
+        let Some((_, index, _)) = link.unacked.remove(at) else { return Vec::new() };
+        let open = index.checked_sub(self.base).and_then(|i| self.log.get_mut(i as usize));
+        let Some(open) = open else { return Vec::new() };
+        open.waits -= 1;
+        if open.waits > 0 {
+            return Vec::new();
         }
+        open.done.extract_if(.., |d| !matches!(d, Done::Reply { .. })).collect()
     }
 
-    /// The next thing due, in order.
+    /// The next answers due, in order.
     pub fn release(&mut self) -> Option<Vec<Done>> {
         if self.log.front()?.waits > 0 {
             return None;
@@ -132,12 +159,13 @@ impl Chain {
         self.log.pop_front().map(|open| open.done)
     }
 
-    /// Acknowledges an update of another server, and with it all before.
+    /// An update of another server has reached its end. Each is acknowledged by itself: one link carries updates of
+    /// several chains, and chains may run in a circle.
     pub fn acknowledge(&mut self, epoch: u64, to: usize, seq: u64, out: &mut Vec<Output>) {
         if let Some(before) = self.before.get_mut(&to) {
-            before.acked = before.acked.max(seq + 1);
-            out.push(ack(epoch, to, seq));
+            before.open.remove(&seq);
         }
+        out.push(ack(epoch, to, seq));
     }
 
     /// Sends again what was not acknowledged for some time.

@@ -113,18 +113,32 @@ impl ServerEngine {
                 out.push(Output::Report(Report::Filled { epoch }));
             }
         }
+        let drained = self.chain.idle() || self.is(Broken::DrainedEarly);
         if let Some(place) = &mut self.place
             && place.view.frozen
             && !place.reported_drained
-            && self.chain.idle()
+            && drained
         {
             place.reported_drained = true;
             out.push(Output::Report(Report::Drained { epoch }));
         }
     }
 
+    /// Says again what it said: the report was lost.
+    pub(super) fn remind(&mut self, epoch: u64) {
+        if epoch != self.epoch() {
+            return;
+        }
+        if let Some(fill) = &mut self.fill {
+            fill.reported = false;
+        }
+        if let Some(place) = &mut self.place {
+            place.reported_drained = false;
+        }
+    }
+
     /// Everything known about some positions.
-    pub(super) fn copy(&self, within: &RangeSet) -> Copied {
+    pub(crate) fn copy(&self, within: &RangeSet) -> Copied {
         let table = |t: &Table| {
             let (keys, entries) = t.shard.copy(within);
             let clock = within.ranges().flat_map(|range| t.clock.pieces(range)).collect();

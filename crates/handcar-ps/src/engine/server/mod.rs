@@ -83,6 +83,11 @@ pub enum Input {
     },
     /// The scheduler made a view.
     View(Arc<View>),
+    /// The scheduler still waits for a report on the view of this epoch.
+    Remind {
+        /// The epoch.
+        epoch: u64,
+    },
     /// The connection to another server is new: what was under way may be lost.
     Reconnected {
         /// Its number.
@@ -205,6 +210,11 @@ impl ServerEngine {
         resends || self.reductions.waiting() || self.tables.iter().any(|t| t.rounds.waiting())
     }
 
+    /// Whether nothing is under way.
+    pub fn at_rest(&self) -> bool {
+        self.chain.idle() && !self.waiting() && self.early.is_empty()
+    }
+
     /// Keys held over all tables.
     pub fn keys(&self) -> usize {
         self.tables.iter().map(|t| t.shard.keys()).sum()
@@ -222,6 +232,7 @@ impl ServerEngine {
                 }
             }
             Input::View(view) => self.enter(view, out),
+            Input::Remind { epoch } => self.remind(epoch),
             Input::Reconnected { peer } => self.chain.resend_to(self.epoch(), now, peer, out),
             Input::Peer { from, message } => {
                 if self.timely(message.epoch, || Input::Peer { from, message: message.clone() }) {
@@ -235,7 +246,7 @@ impl ServerEngine {
                     return out.push(refuse(worker, task, epoch, reason));
                 }
                 // Heads of a frozen view take no requests; the workers ask again in the next one.
-                let frozen = self.place.as_ref().is_some_and(|p| p.view.frozen) && !self.is(Broken::ThawedEarly);
+                let frozen = self.place.as_ref().is_some_and(|p| p.view.frozen);
                 if epoch > self.epoch() {
                     self.keep_early(Input::Request { worker, request });
                 } else if (epoch == self.epoch() && !frozen) || self.is(Broken::NoEpochCheck) {
@@ -286,9 +297,12 @@ impl ServerEngine {
         };
         match ask {
             Ask::Create { name, updater, params } => {
+                let known = self.tables.len();
                 let shape = self.create(id, name.clone(), updater.clone(), params.clone())?;
                 let change = Change::Create { table: id, name, updater, params };
-                let update = self.passes_on(&within).then(|| self.update(within, change));
+                // If it was there, it is on its way down the chain already.
+                let new = self.tables.len() > known && self.passes_on(&within);
+                let update = new.then(|| self.update(within, change));
                 let reply = Reply { task, epoch, answer: Answer::Created(shape) };
                 self.launch(update, vec![Done::Reply { worker, reply }], out);
                 Ok(())

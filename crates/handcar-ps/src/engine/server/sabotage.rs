@@ -27,8 +27,8 @@ pub enum Broken {
     FilledEarly,
     /// Updates are not passed on to copies that are being filled.
     FillMissesUpdates,
-    /// A frozen view takes requests.
-    ThawedEarly,
+    /// A server says that nothing is under way when something is.
+    DrainedEarly,
     /// The sum is applied without telling the chain the round is over.
     ClockNotReplicated,
     /// Collectives are added up in the order of arrival.
@@ -50,7 +50,7 @@ impl Broken {
         Self::CopyWithoutRecord,
         Self::FilledEarly,
         Self::FillMissesUpdates,
-        Self::ThawedEarly,
+        Self::DrainedEarly,
         Self::ClockNotReplicated,
         Self::ArrivalOrder,
     ];

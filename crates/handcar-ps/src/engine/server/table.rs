@@ -2,7 +2,7 @@
 
 use super::{Broken, Output, ServerEngine, chain::Done, table};
 use crate::engine::rounds::Rounds;
-use crate::message::{Answer, Millis, Reply, TableId, Task};
+use crate::message::{Answer, Millis, Note, Reply, TableId, Task};
 use crate::peer::{Change, Kept};
 use crate::shard::{Contribution, Shard};
 use crate::values::Values;
@@ -56,11 +56,15 @@ impl Table {
         Some(buffer)
     }
 
-    /// The notes of a round that was applied at some positions. Each is given by whoever answers for the first
-    /// position it speaks for, so that none is counted twice after its positions went to different servers.
-    fn notes_of(&self, round: u64, within: &RangeSet) -> Result<Vec<Vec<u8>>, String> {
-        let here = |k: &&Kept<Vec<u8>>| k.round == round && k.within.first().is_some_and(|p| within.contains(p));
-        self.notes.iter().filter(here).map(|k| k.result.clone()).collect()
+    /// The notes of a round about some positions. After keys went to other servers a note may speak for more than is
+    /// asked; the worker takes of what overlaps only what speaks for most.
+    fn notes_of(&self, round: u64, within: &RangeSet) -> Result<Vec<Note>, String> {
+        let here = |k: &&Kept<Vec<u8>>| k.round == round && k.within.meets(within);
+        let note = |k: &Kept<Vec<u8>>| {
+            let whole = *k.within == *within;
+            k.result.clone().map(|bytes| Note { within: (!whole).then(|| Arc::clone(&k.within)), bytes })
+        };
+        self.notes.iter().filter(here).map(note).collect()
     }
 }
 

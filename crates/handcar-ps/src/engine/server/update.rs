@@ -4,7 +4,7 @@ use super::chain::Done;
 use super::table::restrict;
 use super::{Broken, Output, ServerEngine, Single, table};
 use crate::engine::plan::Plan;
-use crate::message::{Answer, Reply, TableId, Task};
+use crate::message::{Answer, Note, Reply, TableId, Task};
 use crate::peer::{Change, Kept, PeerMessage, Say, Update};
 use crate::shard::Contribution;
 use handcar_base::RangeSet;
@@ -24,15 +24,12 @@ impl ServerEngine {
     pub(super) fn launch(&mut self, update: Option<Arc<Update>>, done: Vec<Done>, out: &mut Vec<Output>) {
         let shares = update.as_ref().map_or_else(Vec::new, |u| self.shares(u));
         let (epoch, now) = (self.epoch(), self.now);
-        if self.is(Broken::EarlyReply) {
-            self.perform(done, out);
-            self.chain.launch(epoch, now, update, shares, Vec::new(), out);
-        } else if self.is(Broken::EarlyAck) && done.iter().any(|d| matches!(d, Done::Ack { .. })) {
-            self.perform(done, out);
-            self.chain.launch(epoch, now, update, shares, Vec::new(), out);
-        } else {
-            self.chain.launch(epoch, now, update, shares, done, out);
-        }
+        let hasty = self.is(Broken::EarlyReply)
+            || (self.is(Broken::EarlyAck) && done.iter().any(|d| matches!(d, Done::Ack { .. })));
+        let (now_due, done) = if hasty { (done, Vec::new()) } else { (Vec::new(), done) };
+        self.perform(now_due, out);
+        let due = self.chain.launch(epoch, now, update, shares, done, out);
+        self.perform(due, out);
         self.release(out);
     }
 
@@ -142,7 +139,8 @@ impl ServerEngine {
             match self.run_single(id, worker, task, &args, &keys, values, &fresh, &within) {
                 Err(reason) => answer = Answer::Refused(reason),
                 Ok((note, spent)) => {
-                    answer = Answer::Moved { pulled: None, spent, notes: note.into_iter().collect() };
+                    let notes = note.into_iter().map(|bytes| Note { within: None, bytes }).collect();
+                    answer = Answer::Moved { pulled: None, spent, notes };
                     if let Some(values) = kept {
                         let (keys, values) = match values {
                             Some(v) if fresh != within => {
@@ -200,12 +198,19 @@ impl ServerEngine {
     pub(super) fn peer(&mut self, from: usize, message: PeerMessage, out: &mut Vec<Output>) {
         match message.say {
             Say::Ack { seq } => {
-                self.chain.acked(from, seq);
+                let due = self.chain.acked(from, seq);
+                self.perform(due, out);
                 self.release(out);
             }
             Say::Update { seq, update } => {
                 let epoch = self.epoch();
-                if self.chain.expects(epoch, from, seq, out) || self.is(Broken::NoSequence) {
+                let ready = if self.is(Broken::NoSequence) {
+                    self.chain.arrive(epoch, from, seq, Arc::clone(&update), out);
+                    vec![(seq, update)]
+                } else {
+                    self.chain.arrive(epoch, from, seq, update, out)
+                };
+                for (seq, update) in ready {
                     self.apply_update(&update);
                     let answered = update.answered.clone();
                     self.launch(Some(update), vec![Done::Ack { to: from, seq }], out);

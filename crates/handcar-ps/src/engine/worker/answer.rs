@@ -4,6 +4,8 @@ use super::{DEADLINE_GRACE_MS, Output, WorkerEngine};
 use crate::engine::task::{Outcome, Record, Running, State};
 use crate::error::{Error, Result};
 use crate::message::{Answer, Ask, Millis, Reply, Request, Task};
+use handcar_base::RangeSet;
+use std::sync::Arc;
 
 impl WorkerEngine {
     pub(super) fn sent(&mut self, server: usize, request: Request) {
@@ -116,6 +118,7 @@ impl WorkerEngine {
 
     /// Finishes a task that waits for nobody any more, and starts those that waited for it.
     pub(super) fn settle(&mut self, task: Task, out: &mut Vec<Output>) {
+        let view = Arc::clone(&self.view);
         let Some(record) = self.record_mut(task) else { return };
         let State::Running(running) = &mut record.state else { return };
         if running.open > 0 || running.paused {
@@ -130,8 +133,18 @@ impl WorkerEngine {
                     Some(only) if !split => (only.push.take(), only.pulled.take()),
                     _ => (running.whole_push.take(), running.whole_pull.take()),
                 };
-                let mut notes = std::mem::take(&mut running.notes);
-                notes.extend(parts.into_values().flat_map(|p| p.notes));
+                let earlier = std::mem::take(&mut running.notes);
+                let whole = earlier.is_empty() && parts.values().all(|p| p.notes.iter().all(|n| n.within.is_none()));
+                let notes = if whole {
+                    parts.into_values().flat_map(|p| p.notes).map(|n| n.bytes).collect()
+                } else {
+                    cover(earlier.into_iter().chain(parts.into_iter().flat_map(|(server, part)| {
+                        let asked = part.within.unwrap_or_else(|| Arc::new(view.headed_by(server)));
+                        part.notes
+                            .into_iter()
+                            .map(move |n| (n.within.as_ref().unwrap_or(&asked).as_ref().clone(), n.bytes))
+                    })))
+                };
                 Ok(Outcome { pulled, spent, notes, words: std::mem::take(&mut running.words) })
             }
         };
@@ -210,6 +223,22 @@ impl WorkerEngine {
             self.finish(task, Err(error), out);
         }
     }
+}
+
+/// Of notes that speak for the same positions those that speak for most. Every note comes from one server's update, or
+/// from a follower's that repeated a part of it: two sets are disjoint, or one holds the other.
+fn cover(notes: impl Iterator<Item = (RangeSet, Vec<u8>)>) -> Vec<Vec<u8>> {
+    let mut notes: Vec<_> = notes.collect();
+    notes.sort_by(|a, b| b.0.share().total_cmp(&a.0.share()).then(a.0.first().cmp(&b.0.first())));
+    let mut covered = RangeSet::new();
+    notes.retain(|(within, _)| {
+        let new = !covered.meets(within);
+        if new {
+            covered = covered.or(within);
+        }
+        new
+    });
+    notes.into_iter().map(|n| n.1).collect()
 }
 
 fn wire(server: usize, expected: impl Into<String>, got: impl Into<String>) -> Error {

@@ -6,7 +6,7 @@ use crate::engine::task::{Part, Running, State, Submission, What, Work};
 use crate::engine::view::{Route, View};
 use crate::error::{Error, Result};
 use crate::lru::Lru;
-use crate::message::{Ask, Keys, Request, TableId, Task};
+use crate::message::{Ask, Keys, Note, Request, TableId, Task};
 use crate::values::{Dtype, Values};
 use handcar_base::{KeyList, RangeSet};
 use std::collections::BTreeMap;
@@ -261,11 +261,13 @@ impl WorkerEngine {
             }
             // Creation concerns servers, not positions: the new ones are told again, the old ones find it done.
             if !matches!(running.what, What::Create { .. }) {
-                left = match &part.within {
-                    Some(within) => left.minus(within),
-                    None => left.minus(&old.headed_by(server)),
+                let asked = match &part.within {
+                    Some(within) => within.as_ref().clone(),
+                    None => old.headed_by(server),
                 };
-                running.notes.extend(part.notes);
+                left = left.minus(&asked);
+                let explicit = |n: Note| (n.within.map_or_else(|| asked.clone(), |w| w.as_ref().clone()), n.bytes);
+                running.notes.extend(part.notes.into_iter().map(explicit));
             }
         }
         running.open = 0;

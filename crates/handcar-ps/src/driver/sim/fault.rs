@@ -1,0 +1,103 @@
+//! The faults there are.
+
+use crate::engine::control::Control;
+use crate::message::Answer;
+use crate::peer::{Change, Say};
+
+use super::network::Packet;
+
+/// What the world around the processes does to them.
+pub const ENVIRONMENT: [&str; 16] = [
+    "message lost",
+    "message delayed",
+    "message doubled",
+    "burst of losses",
+    "burst of delays",
+    "partition of two servers",
+    "one-way partition",
+    "partition of server and scheduler",
+    "partition of worker and server",
+    "server killed, connections reset",
+    "server killed, silence",
+    "server stopped, then awake as a zombie",
+    "short pause",
+    "scheduler killed and started again",
+    "slow disk",
+    "write torn by a crash",
+];
+
+/// Moments at which a process is killed: right before or after it says something, or after it heard it.
+pub const FAILPOINTS: [&str; 30] = [
+    "before created",
+    "before moved",
+    "before called",
+    "before reduced",
+    "before miss",
+    "before round",
+    "before single",
+    "before reduction",
+    "before table",
+    "before copy",
+    "before ack",
+    "before filled",
+    "before drained",
+    "before beat",
+    "after created",
+    "after moved",
+    "after called",
+    "after reduced",
+    "after round",
+    "after single",
+    "after reduction",
+    "after table",
+    "after copy",
+    "after ack",
+    "after filled",
+    "after drained",
+    "on view",
+    "on frozen view",
+    "on store",
+    "after store",
+];
+
+/// What a packet is called in a failpoint.
+pub(super) fn word(packet: &Packet) -> &'static str {
+    match packet {
+        Packet::Reply(reply) => match reply.answer {
+            Answer::Created(_) => "created",
+            Answer::Moved { .. } => "moved",
+            Answer::Called(_) => "called",
+            Answer::Reduced(_) => "reduced",
+            Answer::Miss { .. } => "miss",
+            Answer::Refused(_) => "refused",
+            Answer::Late { .. } => "late",
+        },
+        Packet::Peer(message) => match &message.say {
+            Say::Ack { .. } => "ack",
+            Say::Update { update, .. } => match update.change {
+                Change::Create { .. } => "table",
+                Change::Round { .. } => "round",
+                Change::Single { .. } => "single",
+                Change::Reduced { .. } => "reduction",
+                Change::Copy(_) => "copy",
+                Change::Nothing => "nothing",
+            },
+        },
+        Packet::Request(request) => request.ask.op(),
+        Packet::Control(control) => match control {
+            Control::Hello { .. } => "hello",
+            Control::Welcome { .. } => "welcome",
+            Control::View(_) => "view",
+            Control::Remind { .. } => "remind",
+            Control::Report(crate::engine::server::Report::Filled { .. }) => "filled",
+            Control::Report(crate::engine::server::Report::Drained { .. }) => "drained",
+            Control::Refuse { .. } => "refuse",
+            Control::Beat { .. } => "beat",
+            Control::Lost { .. } => "lost",
+            Control::Leave => "leave",
+            Control::End => "end",
+            Control::Join { .. } => "join",
+            Control::Admit => "admit",
+        },
+    }
+}

@@ -1,0 +1,77 @@
+//! The processes of a simulated job.
+
+use super::network::Packet;
+use super::oracle::Expect;
+use crate::engine::scheduler::SchedulerEngine;
+use crate::engine::server::ServerEngine;
+use crate::engine::worker::WorkerEngine;
+use crate::message::{TableId, Task};
+use handcar_base::Rng;
+use std::collections::VecDeque;
+
+use super::network::NodeId;
+
+pub(super) struct Node {
+    pub kind: Kind,
+    pub state: Life,
+    /// What came while it was paused.
+    pub waiting: Vec<(NodeId, Packet)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Up,
+    /// Stopped until then.
+    Paused(u64),
+    Dead,
+}
+
+#[expect(clippy::large_enum_variant, reason = "a handful of nodes")]
+pub(super) enum Kind {
+    Scheduler(Option<SchedulerEngine>),
+    Server(Server),
+    Worker(WorkerNode),
+}
+
+#[derive(Default)]
+pub(super) struct Server {
+    /// Its number, once it was welcomed.
+    pub id: Option<usize>,
+    pub engine: Option<ServerEngine>,
+    pub leaving: bool,
+    pub ended: bool,
+}
+
+pub(super) struct WorkerNode {
+    pub rank: usize,
+    pub engine: Option<WorkerEngine>,
+    pub rng: Rng,
+    /// Tables asked for so far.
+    pub tables: usize,
+    pub step: usize,
+    pub round: usize,
+    /// Own pushes and pulls to do before the next step.
+    pub extras: u64,
+    pub open: VecDeque<(Task, TableId, Expect)>,
+    pub think_until_us: u64,
+    pub leaving: bool,
+    pub ended: bool,
+}
+
+impl WorkerNode {
+    pub fn new(rank: usize, rng: Rng) -> Self {
+        Self {
+            rank,
+            engine: None,
+            rng,
+            tables: 0,
+            step: 0,
+            round: 0,
+            extras: 0,
+            open: VecDeque::new(),
+            think_until_us: 0,
+            leaving: false,
+            ended: false,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What workers may see, checked as they see it.
+
+use super::program::{Program, Step, counts, own_keys};
+use crate::engine::task::Outcome;
+use crate::error::Error;
+use handcar_base::Key;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a task's result must agree with.
+#[derive(Clone, Debug)]
+pub(super) enum Expect {
+    Created,
+    /// Step and round of the shared table.
+    Round {
+        step: usize,
+        round: usize,
+    },
+    Reduce {
+        step: usize,
+    },
+    /// An own push to the other table: how many a key.
+    Own {
+        add: Vec<(Key, i64)>,
+    },
+    /// A pull of the other table: own keys and others'.
+    Look {
+        keys: Vec<Key>,
+        at_least: Vec<i64>,
+    },
+    /// A pull of the shared table after this many rounds that the worker knows to be finished.
+    Shared {
+        rounds_known: usize,
+    },
+}
+
+/// One worker's knowledge.
+#[derive(Debug, Default)]
+struct Known {
+    /// What it pushed itself, submitted and acknowledged.
+    submitted: BTreeMap<Key, i64>,
+    acked: BTreeMap<Key, i64>,
+    /// The largest value it ever saw.
+    seen: BTreeMap<Key, i64>,
+    rounds_acked: usize,
+}
+
+pub(super) struct Oracle {
+    pub program: Arc<Program>,
+    workers: Vec<Known>,
+    /// Rounds of the shared table that some worker has begun.
+    rounds_begun: usize,
+    pub tasks: u64,
+}
+
+impl Oracle {
+    pub fn new(program: Arc<Program>, workers: usize) -> Self {
+        Self { program, workers: (0..workers).map(|_| Known::default()).collect(), rounds_begun: 0, tasks: 0 }
+    }
+
+    pub fn begun(&mut self, rounds: usize) {
+        self.rounds_begun = self.rounds_begun.max(rounds);
+    }
+
+    pub fn submitted(&mut self, worker: usize, add: &[(Key, i64)]) {
+        for &(k, v) in add {
+            *self.workers[worker].submitted.entry(k).or_default() += v;
+        }
+    }
+
+    /// What a pull of the other table must show at least: what the worker itself knows.
+    pub fn at_least(&self, worker: usize, keys: &[Key]) -> Vec<i64> {
+        let known = &self.workers[worker];
+        let least = |k| known.acked.get(k).max(known.seen.get(k)).copied().unwrap_or(0);
+        keys.iter().map(least).collect()
+    }
+
+    pub fn rounds_acked(&self, worker: usize) -> usize {
+        self.workers[worker].rounds_acked
+    }
+
+    /// Every own push of all workers, at the end.
+    pub fn final_own(&self) -> BTreeMap<Key, i64> {
+        let mut all = BTreeMap::new();
+        for known in &self.workers {
+            for (&k, &v) in &known.submitted {
+                *all.entry(k).or_default() += v;
+            }
+        }
+        all
+    }
+
+    /// Compares a finished task with what it must be.
+    pub fn check(&mut self, worker: usize, expect: &Expect, result: Result<Outcome, Error>) -> Result<(), String> {
+        self.tasks += 1;
+        let program = Arc::clone(&self.program);
+        match (expect, result) {
+            (Expect::Created, Ok(_)) => Ok(()),
+            (Expect::Round { step, round }, result) => {
+                let want = &program.rounds[*round];
+                let known = &mut self.workers[worker];
+                known.rounds_acked = known.rounds_acked.max(round + 1);
+                let outcome = match result {
+                    Err(Error::Refused { .. }) if want.refused => return Ok(()),
+                    Err(error) => return Err(format!("round {round} failed: {error}")),
+                    Ok(_) if want.refused => return Err(format!("round {round} must be refused, and was not")),
+                    Ok(outcome) => outcome,
+                };
+                if let Some((count, bits)) = want.called {
+                    let sums = outcome.notes.iter().filter_map(|n| counts(n));
+                    let got = sums.fold((0u64, 0u64), |a, b| (a.0 + b.0, a.1.wrapping_add(b.1)));
+                    if got != (count, bits) {
+                        return Err(format!(
+                            "call in round {round} must see {count} keys with sum {bits:016x}, saw {} with {:016x} in {} parts",
+                            got.0,
+                            got.1,
+                            outcome.notes.len()
+                        ));
+                    }
+                }
+                let Step::Push { of, pull: true, .. } = &program.steps[*step] else { return Ok(()) };
+                let got = outcome.pulled.as_ref().and_then(|v| v.as_slice::<f64>()).unwrap_or_default();
+                self.agrees(of[worker].0.keys(), got, *round)
+            }
+            (Expect::Reduce { step }, Ok(outcome)) => {
+                let Step::Reduce { of, max } = &program.steps[*step] else { return Err("not a reduction".into()) };
+                let join = |n: usize| {
+                    let column = of.iter().map(|w| w[n]);
+                    if *max { column.max().unwrap_or(0) } else { column.fold(0i64, i64::wrapping_add) }
+                };
+                let want: Vec<i64> = (0..of[0].len()).map(join).collect();
+                if outcome.words == want {
+                    Ok(())
+                } else {
+                    Err(format!("reduction of step {step} must give {want:?}, gave {:?}", outcome.words))
+                }
+            }
+            (Expect::Own { add }, Ok(_)) => {
+                for &(k, v) in add {
+                    *self.workers[worker].acked.entry(k).or_default() += v;
+                }
+                Ok(())
+            }
+            (Expect::Look { keys, at_least }, Ok(outcome)) => {
+                let got = outcome.pulled.as_ref().and_then(|v| v.as_slice::<i64>()).unwrap_or_default().to_vec();
+                if got.len() != keys.len() {
+                    return Err(format!("a pull of {} keys must give as many values, gave {}", keys.len(), got.len()));
+                }
+                let most = self.final_own();
+                let own = own_keys(worker);
+                for ((&k, &v), &least) in keys.iter().zip(&got).zip(at_least) {
+                    let whose = if own.contains(&k) { "its own" } else { "another worker's" };
+                    let most = most.get(&k).copied().unwrap_or(0);
+                    if v < least || v > most {
+                        return Err(format!(
+                            "worker {worker} must see {least} to {most} at {whose} key {k:016x}, saw {v}"
+                        ));
+                    }
+                    let seen = self.workers[worker].seen.entry(k).or_default();
+                    *seen = (*seen).max(v);
+                }
+                Ok(())
+            }
+            (Expect::Shared { rounds_known }, Ok(outcome)) => {
+                let got = outcome.pulled.as_ref().and_then(|v| v.as_slice::<f64>()).unwrap_or_default();
+                let keys = self.program.shared.clone();
+                match rounds_known.checked_sub(1) {
+                    Some(round) => self.agrees(&keys, got, round),
+                    None => Ok(()),
+                }
+            }
+            (expect, Err(error)) => Err(format!("{expect:?} failed: {error}")),
+        }
+    }
+
+    /// Whether pulled values are those after some round from `round` on that was begun: each key by itself, since a
+    /// pull reaches servers at different moments.
+    fn agrees(&self, keys: &[Key], got: &[f64], round: usize) -> Result<(), String> {
+        if keys.len() != got.len() {
+            return Err(format!("a pull of {} keys must give as many values, gave {}", keys.len(), got.len()));
+        }
+        let last = self.rounds_begun.min(self.program.rounds.len());
+        for (key, v) in keys.iter().zip(got) {
+            let at = self.program.shared.binary_search(key).map_err(|_| "a key of the program".to_string())?;
+            let fits = |r: &super::program::Round| r.values[at] == v.to_bits();
+            if !self.program.rounds[round..last.max(round + 1)].iter().any(fits) {
+                let want = f64::from_bits(self.program.rounds[round].values[at]);
+                let earlier = self.program.rounds[..round].iter().rposition(fits);
+                let hint = earlier.map_or("no round".into(), |r| format!("round {r}"));
+                return Err(format!(
+                    "key {key:016x} must be {want} as after round {round} (or a later one, {last} begun), is {v} as after {hint}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
