@@ -65,7 +65,9 @@ class Cluster:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join()
+                # In pieces: not every system ends a join for Ctrl-C.
+                while thread.is_alive():
+                    thread.join(0.1)
         except BaseException:
             self.abandon()
             raise

@@ -69,12 +69,15 @@ impl Shared {
     }
 
     /// Gives the worker up: now, or when the call that is under way looks up.
-    pub fn abandon(&self, py: Python<'_>) {
+    pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
-        if let Ok(mut this) = self.enter("abandon") {
-            let worker = this.inner.worker.take();
-            py.detach(|| drop(worker));
-        }
+        // Whoever ends a call last, here or there, drops the worker.
+        drop(self.enter("abandon"));
+    }
+
+    /// Whether the worker was given up.
+    pub fn abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
     }
 }
 
@@ -127,9 +130,7 @@ impl Use<'_> {
                 return Ok(Some(found));
             }
             py.check_signals()?;
-            if self.shared.abandoned.load(Ordering::Acquire) {
-                let worker = self.take();
-                py.detach(|| drop(worker));
+            if self.shared.abandoned() {
                 return Err(error::finished(self.op, self.shared.rank));
             }
             if limit.is_some_and(|l| begun.elapsed() >= l) {
@@ -173,5 +174,14 @@ impl Use<'_> {
             self.inner.pool.give(outcome.pulled);
         }
         Ok(())
+    }
+}
+
+impl Drop for Use<'_> {
+    fn drop(&mut self) {
+        // The interpreter lock is held here and in `abandon`, so that one of the two sees the other.
+        if self.shared.abandoned() {
+            self.inner.worker = None;
+        }
     }
 }

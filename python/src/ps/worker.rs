@@ -161,10 +161,14 @@ impl Worker {
         Ok(all)
     }
 
-    /// Waits for all tasks and leaves the job, which ends when all workers have left. A second call does nothing.
+    /// Waits for all tasks and leaves the job, which ends when all workers have left. Does nothing a second time,
+    /// or after `abandon`.
     ///
     /// Raises what made a task fail that nobody waited for; the worker has left all the same.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        if self.shared.abandoned() {
+            return Ok(());
+        }
         let mut worker = self.shared.enter("finish")?;
         if worker.worker().is_err() {
             return Ok(());
@@ -181,8 +185,8 @@ impl Worker {
 
     /// Leaves without a word: the other workers' calls end with `LostError`. What this worker has under way in another
     /// thread ends too. Does nothing after `finish`.
-    fn abandon(&self, py: Python<'_>) {
-        self.shared.abandon(py);
+    fn abandon(&self) {
+        self.shared.abandon();
     }
 
     /// This worker's rank, from 0.
@@ -219,7 +223,7 @@ impl Worker {
         if kind.is_none() {
             return self.finish(py);
         }
-        self.abandon(py);
+        self.abandon();
         Ok(())
     }
 
