@@ -38,6 +38,8 @@ try:
     print("begun", flush=True)
     worker = ps.connect(sys.argv[1], **eval(sys.argv[2]))
     print("joined", flush=True)
+    # Who is interrupted in the first one has come to it all the same.
+    worker.barrier()
     worker.barrier()
 except BaseException as error:
     print(f"{type(error).__name__}: {error}", flush=True)
