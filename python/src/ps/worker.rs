@@ -135,7 +135,7 @@ impl Worker {
         self.join(py, ReduceOp::Max, "reduce_max", words)
     }
 
-    /// Waits until all workers are here. Collective.
+    /// Waits until all workers are here. Collective. Says nothing of pushes under way: wait for those themselves.
     ///
     /// Raises `DeadlineError` that names the workers that did not come within `deadline_ms`.
     fn barrier(&self, py: Python<'_>) -> PyResult<()> {
