@@ -28,8 +28,8 @@ def train(worker):
     rows, clicked = ROWS[worker.rank :: WORKERS], CLICKED[worker.rank :: WORKERS]
 
     def loss():
-        keys, columns = np.unique(rows, return_inverse=True)
-        margins = weights.pull(ps.Keys(keys)).wait()[columns].reshape(rows.shape).sum(axis=1)
+        unique, columns = np.unique(rows, return_inverse=True)
+        margins = weights.pull(ps.Keys(unique)).wait()[columns].reshape(rows.shape).sum(axis=1)
         return np.logaddexp(0, -np.where(clicked == 1, margins, -margins)).mean()
 
     before = loss()
@@ -39,8 +39,8 @@ def train(worker):
     for _ in range(STEPS):
         batch = batches.integers(0, len(rows), BATCH)
         # Keys are sorted and unique; `columns` says which of them each entry of the batch is.
-        keys, columns = np.unique(rows[batch], return_inverse=True)
-        columns, keys = columns.reshape(BATCH, -1), ps.Keys(keys)
+        unique, columns = np.unique(rows[batch], return_inverse=True)
+        keys, columns = ps.Keys(unique), columns.reshape(BATCH, -1)
         margins = weights.pull(keys).wait()[columns].sum(axis=1)
         residual = clicked[batch] - 1 / (1 + np.exp(-margins))
         step = np.zeros(len(keys), np.float32)

@@ -101,7 +101,7 @@ def test_the_deadline_names_who_was_waited_for(call):
 
 
 def test_an_abandoned_worker_ends_its_own_waits_and_those_of_others(pair):
-    (a, ours), (b, theirs) = pair
+    (a, ours), (b, _) = pair
     when_busy(b, b.abandon)
     with pytest.raises(ps.FinishedError, match="barrier: expected a worker that takes part"):
         b.barrier()
@@ -130,9 +130,8 @@ def test_an_exception_out_of_a_block_ends_those_who_wait():
 
 
 def test_run_raises_the_first_exception_and_waits_for_nobody():
-    with ps.local(workers=3) as cluster:
-        with pytest.raises(ZeroDivisionError):
-            cluster.run(lambda worker: 1 / 0 if worker.rank == 1 else worker.barrier())
+    with ps.local(workers=3) as cluster, pytest.raises(ZeroDivisionError):
+        cluster.run(lambda worker: 1 / 0 if worker.rank == 1 else worker.barrier())
 
 
 def test_ctrl_c_ends_a_run_of_all_workers():

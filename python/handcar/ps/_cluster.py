@@ -56,7 +56,7 @@ class Cluster:
         def call(rank, worker):
             try:
                 results[rank] = function(worker)
-            except BaseException as error:
+            except BaseException as error:  # Whatever it is belongs to the caller of `run`.
                 failures.append(error)
                 worker.abandon()
 

@@ -100,7 +100,7 @@ impl Task {
     #[pyo3(signature = (timeout=None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Py<PyAny>>> {
         let limit = timeout.map(|seconds| {
-            let expected = "a timeout in seconds of at least 0";
+            let expected = "a finite timeout in seconds of at least 0";
             Duration::try_from_secs_f64(seconds).map_err(|_| crate::error::value("wait", expected, seconds))
         });
         if !self.settle(py, limit.transpose()?)? {
