@@ -1,7 +1,7 @@
 //! The Python face of handcar: what the package `handcar` calls, and nothing that is not reachable from Rust too.
 //!
 //! Python code turns whatever a user hands in into NumPy arrays; this module copies them once, into packed data, reads
-//! files, and trains and scores with the interpreter lock released. [`ps`] is the parameter server itself.
+//! files, and trains and scores with the interpreter lock released. `ps` is the parameter server itself.
 #![allow(unsafe_code)] // Written by PyO3's macros; none by hand.
 
 mod arrays;
