@@ -36,6 +36,13 @@ pub struct KeyList {
     signature: u128,
 }
 
+impl Default for KeyList {
+    /// No key.
+    fn default() -> Self {
+        Self { signature: sign(&[]), keys: Arc::new(Vec::new()), begin: 0, end: 0 }
+    }
+}
+
 impl KeyList {
     /// Takes over keys after checking their order.
     ///

@@ -9,6 +9,7 @@ pub mod key;
 pub mod key_list;
 pub mod key_range;
 pub mod range_clock;
+pub mod range_set;
 pub mod rng;
 
 pub use exact_sum::ExactSum;
@@ -16,4 +17,5 @@ pub use key::{Field, Key};
 pub use key_list::KeyList;
 pub use key_range::KeyRange;
 pub use range_clock::RangeClock;
+pub use range_set::RangeSet;
 pub use rng::{Rng, Seed};

@@ -1,6 +1,6 @@
 //! `RangeClock`: one node's clock for every key, stored by range.
 
-use crate::{Key, KeyRange};
+use crate::{Key, KeyRange, RangeSet};
 
 /// `clock(R) = t` is a node's time for every key in `R` (Li et al., OSDI 2014, section 3.4).
 ///
@@ -63,6 +63,34 @@ impl RangeClock {
         self.pieces[first..].iter().take_while(|p| p.0 < range.end()).map(|p| p.1).min()
     }
 
+    /// The stored ranges that meet `range`, cut to it, with their times.
+    pub fn pieces(&self, range: KeyRange) -> impl Iterator<Item = (KeyRange, u64)> + '_ {
+        let first = self.pieces.partition_point(|p| p.0 <= range.begin()) - 1;
+        let next = self.pieces[first..].iter().skip(1).map(|p| p.0).chain([KeyRange::all().end()]);
+        let cut = move |(&(begin, time), end): (&(u128, u64), u128)| {
+            let piece = KeyRange::new(begin as Key, end).intersect(&range);
+            (!piece.is_empty()).then_some((piece, time))
+        };
+        // Pieces are sorted: the first one past the range ends the walk.
+        self.pieces[first..].iter().zip(next).take_while(move |(p, _)| p.0 < range.end()).filter_map(cut)
+    }
+
+    /// Sets the time of every key in a set.
+    pub fn set_all(&mut self, set: &RangeSet, time: u64) {
+        set.ranges().for_each(|range| self.set(range, time));
+    }
+
+    /// The keys of a set whose time is above `time`.
+    pub fn past(&self, set: &RangeSet, time: u64) -> RangeSet {
+        let past = |range| self.pieces(range).filter(move |p| p.1 > time).map(|p| p.0);
+        set.ranges().flat_map(past).collect()
+    }
+
+    /// Whether every key of a set has this time.
+    pub fn is(&self, set: &RangeSet, time: u64) -> bool {
+        set.ranges().all(|range| self.pieces(range).all(|p| p.1 == time))
+    }
+
     /// Number of stored ranges.
     pub fn ranges(&self) -> usize {
         self.pieces.len()
@@ -86,6 +114,17 @@ mod tests {
                 }
                 for (k, &s) in slow.iter().enumerate() {
                     prop_assert_eq!(fast.get(k as u64), s);
+                }
+                let mut pieces = Vec::new();
+                for (r, t) in fast.pieces(KeyRange::new(a, b as u128)) {
+                    pieces.extend((r.begin()..r.end()).map(|k| (k as u64, t)));
+                }
+                let want: Vec<_> = (a..b.max(a)).map(|k| (k, slow[k as usize])).collect();
+                prop_assert_eq!(pieces, want);
+                let all = RangeSet::from(KeyRange::new(0, 40));
+                for limit in 0..4 {
+                    let past = fast.past(&all, limit);
+                    prop_assert!((0..40).all(|k| past.contains(k) == (slow[k as usize] > limit)));
                 }
                 if a < b {
                     let least = slow[a as usize..b as usize].iter().copied().min();

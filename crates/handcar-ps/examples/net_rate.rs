@@ -4,9 +4,10 @@
 //!
 //! `cargo run --release -p handcar-ps --example net_rate` prints medians of 11 interleaved rounds.
 
-use handcar_base::KeyList;
+use handcar_base::{KeyList, key};
 use handcar_ps::driver::net::{NodeConfig, SchedulerConfig, connect_worker, listen, run_scheduler, run_server};
-use handcar_ps::engine::plan::{Plan, server_of};
+use handcar_ps::engine::plan::Plan;
+use handcar_ps::engine::view::{Route, View, unplaced};
 use handcar_ps::{Dtype, Policy, Registry, TableId, Values, Worker, driver::local};
 use std::error::Error;
 use std::hint::black_box;
@@ -239,9 +240,9 @@ fn local_rate() -> Result<()> {
     split_rate()
 }
 
-fn split(keys: &KeyList, servers: usize) -> Result<f64> {
+fn split(keys: &KeyList, route: &Route) -> Result<f64> {
     seconds(|| {
-        black_box(Plan::of(keys, servers));
+        black_box(Plan::of(keys, route));
         Ok(())
     })
 }
@@ -250,7 +251,8 @@ fn split(keys: &KeyList, servers: usize) -> Result<f64> {
 fn split_rate() -> Result<()> {
     let keys = KeyList::new((0..KEYS as u64).map(|i| i * 97).collect())?;
     for servers in [2, 4, 16] {
-        let once = median((0..ROUNDS).map(|_| split(&keys, servers)).collect::<Result<_>>()?);
+        let route = Route::new(&View::first(unplaced(0..servers), 1), |s| s.chain.first().copied());
+        let once = median((0..ROUNDS).map(|_| split(&keys, &route)).collect::<Result<_>>()?);
         let mut w = local::cluster(1, servers, &Registry::new()).remove(0);
         let table = w.create_table("w", "sum.f32", &[])?;
         w.insert(table, &keys).wait()?;
@@ -268,7 +270,7 @@ fn split_rate() -> Result<()> {
         );
         for ids in [123u64, 10_000, 1_000_000] {
             let mut count = vec![0u64; servers];
-            (1..=ids).for_each(|id| count[server_of(id, servers)] += 1);
+            (1..=ids).for_each(|id| count[route.of(key::position(id)).unwrap_or(0)] += 1);
             let most = *count.iter().max().unwrap_or(&0) as f64;
             println!(
                 "            raw ids 1..={ids:<8} fullest server holds {:.3} of its even share",

@@ -9,8 +9,10 @@
 
 pub mod driver;
 pub mod engine;
+pub mod entry;
 pub mod error;
 pub mod message;
+pub mod peer;
 pub mod shard;
 pub mod store;
 pub mod updater;
@@ -25,6 +27,7 @@ mod worker;
 
 pub use engine::policy::Policy;
 pub use engine::task::Outcome;
+pub use entry::Entry;
 pub use error::{Error, Result, Role};
 pub use link::Stats;
 pub use message::{TableId, Task};

@@ -1,7 +1,8 @@
 //! `Link`: how a worker's engine reaches its servers.
 
+use crate::engine::worker::Input;
 use crate::error::Result;
-use crate::message::{Millis, Reply, Request};
+use crate::message::{Millis, Request};
 
 /// Counters of a worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,8 +23,8 @@ pub(crate) trait Link: Send {
     /// Sends a request. If it was copied out, its buffers come back.
     fn send(&mut self, server: usize, request: Request) -> Result<Option<Request>>;
 
-    /// Appends answers to `inbox`; waits for at least one, but not past `until`.
-    fn receive(&mut self, until: Millis, inbox: &mut Vec<(usize, Reply)>) -> Result<()>;
+    /// Appends answers and news to `inbox`; waits for at least one, but not past `until`.
+    fn receive(&mut self, until: Millis, inbox: &mut Vec<Input>) -> Result<()>;
 
     /// Tells a watching scheduler that the engine moves.
     fn report_progress(&mut self, _progress: u64) {}

@@ -2,7 +2,8 @@
 
 use crate::shard::Shape;
 use crate::values::Values;
-use handcar_base::KeyList;
+use handcar_base::{KeyList, RangeSet};
+use std::sync::Arc;
 
 /// Milliseconds since some fixed moment of the driver's choosing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +77,12 @@ pub struct Request {
     pub task: Task,
     /// The table; ignored by [`Ask::Reduce`].
     pub table: TableId,
+    /// The view in which the request was cut; servers in another one do not act on it.
+    pub epoch: u64,
+    /// The positions the request speaks for; all that the receiver heads if `None`.
+    pub within: Option<Arc<RangeSet>>,
+    /// All the worker's tasks below this one have their answers: nobody will ask for them again.
+    pub answered: Task,
     /// Milliseconds the worker is ready to wait.
     pub deadline_ms: u64,
     /// What is asked.
@@ -146,6 +153,8 @@ impl Ask {
 pub struct Reply {
     /// The task answered.
     pub task: Task,
+    /// The epoch of the request.
+    pub epoch: u64,
     /// The answer.
     pub answer: Answer,
 }
@@ -161,11 +170,11 @@ pub enum Answer {
         pulled: Option<Values>,
         /// The push buffer, given back for reuse (in memory only; it does not travel).
         spent: Option<Values>,
-        /// The updater's note.
-        note: Vec<u8>,
+        /// The updater's notes: one, or several when parts of the keys were updated one by one.
+        notes: Vec<Vec<u8>>,
     },
-    /// The server function's result.
-    Called(Vec<u8>),
+    /// The server function's results, likewise.
+    Called(Vec<Vec<u8>>),
     /// The joined integers.
     Reduced(Vec<i64>),
     /// The named list of keys is not known: send it again. Both buffers come back (in memory only).

@@ -1,12 +1,13 @@
 //! `Shard`: one table on one server, with its caches; and the one generic implementation over `Updater`.
 
+use crate::entry::Entry;
 use crate::lru::Lru;
 use crate::positions::Positions;
 use crate::store::Store;
 use crate::union::Union;
 use crate::updater::Updater;
 use crate::values::{Dtype, Number, Values};
-use handcar_base::KeyList;
+use handcar_base::{Key, KeyList, RangeSet, key};
 
 /// Positions and unions kept for a table; a position is 4 bytes, so this is 64 Mi keys of cached lists.
 const CACHE_BYTES_MAX: usize = 256 << 20;
@@ -44,6 +45,11 @@ pub trait Shard: Send {
     /// # Errors
     /// The updater's text; nothing was applied.
     fn apply(&mut self, args: &[u8], pushed: &[Contribution]) -> Result<Vec<u8>, String>;
+    /// The contributions' sum, in the given order: applying it equals applying them.
+    ///
+    /// # Errors
+    /// What does not fit; nothing was summed.
+    fn sum(&mut self, pushed: Vec<Contribution>) -> Result<Contribution, String>;
     /// Reads the values of keys into `out`.
     fn read(&mut self, keys: &KeyList, out: &mut Values);
     /// Runs the updater's server function.
@@ -51,6 +57,18 @@ pub trait Shard: Send {
     /// # Errors
     /// The updater's text.
     fn call(&mut self, args: &[u8]) -> Result<Vec<u8>, String>;
+    /// As [`call`](Self::call), as if there were only the keys at some positions.
+    ///
+    /// # Errors
+    /// The updater's text.
+    fn call_within(&mut self, within: &RangeSet, args: &[u8]) -> Result<Vec<u8>, String>;
+    /// The keys at some positions, and the bytes of their entries.
+    fn copy(&self, within: &RangeSet) -> (KeyList, Vec<u8>);
+    /// Takes over copied keys in the place of all that is held at some positions.
+    ///
+    /// # Errors
+    /// Says what is wrong with the bytes; nothing was changed.
+    fn install(&mut self, within: &RangeSet, keys: &KeyList, entries: &[u8]) -> Result<(), String>;
     /// Number of keys held.
     fn keys(&self) -> usize;
 }
@@ -102,6 +120,54 @@ impl<U: Updater> UpdaterShard<U> {
         }
     }
 
+    fn check(&self, pushed: &[Contribution]) -> Result<(), String> {
+        let width = self.updater.push_width();
+        match pushed.iter().find(|c| U::Push::slice(&c.values).is_none_or(|v| v.len() != c.keys.len() * width)) {
+            None => Ok(()),
+            Some(c) => Err(format!(
+                "expected {} {} values ({} keys × {width}), got {} {}",
+                c.keys.len() * width,
+                U::Push::DTYPE,
+                c.keys.len(),
+                c.values.len(),
+                c.values.dtype()
+            )),
+        }
+    }
+
+    /// Adds contributions in their order; returns the keys of the sums.
+    fn add(&mut self, pushed: &[Contribution], sums: &mut Vec<U::Push>) -> KeyList {
+        let width = self.updater.push_width();
+        sums.clear();
+        let Some((first, rest)) = pushed.split_first() else { return KeyList::default() };
+        if rest.iter().all(|c| c.keys == first.keys) {
+            sums.extend_from_slice(U::Push::slice(&first.values).unwrap_or_default());
+            for c in rest {
+                for (s, &v) in sums.iter_mut().zip(U::Push::slice(&c.values).unwrap_or_default()) {
+                    *s = s.plus(v);
+                }
+            }
+            return first.keys.clone();
+        }
+        let names: Vec<_> = pushed.iter().map(|c| name(&c.keys)).collect();
+        if self.unions.get(&names).is_none() {
+            let union = Union::of(pushed.iter().map(|c| &c.keys));
+            let bytes = union.bytes();
+            self.unions.put(names.clone(), union, bytes);
+        }
+        let Some(union) = self.unions.get(&names) else { unreachable!("the newest entry is never evicted") };
+        sums.resize(union.keys.len() * width, U::Push::default());
+        for (c, places) in pushed.iter().zip(&union.places) {
+            let values = U::Push::slice(&c.values).unwrap_or_default();
+            for (&at, row) in places.iter().zip(values.chunks_exact(width)) {
+                for (s, &v) in sums[at as usize * width..][..width].iter_mut().zip(row) {
+                    *s = s.plus(v);
+                }
+            }
+        }
+        union.keys.clone()
+    }
+
     fn apply_list(&mut self, keys: &KeyList, pushed: &[U::Push]) {
         self.insert(keys);
         let width = self.updater.push_width();
@@ -141,59 +207,31 @@ impl<U: Updater> Shard for UpdaterShard<U> {
     }
 
     fn apply(&mut self, args: &[u8], pushed: &[Contribution]) -> Result<Vec<u8>, String> {
-        let width = self.updater.push_width();
-        for c in pushed {
-            if U::Push::slice(&c.values).is_none_or(|v| v.len() != c.keys.len() * width) {
-                return Err(format!(
-                    "expected {} {} values ({} keys × {width}), got {} {}",
-                    c.keys.len() * width,
-                    U::Push::DTYPE,
-                    c.keys.len(),
-                    c.values.len(),
-                    c.values.dtype()
-                ));
-            }
-        }
+        self.check(pushed)?;
         self.updater.begin(args)?;
         match pushed {
             [] => {}
             [one] => self.apply_list(&one.keys, U::Push::slice(&one.values).unwrap_or_default()),
-            [first, rest @ ..] => {
+            _ => {
                 let mut sums = std::mem::take(&mut self.sums);
-                sums.clear();
-                if rest.iter().all(|c| c.keys == first.keys) {
-                    sums.extend_from_slice(U::Push::slice(&first.values).unwrap_or_default());
-                    for c in rest {
-                        for (s, &v) in sums.iter_mut().zip(U::Push::slice(&c.values).unwrap_or_default()) {
-                            *s = s.plus(v);
-                        }
-                    }
-                    self.apply_list(&first.keys, &sums);
-                } else {
-                    let names: Vec<_> = pushed.iter().map(|c| name(&c.keys)).collect();
-                    if self.unions.get(&names).is_none() {
-                        let union = Union::of(pushed.iter().map(|c| &c.keys));
-                        let bytes = union.bytes();
-                        self.unions.put(names.clone(), union, bytes);
-                    }
-                    if let Some(union) = self.unions.get(&names) {
-                        sums.resize(union.keys.len() * width, U::Push::default());
-                        for (c, places) in pushed.iter().zip(&union.places) {
-                            let values = U::Push::slice(&c.values).unwrap_or_default();
-                            for (&at, row) in places.iter().zip(values.chunks_exact(width)) {
-                                for (s, &v) in sums[at as usize * width..][..width].iter_mut().zip(row) {
-                                    *s = s.plus(v);
-                                }
-                            }
-                        }
-                        let keys = union.keys.clone();
-                        self.apply_list(&keys, &sums);
-                    }
-                }
+                let keys = self.add(pushed, &mut sums);
+                self.apply_list(&keys, &sums);
                 self.sums = sums;
             }
         }
         Ok(self.updater.end())
+    }
+
+    fn sum(&mut self, mut pushed: Vec<Contribution>) -> Result<Contribution, String> {
+        self.check(&pushed)?;
+        if pushed.len() == 1
+            && let Some(one) = pushed.pop()
+        {
+            return Ok(one);
+        }
+        let mut sums = Vec::new();
+        let keys = self.add(&pushed, &mut sums);
+        Ok(Contribution { keys, values: U::Push::wrap(sums) })
     }
 
     fn read(&mut self, keys: &KeyList, out: &mut Values) {
@@ -226,6 +264,40 @@ impl<U: Updater> Shard for UpdaterShard<U> {
 
     fn call(&mut self, args: &[u8]) -> Result<Vec<u8>, String> {
         self.updater.call(&mut self.store, args)
+    }
+
+    fn call_within(&mut self, within: &RangeSet, args: &[u8]) -> Result<Vec<u8>, String> {
+        // Only with copies of others' keys, or after a failover, are there keys that the call does not concern.
+        let mut part = self.store.take(within);
+        let result = self.updater.call(&mut part, args);
+        self.store.put(part);
+        result
+    }
+
+    fn copy(&self, within: &RangeSet) -> (KeyList, Vec<u8>) {
+        let (mut keys, mut bytes): (Vec<Key>, _) = (Vec::new(), Vec::new());
+        for (key, entry) in self.store.iter().filter(|(k, _)| within.contains(key::position(*k))) {
+            keys.push(key);
+            entry.write(&mut bytes);
+        }
+        match KeyList::new(keys) {
+            Ok(keys) => (keys, bytes),
+            Err(_) => unreachable!("a subsequence of increasing keys increases"),
+        }
+    }
+
+    fn install(&mut self, within: &RangeSet, keys: &KeyList, mut entries: &[u8]) -> Result<(), String> {
+        let mut list = Vec::with_capacity(keys.len());
+        for (n, _) in keys.keys().iter().enumerate() {
+            let entry = U::Entry::read(&mut entries);
+            list.push(entry.ok_or_else(|| format!("expected {} entries, got {n} and other bytes", keys.len()))?);
+        }
+        if !entries.is_empty() {
+            return Err(format!("expected {} entries, got {} more bytes", keys.len(), entries.len()));
+        }
+        self.store.take(within);
+        self.store.put(Store::of(keys.keys().to_vec(), list));
+        Ok(())
     }
 
     fn keys(&self) -> usize {

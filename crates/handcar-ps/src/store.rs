@@ -1,7 +1,7 @@
 //! `Store`: the keys and entries of one table on one server, sorted by key.
 
 use crate::positions::Positions;
-use handcar_base::{Key, KeyRange};
+use handcar_base::{Key, KeyRange, RangeSet, key};
 
 /// Sorted keys with their entries (value and state of a key side by side).
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,12 @@ impl<E: Clone> Store<E> {
     /// No keys.
     pub fn new() -> Self {
         Self { keys: Vec::new(), entries: Vec::new(), version: 0 }
+    }
+
+    /// Keys, strictly increasing, with as many entries.
+    pub(crate) fn of(keys: Vec<Key>, entries: Vec<E>) -> Self {
+        debug_assert_eq!(keys.len(), entries.len());
+        Self { keys, entries, version: 0 }
     }
 
     /// Number of keys.
@@ -65,6 +71,44 @@ impl<E: Clone> Store<E> {
 
     pub(crate) fn split_mut(&mut self) -> (&[Key], &mut [E]) {
         (&self.keys, &mut self.entries)
+    }
+
+    /// Takes out the keys whose positions lie in a set, with their entries.
+    pub(crate) fn take(&mut self, set: &RangeSet) -> Self {
+        let (mut out, mut stay) = (Self::new(), Self::new());
+        let keys = std::mem::take(&mut self.keys);
+        for (key, entry) in keys.into_iter().zip(std::mem::take(&mut self.entries)) {
+            let to = if set.contains(key::position(key)) { &mut out } else { &mut stay };
+            to.keys.push(key);
+            to.entries.push(entry);
+        }
+        (self.keys, self.entries) = (stay.keys, stay.entries);
+        self.version += 1;
+        out
+    }
+
+    /// Puts keys with their entries in; one that is there already gets the new entry.
+    pub(crate) fn put(&mut self, other: Self) {
+        let mut merged = Self::new();
+        merged.keys.reserve(self.keys.len() + other.keys.len());
+        merged.entries.reserve(self.keys.len() + other.keys.len());
+        let old = std::mem::take(&mut self.keys).into_iter().zip(std::mem::take(&mut self.entries));
+        let mut old = old.peekable();
+        for (key, entry) in other.keys.into_iter().zip(other.entries) {
+            while let Some((k, e)) = old.next_if(|o| o.0 < key) {
+                merged.keys.push(k);
+                merged.entries.push(e);
+            }
+            old.next_if(|o| o.0 == key);
+            merged.keys.push(key);
+            merged.entries.push(entry);
+        }
+        for (k, e) in old {
+            merged.keys.push(k);
+            merged.entries.push(e);
+        }
+        (self.keys, self.entries) = (merged.keys, merged.entries);
+        self.version += 1;
     }
 
     /// Makes sure that every key of a sorted list has an entry; `init` makes the new ones.
@@ -125,6 +169,21 @@ mod tests {
             }
             let union: BTreeSet<Key> = lists.iter().flatten().copied().collect();
             prop_assert_eq!(store.len(), union.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_out_can_be_put_back(all in prop::collection::btree_set(any::<u64>(), 0..40), cut: u64) {
+            let mut store = Store::new();
+            let list: Vec<Key> = all.into_iter().collect();
+            store.insert(&list, |k| k ^ 1);
+            let half = RangeSet::from(KeyRange::new(cut, 1 << 64));
+            let out = store.take(&half);
+            prop_assert!(out.keys().iter().all(|&k| half.contains(key::position(k))));
+            prop_assert!(store.keys().iter().all(|&k| !half.contains(key::position(k))));
+            store.put(out);
+            prop_assert!(store.keys() == list && store.iter().all(|(k, &e)| e == k ^ 1));
         }
     }
 

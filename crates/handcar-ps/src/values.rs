@@ -1,5 +1,7 @@
 //! `Values`: the numbers that travel with keys.
 
+use crate::entry::Entry;
+
 /// The type of the numbers in a message or table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
@@ -140,7 +142,7 @@ impl From<Vec<i64>> for Values {
 }
 
 /// A number that tables may hold: `f32`, `f64` or `i64`.
-pub trait Number: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug + Send + 'static {
+pub trait Number: sealed::Sealed + Entry + Copy + Default + PartialEq + std::fmt::Debug + Send + 'static {
     /// The name of the type on the wire.
     const DTYPE: Dtype;
     /// The numbers of `values`, if they have this type.
@@ -149,6 +151,8 @@ pub trait Number: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug 
     fn vec_mut(values: &mut Values) -> Option<&mut Vec<Self>>;
     /// The vector inside `values`, if it has this type.
     fn unwrap(values: Values) -> Option<Vec<Self>>;
+    /// Values of this type.
+    fn wrap(list: Vec<Self>) -> Values;
     /// The sum: wrapping for integers.
     fn plus(self, other: Self) -> Self;
 }
@@ -172,6 +176,9 @@ macro_rules! number {
             }
             fn unwrap(values: Values) -> Option<Vec<Self>> {
                 if let Values::$name(v) = values { Some(v) } else { None }
+            }
+            fn wrap(list: Vec<Self>) -> Values {
+                Values::$name(list)
             }
             #[inline]
             fn plus(self, other: Self) -> Self {

@@ -5,7 +5,7 @@ use crate::engine::task::{Outcome, Submission, Work};
 use crate::engine::worker::{Input, Output, WorkerEngine};
 use crate::error::{Error, Result};
 use crate::link::{Link, Stats};
-use crate::message::{ReduceOp, Reply, TableId, Task};
+use crate::message::{ReduceOp, TableId, Task};
 use crate::shard::Shape;
 use crate::values::Values;
 use handcar_base::KeyList;
@@ -34,7 +34,7 @@ pub struct Worker {
     rank: usize,
     /// What ended the job for this worker; every later call repeats it.
     failed: Option<Error>,
-    inbox: Vec<(usize, Reply)>,
+    inbox: Vec<Input>,
     outbox: Vec<Output>,
 }
 
@@ -61,7 +61,7 @@ impl Worker {
 
     /// Number of servers.
     pub fn servers(&self) -> usize {
-        self.engine.params().servers
+        self.engine.view().servers.len()
     }
 
     /// Creates a table run by a registered updater. Collective: all workers create the same tables in the same order.
@@ -285,10 +285,12 @@ impl Worker {
             let received = self.link.receive(end.map_or(due, |end| due.min(end)), &mut self.inbox);
             self.keep(received)?;
             let now = self.link.now();
-            for (server, reply) in std::mem::take(&mut self.inbox) {
-                let stepped = self.engine.step(now, Input::Reply { server, reply }, &mut self.outbox);
+            let mut inbox = std::mem::take(&mut self.inbox);
+            for input in inbox.drain(..) {
+                let stepped = self.engine.step(now, input, &mut self.outbox);
                 self.keep(stepped)?;
             }
+            self.inbox = inbox;
             if now >= due {
                 let stepped = self.engine.step(now, Input::Tick, &mut self.outbox);
                 self.keep(stepped)?;

@@ -5,13 +5,15 @@ mod common;
 use common::{keys, registry};
 use handcar_base::{Key, Rng, Seed};
 use handcar_ps::engine::policy::Policy;
-use handcar_ps::engine::server::{Input as ServerInput, ServerEngine};
+use handcar_ps::engine::server::{Input as ServerInput, Output as ServerOutput, ServerEngine, ServerParams};
 use handcar_ps::engine::task::{Submission, Work};
+use handcar_ps::engine::view::{View, unplaced};
 use handcar_ps::engine::worker::{Input, WorkerEngine, WorkerParams};
 use handcar_ps::message::{Answer, Ask, Keys, Millis, Reply, Request};
 use handcar_ps::{Error, TableId, Task, Values};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 const DEADLINE_MS: u64 = 1000;
 
@@ -31,15 +33,22 @@ impl World {
     fn new(workers: usize, servers: usize, seed: u64, server_cache: usize) -> Self {
         let params = WorkerParams {
             workers,
-            servers,
             deadline_ms: DEADLINE_MS,
+            resend_ms: None,
             shared_memory: false,
             plan_bytes_max: 1 << 20,
             key_cache_bytes_max: 1 << 20,
         };
+        let view = Arc::new(View::first(unplaced(0..servers), 1));
+        let server = |id| {
+            let params = ServerParams { key_cache_bytes_max: server_cache, ..ServerParams::new(id, workers) };
+            let mut engine = ServerEngine::new(params, registry());
+            engine.step(Millis(0), ServerInput::View(Arc::clone(&view)), &mut Vec::new());
+            engine
+        };
         let mut world = Self {
-            workers: (0..workers).map(|_| WorkerEngine::new(params.clone())).collect(),
-            servers: (0..servers).map(|_| ServerEngine::new(workers, registry(), server_cache)).collect(),
+            workers: (0..workers).map(|_| WorkerEngine::new(params.clone(), Arc::clone(&view))).collect(),
+            servers: (0..servers).map(server).collect(),
             up: BTreeMap::new(),
             down: BTreeMap::new(),
             rng: Rng::new(Seed(seed), 1),
@@ -99,7 +108,8 @@ impl World {
         let mut out = Vec::new();
         self.servers[server].step(self.now, input, &mut out);
         for o in out {
-            self.down.entry((o.worker, server)).or_default().push_back(o.reply);
+            let ServerOutput::Reply { worker, reply } = o else { panic!("one copy of each key: {o:?}") };
+            self.down.entry((worker, server)).or_default().push_back(reply);
         }
     }
 
@@ -162,8 +172,9 @@ fn a_missed_list_keeps_its_values_when_the_driver_copied_them_out() {
     let request = w.up.get_mut(&(0, 0)).and_then(VecDeque::pop_front).unwrap();
     let mut out = Vec::new();
     w.servers[0].step(w.now, ServerInput::Request { worker: 0, request }, &mut out);
-    assert!(matches!(out[0].reply.answer, Answer::Miss { .. }));
-    let reply = Reply { task, answer: Answer::Miss { push: None, pull: None } };
+    let ServerOutput::Reply { reply, .. } = &out[0] else { panic!("{out:?}") };
+    assert!(matches!(reply.answer, Answer::Miss { .. }));
+    let reply = Reply { task, epoch: 1, answer: Answer::Miss { push: None, pull: None } };
     let mut out = Vec::new();
     w.workers[0].step(w.now, Input::Reply { server: 0, reply }, &mut out).unwrap();
     w.carry(0, out);
@@ -261,12 +272,12 @@ fn a_silent_server_is_named() {
 #[test]
 fn answers_that_fit_no_question_are_errors() {
     let mut w = World::new(1, 1, 1, 1 << 20);
-    let stray = |task, answer| Input::Reply { server: 0, reply: Reply { task: Task(task), answer } };
+    let stray = |task, answer| Input::Reply { server: 0, reply: Reply { task: Task(task), epoch: 1, answer } };
     assert!(w.workers[0].step(w.now, stray(99, Answer::Called(vec![])), &mut Vec::new()).is_err());
     let task = w.submit(0, Work::Call { args: vec![] }, &[]).unwrap();
     let miss = Answer::Miss { push: None, pull: None };
     assert!(w.workers[0].step(w.now, stray(task.0, miss), &mut Vec::new()).is_err());
-    let moved = Answer::Moved { pulled: None, spent: None, note: vec![] };
+    let moved = Answer::Moved { pulled: None, spent: None, notes: vec![] };
     assert!(w.workers[0].step(w.now, stray(task.0, moved), &mut Vec::new()).is_err());
 }
 

@@ -3,11 +3,12 @@
 //! A worker's own thread runs the server it talks to (under that server's lock), so a push costs no thread switch.
 //! Several workers are several threads; answers to others go through their inboxes.
 
-use crate::engine::server::{self, ServerEngine};
-use crate::engine::worker::{WorkerEngine, WorkerParams};
+use crate::engine::server::{self, ServerEngine, ServerParams};
+use crate::engine::view::{View, unplaced};
+use crate::engine::worker::{Input, WorkerEngine, WorkerParams};
 use crate::error::{Error, Result, Role};
 use crate::link::{Link, Stats};
-use crate::message::{Millis, Reply, Request};
+use crate::message::{Millis, Request};
 use crate::registry::Registry;
 use crate::worker::Worker;
 use std::collections::VecDeque;
@@ -42,30 +43,36 @@ pub fn cluster(workers: usize, servers: usize, registry: &Registry) -> Vec<Worke
 /// As [`cluster`], with settings. At least one worker and one server are made.
 pub fn cluster_with(config: &LocalConfig, registry: &Registry) -> Vec<Worker> {
     let (workers, servers) = (config.workers.max(1), config.servers.max(1));
-    let server = || Mutex::new(ServerEngine::new(workers, registry.clone(), 0));
+    let view = Arc::new(View::first(unplaced(0..servers), 1));
+    let server = |id| {
+        let params = ServerParams { key_cache_bytes_max: 0, ..ServerParams::new(id, workers) };
+        let mut engine = ServerEngine::new(params, registry.clone());
+        engine.step(Millis(0), server::Input::View(Arc::clone(&view)), &mut Vec::new());
+        Mutex::new(engine)
+    };
     let hub = Arc::new(Hub {
         start: Instant::now(),
-        servers: (0..servers).map(|_| server()).collect(),
+        servers: (0..servers).map(server).collect(),
         inboxes: (0..workers).map(|_| Inbox::default()).collect(),
     });
     let worker = |rank| {
         let params = WorkerParams {
             workers,
-            servers,
             deadline_ms: config.deadline_ms,
+            resend_ms: None,
             shared_memory: true,
             plan_bytes_max: config.plan_bytes_max,
             key_cache_bytes_max: 0,
         };
         let link = LocalLink { hub: Arc::clone(&hub), rank, own: Vec::new(), out: Vec::new(), left: false };
-        Worker::new(rank, WorkerEngine::new(params), Box::new(link))
+        Worker::new(rank, WorkerEngine::new(params, Arc::clone(&view)), Box::new(link))
     };
     (0..workers).map(worker).collect()
 }
 
 #[derive(Default)]
 struct Post {
-    replies: VecDeque<(usize, Reply)>,
+    replies: VecDeque<Input>,
     /// A worker that vanished.
     lost: Option<usize>,
 }
@@ -91,7 +98,7 @@ struct LocalLink {
     hub: Arc<Hub>,
     rank: usize,
     /// Answers to this worker, found by its own thread.
-    own: Vec<(usize, Reply)>,
+    own: Vec<Input>,
     out: Vec<server::Output>,
     left: bool,
 }
@@ -103,10 +110,12 @@ impl LocalLink {
         let mut engine = lock(&self.hub.servers[server]);
         engine.step(now, input, &mut self.out);
         for output in self.out.drain(..) {
-            if output.worker == self.rank {
-                self.own.push((server, output.reply));
-            } else if let Some(inbox) = self.hub.inboxes.get(output.worker) {
-                lock(&inbox.post).replies.push_back((server, output.reply));
+            // With one copy of each key servers have nothing to tell each other.
+            let server::Output::Reply { worker, reply } = output else { continue };
+            if worker == self.rank {
+                self.own.push(Input::Reply { server, reply });
+            } else if let Some(inbox) = self.hub.inboxes.get(worker) {
+                lock(&inbox.post).replies.push_back(Input::Reply { server, reply });
                 inbox.arrived.notify_one();
             }
         }
@@ -128,7 +137,7 @@ impl Link for LocalLink {
         Ok(None)
     }
 
-    fn receive(&mut self, until: Millis, inbox: &mut Vec<(usize, Reply)>) -> Result<()> {
+    fn receive(&mut self, until: Millis, inbox: &mut Vec<Input>) -> Result<()> {
         inbox.append(&mut self.own);
         if !inbox.is_empty() {
             return Ok(());

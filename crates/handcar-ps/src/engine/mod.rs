@@ -3,8 +3,10 @@
 pub mod control;
 pub mod plan;
 pub mod policy;
+pub mod ring;
 pub mod rounds;
 pub mod scheduler;
 pub mod server;
 pub mod task;
+pub mod view;
 pub mod worker;

@@ -1,4 +1,4 @@
-//! `Rounds`: collectives of all workers, completed in order.
+//! `Rounds`: collectives that wait for all workers.
 
 use crate::message::Millis;
 use std::collections::BTreeMap;
@@ -13,28 +13,36 @@ struct Round<T> {
     arrived: usize,
 }
 
-/// Collects one item a worker for each numbered round and hands complete rounds out in order of their numbers.
+/// Collects one item a worker for each numbered round.
 #[derive(Debug)]
 pub struct Rounds<T> {
     workers: usize,
-    next: u64,
     pending: BTreeMap<u64, Round<T>>,
 }
 
 impl<T> Rounds<T> {
     /// No rounds yet, for a number of workers.
     pub fn new(workers: usize) -> Self {
-        Self { workers, next: 0, pending: BTreeMap::new() }
+        Self { workers, pending: BTreeMap::new() }
     }
 
-    /// Adds a worker's item, due at a time.
+    /// Adds a worker's item, due at a time, to a round that is not before `next`. `same` says whether an item that is
+    /// already there is the very same one, sent again: then the new one is dropped.
     ///
     /// # Errors
-    /// The item and the reason, if the round is past, too far ahead, or already holds an item of this worker.
-    pub fn arrive(&mut self, round: u64, worker: usize, due: Millis, item: T) -> Result<(), (T, String)> {
-        let window = self.next..self.next + ROUNDS_AHEAD_MAX;
+    /// The reason, if the round is too far ahead or already holds another item of this worker.
+    pub fn arrive(
+        &mut self,
+        next: u64,
+        round: u64,
+        worker: usize,
+        due: Millis,
+        item: T,
+        same: impl FnOnce(&T, &T) -> bool,
+    ) -> Result<(), String> {
+        let window = next..next.saturating_add(ROUNDS_AHEAD_MAX);
         if !window.contains(&round) {
-            return Err((item, format!("expected a round in {}..{}, got {round}", window.start, window.end)));
+            return Err(format!("expected a round in {}..{}, got {round}", window.start, window.end));
         }
         let workers = self.workers;
         let entry = self.pending.entry(round).or_insert_with(|| Round {
@@ -49,19 +57,25 @@ impl<T> Rounds<T> {
                 entry.arrived += 1;
                 Ok(())
             }
-            Some(Some(_)) => Err((item, format!("expected one item from worker {worker} in round {round}, got two"))),
-            None => Err((item, format!("expected a worker below {workers}, got {worker}"))),
+            Some(Some(there)) if same(there, &item) => Ok(()),
+            Some(Some(_)) => Err(format!("expected one item from worker {worker} in round {round}, got two")),
+            None => Err(format!("expected a worker below {workers}, got {worker}")),
         }
     }
 
-    /// The next round in order, once every worker's item is there: the items in worker order.
-    pub fn complete(&mut self) -> Option<Vec<T>> {
-        let first = self.pending.first_entry()?;
-        if *first.key() != self.next || first.get().arrived < self.workers {
-            return None;
-        }
-        self.next += 1;
-        Some(first.remove().slots.into_iter().flatten().collect())
+    /// The first worker without an item in a round; for a deliberate mistake only.
+    pub(super) fn free(&self, round: u64) -> Option<usize> {
+        self.pending.get(&round).map_or(Some(0), |r| r.slots.iter().position(Option::is_none))
+    }
+
+    /// Takes the earliest round that has every worker's item and that `ready` accepts: its number, and the items in
+    /// worker order.
+    pub fn take(&mut self, ready: impl Fn(u64, &T) -> bool) -> Option<(u64, Vec<T>)> {
+        let full = |r: &Round<T>| r.arrived == self.workers;
+        let ready = |round: u64, r: &Round<T>| r.slots.iter().flatten().all(|item| ready(round, item));
+        let round = *self.pending.iter().find(|&(&n, r)| full(r) && ready(n, r))?.0;
+        let slots = self.pending.remove(&round)?.slots;
+        Some((round, slots.into_iter().flatten().collect()))
     }
 
     /// Rounds past their time: for each the workers that came and those that did not. Each is reported once.
@@ -69,10 +83,17 @@ impl<T> Rounds<T> {
         let mut late = Vec::new();
         for round in self.pending.values_mut().filter(|r| r.due <= now) {
             round.due = Millis(u64::MAX);
-            let missing = (0..).zip(&round.slots).filter(|(_, s)| s.is_none()).map(|(i, _)| i).collect();
-            late.push((round.slots.iter().flatten().collect(), missing));
+            let missing: Vec<u32> = (0..).zip(&round.slots).filter(|(_, s)| s.is_none()).map(|(i, _)| i).collect();
+            if !missing.is_empty() {
+                late.push((round.slots.iter().flatten().collect(), missing));
+            }
         }
         late
+    }
+
+    /// Forgets everything: after a change of view the workers ask again.
+    pub fn clear(&mut self) {
+        self.pending.clear();
     }
 
     /// Whether some round waits for a worker.
@@ -87,35 +108,40 @@ mod tests {
 
     const DUE: Millis = Millis(100);
 
+    fn arrive(r: &mut Rounds<&'static str>, round: u64, worker: usize, item: &'static str) -> Result<(), String> {
+        r.arrive(0, round, worker, DUE, item, |a, b| a == b)
+    }
+
     #[test]
     fn rounds_complete_in_order_and_in_worker_order() {
         let mut r = Rounds::new(2);
-        r.arrive(1, 1, DUE, "1b").unwrap();
-        r.arrive(1, 0, DUE, "1a").unwrap();
-        assert_eq!(r.complete(), None, "round 0 comes first");
-        r.arrive(0, 1, DUE, "0b").unwrap();
-        assert_eq!(r.complete(), None);
-        r.arrive(0, 0, DUE, "0a").unwrap();
-        assert_eq!(r.complete(), Some(vec!["0a", "0b"]));
-        assert_eq!(r.complete(), Some(vec!["1a", "1b"]));
+        arrive(&mut r, 1, 1, "1b").unwrap();
+        arrive(&mut r, 1, 0, "1a").unwrap();
+        assert_eq!(r.take(|n, _| n == 0), None, "round 0 comes first");
+        arrive(&mut r, 0, 1, "0b").unwrap();
+        assert_eq!(r.take(|n, _| n == 0), None);
+        arrive(&mut r, 0, 0, "0a").unwrap();
+        assert_eq!(r.take(|n, _| n == 0), Some((0, vec!["0a", "0b"])));
+        assert_eq!(r.take(|_, _| true), Some((1, vec!["1a", "1b"])));
         assert!(!r.waiting());
     }
 
     #[test]
-    fn doubles_strangers_and_wild_rounds_are_refused() {
+    fn doubles_strangers_and_wild_rounds_are_refused_and_a_resend_is_not() {
         let mut r = Rounds::new(2);
-        r.arrive(0, 0, DUE, 'a').unwrap();
-        assert_eq!(r.arrive(0, 0, DUE, 'b').unwrap_err().1, "expected one item from worker 0 in round 0, got two");
-        assert_eq!(r.arrive(0, 2, DUE, 'c').unwrap_err().1, "expected a worker below 2, got 2");
-        assert_eq!(r.arrive(ROUNDS_AHEAD_MAX, 0, DUE, 'd').unwrap_err().1, "expected a round in 0..4096, got 4096");
+        arrive(&mut r, 0, 0, "a").unwrap();
+        arrive(&mut r, 0, 0, "a").unwrap();
+        assert_eq!(arrive(&mut r, 0, 0, "b").unwrap_err(), "expected one item from worker 0 in round 0, got two");
+        assert_eq!(arrive(&mut r, 0, 2, "c").unwrap_err(), "expected a worker below 2, got 2");
+        assert_eq!(arrive(&mut r, ROUNDS_AHEAD_MAX, 0, "d").unwrap_err(), "expected a round in 0..4096, got 4096");
     }
 
     #[test]
     fn late_rounds_name_the_missing_once() {
         let mut r = Rounds::new(3);
-        r.arrive(0, 1, DUE, 'b').unwrap();
+        arrive(&mut r, 0, 1, "b").unwrap();
         assert!(r.late(Millis(99)).is_empty());
-        assert_eq!(r.late(Millis(100)), vec![(vec![&'b'], vec![0, 2])]);
+        assert_eq!(r.late(Millis(100)), vec![(vec![&"b"], vec![0, 2])]);
         assert!(r.late(Millis(101)).is_empty());
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::error::Error;
 use crate::message::{Millis, ReduceOp, TableId, Task};
-use crate::values::Values;
-use handcar_base::KeyList;
+use crate::values::{Dtype, Values};
+use handcar_base::{KeyList, RangeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::plan::Plan;
@@ -65,7 +66,7 @@ pub struct Outcome {
     pub pulled: Option<Values>,
     /// The pushed buffer, given back for the next push.
     pub spent: Option<Values>,
-    /// By server: the updater's note, the server function's result; for a reduction nothing.
+    /// The updater's notes, the server function's results: one a server, more after servers were lost or came.
     pub notes: Vec<Vec<u8>>,
     /// The result of a reduction.
     pub words: Vec<i64>,
@@ -76,27 +77,48 @@ pub struct Outcome {
 pub(super) struct Part {
     /// Whether this server still owes an answer.
     pub open: bool,
+    /// The positions it speaks for; all that the server heads if `None`.
+    pub within: Option<Arc<RangeSet>>,
+    pub sent_at: Millis,
     /// The request's push values, if the driver gave them back after copying them out.
     pub push: Option<Values>,
     /// The request's pull buffer, likewise.
     pub pull: Option<Values>,
     pub pulled: Option<Values>,
-    pub note: Vec<u8>,
+    pub notes: Vec<Vec<u8>>,
+}
+
+/// What servers are asked to do, without keys and values.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Create { name: String, updater: String, params: Vec<u8> },
+    Move { args: Vec<u8> },
+    Call { args: Vec<u8> },
+    Reduce { op: ReduceOp, words: Vec<i64> },
 }
 
 /// What stays of a task while servers work on it.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub parts: Vec<Part>,
+    pub what: What,
+    pub round: Option<u64>,
+    /// By server.
+    pub parts: BTreeMap<usize, Part>,
     pub open: usize,
+    /// The positions that no server of an earlier view has answered for; all if `None`.
+    pub left: Option<RangeSet>,
+    /// Waits for a view that is not frozen.
+    pub paused: bool,
     /// The keys with their split, to send a forgotten list again and to join the parts.
     pub keys: Option<(KeyList, Option<Arc<Plan>>)>,
-    pub round: Option<u64>,
-    pub args: Vec<u8>,
+    pub pushes: bool,
+    pub pulls: Option<Dtype>,
     /// The whole push buffer while its split parts travel.
     pub whole_push: Option<Values>,
     /// The caller's pull buffer while parts are gathered.
     pub whole_pull: Option<Values>,
+    /// Notes that servers of earlier views gave.
+    pub notes: Vec<Vec<u8>>,
     pub words: Vec<i64>,
     pub failed: Option<Error>,
 }

@@ -1,5 +1,6 @@
 //! `Updater`: a server function, run where the values live.
 
+use crate::entry::Entry;
 use crate::store::Store;
 use crate::values::Number;
 use handcar_base::Key;
@@ -12,11 +13,15 @@ pub use sum::Sum;
 
 /// What a table does with pushes, how it answers pulls, and what else it can be asked.
 ///
-/// Each server holds one updater a table and calls it from one thread. Given equal calls in equal order an updater must
-/// give equal results: every worker sees, and replicas will repeat, what it did.
+/// Each server holds one updater a table and calls it from one thread. Servers come, go and repeat each other's work, so:
+///
+/// * given equal calls in equal order an updater gives equal results;
+/// * keys do not see each other: an update of half of the keys after the other half equals an update of all;
+/// * fields of the updater itself last from `begin` to `end`, or during a `call`; what must last is an entry's;
+/// * notes and results of calls say the same whether they come in one piece or, for parts of the keys, in several.
 pub trait Updater: Send + 'static {
     /// Value and state of one key, side by side.
-    type Entry: Clone + Send;
+    type Entry: Entry;
     /// Type of the pushed numbers.
     type Push: Number;
     /// Type of the pulled numbers.

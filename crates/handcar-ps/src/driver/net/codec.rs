@@ -4,6 +4,8 @@ use super::parcel::{Fields, Parcel, Reader};
 use crate::message::{Answer, Ask, Keys, ReduceOp, Reply, Request, TableId, Task};
 use crate::shard::Shape;
 use crate::values::{Dtype, Values};
+use handcar_base::{KeyRange, RangeSet};
+use std::sync::Arc;
 
 const CREATE: u8 = 16;
 const MOVE: u8 = 17;
@@ -37,6 +39,53 @@ fn read_words(r: &mut Reader<'_>) -> Result<Vec<i64>, String> {
     (0..n).map(|_| Ok(r.u64()? as i64)).collect()
 }
 
+/// Positions, as bounds.
+pub(super) fn put_set(set: &RangeSet, out: &mut Fields) {
+    out.u32(set.ranges().count() as u32);
+    for range in set.ranges() {
+        // The last position, since one past it may not fit.
+        out.u64(range.begin() as u64).u64((range.end() - 1) as u64);
+    }
+}
+
+pub(super) fn take_set(r: &mut Reader<'_>) -> Result<RangeSet, String> {
+    let n = r.u32()? as usize;
+    if r.0.len() < 16 * n {
+        return Err(format!("{n} ranges, got {} bytes", r.0.len()));
+    }
+    (0..n).map(|_| Ok(KeyRange::new(r.u64()?, r.u64()? as u128 + 1))).collect()
+}
+
+fn put_within(set: Option<&RangeSet>, out: &mut Fields) {
+    out.u8(set.is_some() as u8);
+    if let Some(set) = set {
+        put_set(set, out);
+    }
+}
+
+fn take_within(r: &mut Reader<'_>) -> Result<Option<RangeSet>, String> {
+    match r.u8()? {
+        0 => Ok(None),
+        1 => take_set(r).map(Some),
+        other => Err(format!("0 or 1, got {other}")),
+    }
+}
+
+fn put_list(list: &[Vec<u8>], out: &mut Fields) {
+    out.u32(list.len() as u32);
+    list.iter().for_each(|bytes| {
+        out.bytes(bytes);
+    });
+}
+
+fn take_list(r: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, String> {
+    let n = r.u32()? as usize;
+    if r.0.len() < 4 * n {
+        return Err(format!("{n} notes, got {} bytes", r.0.len()));
+    }
+    (0..n).map(|_| Ok(r.bytes()?.to_vec())).collect()
+}
+
 fn optional_round(round: Option<u64>) -> u64 {
     round.unwrap_or(u64::MAX)
 }
@@ -44,7 +93,8 @@ fn optional_round(round: Option<u64>) -> u64 {
 /// The parcel of a request. Key lists are shared; a pull buffer stays with the caller.
 pub fn pack_request(request: Request) -> (Parcel, Option<Values>) {
     let mut f = Fields::default();
-    f.u32(request.table.0).u64(request.deadline_ms);
+    f.u32(request.table.0).u64(request.deadline_ms).u64(request.epoch).u64(request.answered.0);
+    put_within(request.within.as_deref(), &mut f);
     let mut p = Parcel { task: request.task.0, width: 1, ..Parcel::default() };
     let mut buffer = None;
     match request.ask {
@@ -85,7 +135,8 @@ pub fn pack_request(request: Request) -> (Parcel, Option<Values>) {
 /// What was expected.
 pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result<Request, String> {
     let mut r = Reader(&p.head);
-    let (table, deadline_ms) = (TableId(r.u32()?), r.u64()?);
+    let (table, deadline_ms, epoch, answered) = (TableId(r.u32()?), r.u64()?, r.u64()?, Task(r.u64()?));
+    let within = take_within(&mut r)?.map(Arc::new);
     let ask = match p.kind {
         CREATE => Ask::Create { name: r.text()?, updater: r.text()?, params: r.bytes()?.into() },
         MOVE => {
@@ -111,19 +162,20 @@ pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result
         other => return Err(format!("a request, got kind {other}")),
     };
     r.end()?;
-    Ok(Request { task: Task(p.task), table, deadline_ms, ask })
+    Ok(Request { task: Task(p.task), table, epoch, within, answered, deadline_ms, ask })
 }
 
 /// The request that a parcel was made from, for its buffers; only pushes have any.
 pub fn sent_request(p: Parcel, pull: Option<Values>) -> Request {
     let keys = Keys::Named { signature: 0, len: 0 };
     let ask = Ask::Move { keys, round: None, args: Vec::new(), push: p.values, pull };
-    Request { task: Task(p.task), table: TableId(0), deadline_ms: 0, ask }
+    Request { task: Task(p.task), table: TableId(0), epoch: 0, within: None, answered: Task(0), deadline_ms: 0, ask }
 }
 
 /// The parcel of a reply, and the push buffer, which does not travel.
 pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
     let mut f = Fields::default();
+    f.u64(reply.epoch);
     let mut p = Parcel { task: reply.task.0, width: 1, ..Parcel::default() };
     let mut spare = None;
     match reply.answer {
@@ -131,15 +183,15 @@ pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
             p.kind = CREATED;
             f.u8(shape.push as u8 + 1).u32(shape.push_width).u8(shape.pull as u8 + 1).u32(shape.pull_width);
         }
-        Answer::Moved { pulled, spent, note } => {
+        Answer::Moved { pulled, spent, notes } => {
             p.kind = MOVED;
-            f.bytes(&note);
+            put_list(&notes, &mut f);
             p.values = pulled;
             spare = spent;
         }
-        Answer::Called(bytes) => {
+        Answer::Called(notes) => {
             p.kind = CALLED;
-            p.head = bytes;
+            put_list(&notes, &mut f);
         }
         Answer::Reduced(list) => {
             p.kind = REDUCED;
@@ -161,9 +213,7 @@ pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
             }
         }
     }
-    if p.kind != CALLED {
-        p.head = f.0;
-    }
+    p.head = f.0;
     (p, spare)
 }
 
@@ -173,10 +223,8 @@ pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
 /// What was expected.
 pub fn unpack_reply(p: Parcel) -> Result<Reply, String> {
     let task = Task(p.task);
-    if p.kind == CALLED {
-        return Ok(Reply { task, answer: Answer::Called(p.head) });
-    }
     let mut r = Reader(&p.head);
+    let epoch = r.u64()?;
     let answer = match p.kind {
         CREATED => {
             let (push, push_width) = (read_dtype(r.u8()?)?, r.u32()?);
@@ -184,7 +232,8 @@ pub fn unpack_reply(p: Parcel) -> Result<Reply, String> {
             let (Some(push), Some(pull)) = (push, pull) else { return Err("two types, got none".into()) };
             Answer::Created(Shape { push, push_width, pull, pull_width })
         }
-        MOVED => Answer::Moved { note: r.bytes()?.into(), pulled: p.values, spent: None },
+        MOVED => Answer::Moved { notes: take_list(&mut r)?, pulled: p.values, spent: None },
+        CALLED => Answer::Called(take_list(&mut r)?),
         REDUCED => Answer::Reduced(read_words(&mut r)?),
         MISS => Answer::Miss { push: None, pull: None },
         REFUSED => Answer::Refused(r.text()?),
@@ -198,7 +247,7 @@ pub fn unpack_reply(p: Parcel) -> Result<Reply, String> {
         other => return Err(format!("a reply, got kind {other}")),
     };
     r.end()?;
-    Ok(Reply { task, answer })
+    Ok(Reply { task, epoch, answer })
 }
 
 fn read_dtype(code: u8) -> Result<Option<Dtype>, String> {

@@ -7,13 +7,15 @@ use super::hub::{Event, Hub};
 use super::parcel::Parcel;
 use super::watch::{Verdict, Watch, Welcome};
 use crate::engine::control::Control;
-use crate::engine::server::{Input, Output, ServerEngine};
+use crate::engine::server::{Input, Output, ServerEngine, ServerParams};
+use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
 use crate::message::Millis;
 use crate::registry::Registry;
 use crate::values::{Dtype, Values};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// While collectives wait for workers, their deadlines are looked at so often.
@@ -35,7 +37,11 @@ pub fn run_server(listener: TcpListener, scheduler: &str, registry: &Registry, c
     let (hub, waker) = Hub::new(listener)?;
     let (welcome, watch) = Watch::join(scheduler, Role::Server, Some(addr), config)?;
     watch.wake_at_verdict(waker);
-    let engine = ServerEngine::new(welcome.workers, registry.clone(), config.key_cache_bytes_max);
+    let key_cache_bytes_max = config.key_cache_bytes_max;
+    let params = ServerParams { key_cache_bytes_max, ..ServerParams::new(welcome.rank, welcome.workers) };
+    let mut engine = ServerEngine::new(params, registry.clone());
+    let servers = welcome.servers.iter().cloned().enumerate().collect();
+    engine.step(Millis(0), Input::View(Arc::new(View::first(servers, 1))), &mut Vec::new());
     Loop { hub, watch, welcome, engine, ranks: BTreeMap::new(), conns: BTreeMap::new(), pool: Vec::new() }.run()
 }
 
@@ -143,7 +149,8 @@ impl Loop {
     }
 
     fn answer(&mut self, outputs: &mut Vec<Output>) {
-        for Output { worker, reply } in outputs.drain(..) {
+        for output in outputs.drain(..) {
+            let Output::Reply { worker, reply } = output else { continue };
             let (parcel, spent) = codec::pack_reply(reply);
             give(&mut self.pool, spent);
             if let Some(&conn) = self.conns.get(&worker) {

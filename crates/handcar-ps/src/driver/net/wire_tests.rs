@@ -9,9 +9,10 @@ use crate::error::Error;
 use crate::message::{Answer, Ask, Keys, ReduceOp, Reply, Request, TableId, Task};
 use crate::shard::Shape;
 use crate::values::{Dtype, Values};
-use handcar_base::{KeyList, Rng, Seed};
+use handcar_base::{KeyList, KeyRange, RangeSet, Rng, Seed};
 use proptest::prelude::*;
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 /// A socket that takes and gives a few bytes at a time and often says "not now".
 struct Pipe {
@@ -128,7 +129,16 @@ fn cached_zeros_cost_almost_nothing_and_keys_are_narrow() {
 }
 
 fn requests() -> Vec<Request> {
-    let ask = |ask| Request { task: Task(9), table: TableId(2), deadline_ms: 77, ask };
+    let within: RangeSet = [KeyRange::new(5, 9), KeyRange::new(u64::MAX, 1 << 64)].into_iter().collect();
+    let ask = |ask| Request {
+        task: Task(9),
+        table: TableId(2),
+        epoch: 3,
+        within: Some(Arc::new(within.clone())),
+        answered: Task(4),
+        deadline_ms: 77,
+        ask,
+    };
     let list = keys(3, 5);
     let named = Keys::Named { signature: list.signature(), len: 3 };
     vec![
@@ -142,12 +152,12 @@ fn requests() -> Vec<Request> {
 
 fn replies() -> Vec<Reply> {
     let shape = Shape { push: Dtype::I64, push_width: 2, pull: Dtype::F32, pull_width: 1 };
-    let moved = Answer::Moved { pulled: Some(vec![1.0f64, 2.0].into()), spent: None, note: vec![3] };
-    let called = Answer::Called(vec![9; 300_000]);
+    let moved = Answer::Moved { pulled: Some(vec![1.0f64, 2.0].into()), spent: None, notes: vec![vec![3], vec![]] };
+    let called = Answer::Called(vec![vec![9; 300_000], vec![]]);
     let miss = Answer::Miss { push: None, pull: None };
     let late = Answer::Late { missing: vec![1, 5] };
     [Answer::Created(shape), moved, called, Answer::Reduced(vec![-7]), miss, Answer::Refused("no".into()), late]
-        .map(|answer| Reply { task: Task(1), answer })
+        .map(|answer| Reply { task: Task(1), epoch: 8, answer })
         .into()
 }
 

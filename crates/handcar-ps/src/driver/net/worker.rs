@@ -9,16 +9,18 @@ use super::outbox::Outbox;
 use super::parcel::Parcel;
 use super::watch::Watch;
 use crate::engine::control::Control;
-use crate::engine::worker::{WorkerEngine, WorkerParams};
+use crate::engine::view::View;
+use crate::engine::worker::{Input, WorkerEngine, WorkerParams};
 use crate::error::{Error, Result, Role};
 use crate::link::{Link, Stats};
-use crate::message::{Answer, Millis, Reply, Request};
+use crate::message::{Answer, Millis, Request};
 use crate::values::Values;
 use crate::worker::Worker;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Joins a job as a worker: waits until all members are there, then connects to every server.
@@ -33,10 +35,12 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
     for (server, addr) in welcome.servers.iter().enumerate() {
         conns.push(connect(server, addr, &welcome, &watch, until).map_err(|e| watch.judge(e))?);
     }
+    let servers = welcome.servers.iter().cloned().enumerate().collect();
+    let view = Arc::new(View::first(servers, 1));
     let params = WorkerParams {
         workers: welcome.workers,
-        servers: welcome.servers.len(),
         deadline_ms: config.deadline_ms,
+        resend_ms: None,
         shared_memory: false,
         plan_bytes_max: config.plan_bytes_max,
         key_cache_bytes_max: config.key_cache_bytes_max,
@@ -49,7 +53,7 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
         written: Vec::new(),
         deadline_ms: config.deadline_ms,
     };
-    Ok(Worker::new(welcome.rank, WorkerEngine::new(params), Box::new(link)))
+    Ok(Worker::new(welcome.rank, WorkerEngine::new(params, view), Box::new(link)))
 }
 
 fn connect(server: usize, addr: &str, welcome: &super::watch::Welcome, watch: &Watch, until: Instant) -> Result<Conn> {
@@ -85,7 +89,7 @@ struct NetLink {
     start: Instant,
     watch: Watch,
     conns: Vec<Conn>,
-    arrived: Vec<(usize, Reply)>,
+    arrived: Vec<Input>,
     written: Vec<Parcel>,
     deadline_ms: u64,
 }
@@ -137,7 +141,7 @@ impl NetLink {
                 if let Answer::Miss { pull, .. } = &mut reply.answer {
                     *pull = buffer;
                 }
-                self.arrived.push((server, reply));
+                self.arrived.push(Input::Reply { server, reply });
             }
             match filled {
                 Filled::More => {}
@@ -189,7 +193,7 @@ impl Link for NetLink {
         Ok(self.written.pop().map(|parcel| codec::sent_request(parcel, None)))
     }
 
-    fn receive(&mut self, until: Millis, inbox: &mut Vec<(usize, Reply)>) -> Result<()> {
+    fn receive(&mut self, until: Millis, inbox: &mut Vec<Input>) -> Result<()> {
         while self.arrived.is_empty() {
             self.wait(until, None)?;
             if self.now() >= until {

@@ -1,61 +1,76 @@
 //! From servers' answers to outcomes: joined, finished, or out of time.
 
 use super::{DEADLINE_GRACE_MS, Output, WorkerEngine};
-use crate::engine::task::{Outcome, State};
+use crate::engine::task::{Outcome, Record, Running, State};
 use crate::error::{Error, Result};
-use crate::message::{Answer, Ask, Keys, Millis, Reply, Request, Task};
+use crate::message::{Answer, Ask, Millis, Reply, Request, Task};
 
 impl WorkerEngine {
     pub(super) fn sent(&mut self, server: usize, request: Request) {
         let Ask::Move { push, pull, .. } = request.ask else { return };
         if let Some(State::Running(running)) = self.record_mut(request.task).map(|r| &mut r.state)
-            && running.parts[server].open
+            && let Some(part) = running.parts.get_mut(&server)
+            && part.open
         {
-            running.parts[server].push = push;
-            running.parts[server].pull = pull;
+            (part.push, part.pull) = (push, pull);
         }
     }
 
     pub(super) fn reply(&mut self, server: usize, reply: Reply, out: &mut Vec<Output>) -> Result<()> {
-        let (task, deadline_ms, servers) = (reply.task, self.params.deadline_ms, self.params.servers);
+        let (task, deadline_ms, servers) = (reply.task, self.params.deadline_ms, self.view.servers.len());
         if task.0 >= self.base + self.records.len() as u64 {
             return Err(wire(server, "an answer to a task", format!("one to unknown task {}", task.0)));
         }
-        // Answers to tasks that ran out of time come late and are ignored.
-        let Some(record) = self.record_mut(task) else { return Ok(()) };
-        let (op, table) = (record.op, record.table);
-        let State::Running(running) = &mut record.state else { return Ok(()) };
-        let Some(part) = running.parts.get_mut(server).filter(|p| p.open) else {
-            return Err(wire(server, "one answer to each request", format!("a second one to {op}")));
+        // What was asked in another view was asked again in this one.
+        if reply.epoch != self.view.epoch {
+            return Ok(());
+        }
+        // Answers to tasks that ran out of time come late and are ignored; so are second answers.
+        let Some(record) = self.record(task) else { return Ok(()) };
+        let op = record.op;
+        let Some((mut running, table)) = self.lend(task) else { return Ok(()) };
+        let done = if running.parts.get(&server).is_some_and(|p| p.open) {
+            self.answer(server, table, op, &mut running, reply, deadline_ms, servers, out)
+        } else {
+            Ok(())
         };
+        self.give_back(task, running);
+        done
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an answer, taken apart")]
+    fn answer(
+        &mut self,
+        server: usize,
+        table: crate::message::TableId,
+        op: &'static str,
+        running: &mut Running,
+        reply: Reply,
+        deadline_ms: u64,
+        servers: usize,
+        out: &mut Vec<Output>,
+    ) -> Result<()> {
+        let Some(part) = running.parts.get_mut(&server) else { return Ok(()) };
         let mut spare = (None, None);
         match reply.answer {
             Answer::Miss { push, pull } => {
-                let Some((keys, plan)) = &running.keys else {
+                if running.keys.is_none() {
                     return Err(wire(server, "an answer", format!("a missing key list for {op}")));
-                };
-                let keys = plan.as_ref().map_or(keys, |p| &p.shares[server].keys).clone();
-                let ask = Ask::Move {
-                    keys: Keys::Sent(keys.clone()),
-                    round: running.round,
-                    args: running.args.clone(),
-                    push: push.or(part.push.take()),
-                    pull: pull.or(part.pull.take()),
-                };
-                out.push(Output { server, request: Request { task, table, deadline_ms, ask } });
-                self.known[server].put((keys.signature(), keys.len()), (), 8 * keys.len() + 64);
+                }
+                let buffers = (push.or(part.push.take()), pull.or(part.pull.take()));
+                self.send(reply.task, table, reply.epoch, running, server, Some(buffers), out);
                 return Ok(());
             }
-            Answer::Moved { pulled, spent, note } => {
+            Answer::Moved { pulled, spent, notes } => {
                 let Some((keys, plan)) = &running.keys else {
                     return Err(wire(server, format!("an answer to {op}"), "values"));
                 };
-                part.note = note;
+                part.notes = notes;
                 let spent = spent.or(part.push.take());
                 match plan {
                     None => (part.push, part.pulled) = (spent, pulled),
                     Some(plan) => {
-                        let share = &plan.shares[server];
+                        let Some(share) = plan.shares.get(&server) else { return Ok(()) };
                         if let (Some(whole), Some(pulled)) = (&mut running.whole_pull, &pulled) {
                             let width = pulled.len() / share.keys.len().max(1);
                             if pulled.dtype() != whole.dtype() || pulled.len() != width * share.keys.len() {
@@ -70,7 +85,7 @@ impl WorkerEngine {
                     }
                 }
             }
-            Answer::Called(bytes) => part.note = bytes,
+            Answer::Called(notes) => part.notes = notes,
             Answer::Reduced(words) => running.words = words,
             Answer::Refused(reason) => {
                 let by = format!("server {server}");
@@ -90,8 +105,8 @@ impl WorkerEngine {
                 state.shape = Some(shape);
             }
         }
-        if let Some(State::Running(running)) = self.record_mut(task).map(|r| &mut r.state) {
-            running.parts[server].open = false;
+        if let Some(part) = running.parts.get_mut(&server) {
+            part.open = false;
             running.open -= 1;
         }
         self.recycle(spare.0);
@@ -103,19 +118,20 @@ impl WorkerEngine {
     pub(super) fn settle(&mut self, task: Task, out: &mut Vec<Output>) {
         let Some(record) = self.record_mut(task) else { return };
         let State::Running(running) = &mut record.state else { return };
-        if running.open > 0 {
+        if running.open > 0 || running.paused {
             return;
         }
         let result = match running.failed.take() {
             Some(error) => Err(error),
             None => {
                 let split = running.keys.as_ref().is_some_and(|(_, plan)| plan.is_some());
-                let (spent, pulled) = if split {
-                    (running.whole_push.take(), running.whole_pull.take())
-                } else {
-                    (running.parts[0].push.take(), running.parts[0].pulled.take())
+                let mut parts = std::mem::take(&mut running.parts);
+                let (spent, pulled) = match parts.values_mut().next() {
+                    Some(only) if !split => (only.push.take(), only.pulled.take()),
+                    _ => (running.whole_push.take(), running.whole_pull.take()),
                 };
-                let notes = running.parts.iter_mut().map(|p| std::mem::take(&mut p.note)).collect();
+                let mut notes = std::mem::take(&mut running.notes);
+                notes.extend(parts.into_values().flat_map(|p| p.notes));
                 Ok(Outcome { pulled, spent, notes, words: std::mem::take(&mut running.words) })
             }
         };
@@ -130,6 +146,9 @@ impl WorkerEngine {
         // No server made it, so its number is the next table's.
         if refused && table.0 as usize + 1 == self.tables.len() && self.shape(table).is_none() {
             self.tables.pop();
+        }
+        while self.answered.0 < self.base + self.records.len() as u64 && self.finished(self.answered) {
+            self.answered.0 += 1;
         }
         if let Some(table) = self.tables.get_mut(table.0 as usize) {
             table.unfinished.retain(|&t| t != task);
@@ -153,6 +172,24 @@ impl WorkerEngine {
         }
     }
 
+    /// Asks again where no answer came for some time.
+    pub(super) fn ask_again(&mut self, now: Millis, after_ms: u64, out: &mut Vec<Output>) {
+        let running = |r: &Record| matches!(&r.state, State::Running(r) if r.open > 0);
+        let tasks = (self.base..).map(Task).zip(&self.records).filter(|(_, r)| running(r)).map(|(t, _)| t);
+        for task in tasks.collect::<Vec<_>>() {
+            self.resend(task, |_, part| now.since(part.sent_at) >= after_ms, out);
+        }
+    }
+
+    /// A new connection to a server: what was asked or answered on the old one may be lost.
+    pub(super) fn reconnected(&mut self, server: usize, out: &mut Vec<Output>) {
+        self.known.remove(&server);
+        let tasks = (self.base..).map(Task).take(self.records.len());
+        for task in tasks.collect::<Vec<_>>() {
+            self.resend(task, |s, _| s == server, out);
+        }
+    }
+
     pub(super) fn expire(&mut self, now: Millis, out: &mut Vec<Output>) {
         let deadline_ms = self.params.deadline_ms;
         let mut expired = Vec::new();
@@ -162,8 +199,9 @@ impl WorkerEngine {
             }
             let waiting_for = match &record.state {
                 State::Running(running) => {
-                    let open = running.parts.iter().enumerate().filter(|(_, p)| p.open);
-                    open.map(|(s, _)| format!("server {s}")).collect::<Vec<_>>().join(", ")
+                    let open = running.parts.iter().filter(|(_, p)| p.open);
+                    let names: Vec<_> = open.map(|(s, _)| format!("server {s}")).collect();
+                    if running.paused { "keys to move between servers".into() } else { names.join(", ") }
                 }
                 State::Held { submission, .. } => {
                     let open = submission.after.iter().filter(|&&t| !self.finished(t));

@@ -3,12 +3,13 @@
 use crate::engine::plan::Plan;
 use crate::engine::policy::Policy;
 use crate::engine::task::{Record, State, Submission, Work};
+use crate::engine::view::{Route, View};
 use crate::error::{Error, Result};
 use crate::lru::Lru;
 use crate::message::{Millis, Reply, Request, TableId, Task};
 use crate::shard::Shape;
 use crate::values::Values;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod answer;
@@ -29,10 +30,11 @@ pub const DEADLINE_GRACE_MS: u64 = 250;
 pub struct WorkerParams {
     /// Number of workers.
     pub workers: usize,
-    /// Number of servers.
-    pub servers: usize,
     /// Milliseconds a task may take.
     pub deadline_ms: u64,
+    /// After so long without an answer a request is sent again; never, if the driver loses nothing on a living
+    /// connection and tells when there is a new one.
+    pub resend_ms: Option<u64>,
     /// Whether servers share this process's memory, so that key lists need no name.
     pub shared_memory: bool,
     /// Bytes of split plans kept.
@@ -46,17 +48,24 @@ pub struct WorkerParams {
 pub enum Input {
     /// A server answered.
     Reply {
-        /// The server's rank.
+        /// The server's number.
         server: usize,
         /// Its answer.
         reply: Reply,
     },
     /// A request was copied out by the driver; its buffers come back.
     Sent {
-        /// The server's rank.
+        /// The server's number.
         server: usize,
         /// The request, as given in [`Output`].
         request: Request,
+    },
+    /// The scheduler made a view.
+    View(Arc<View>),
+    /// The connection to a server is new: what was under way may be lost.
+    Reconnected {
+        /// The server's number.
+        server: usize,
     },
     /// Time passed.
     Tick,
@@ -65,7 +74,7 @@ pub enum Input {
 /// A request to send.
 #[derive(Debug, PartialEq)]
 pub struct Output {
-    /// The server's rank.
+    /// The server's number.
     pub server: usize,
     /// The request.
     pub request: Request,
@@ -92,7 +101,13 @@ pub struct WorkerEngine {
     held: Vec<Task>,
     plans: Lru<(u128, usize), Arc<Plan>>,
     /// By server: lists it was sent.
-    known: Vec<Lru<(u128, usize), ()>>,
+    known: BTreeMap<usize, Lru<(u128, usize), ()>>,
+    view: Arc<View>,
+    /// To the heads.
+    route: Route,
+    /// All tasks below this one are finished.
+    answered: Task,
+    now: Millis,
     pool: Vec<Values>,
     /// A task nobody waited for failed.
     failed: Option<Error>,
@@ -101,8 +116,8 @@ pub struct WorkerEngine {
 }
 
 impl WorkerEngine {
-    /// A worker without tasks.
-    pub fn new(params: WorkerParams) -> Self {
+    /// A worker without tasks in the first view.
+    pub fn new(params: WorkerParams, view: Arc<View>) -> Self {
         Self {
             policy: Policy::Sequential,
             tables: Vec::new(),
@@ -111,7 +126,11 @@ impl WorkerEngine {
             records: VecDeque::new(),
             held: Vec::new(),
             plans: Lru::new(params.plan_bytes_max),
-            known: (0..params.servers).map(|_| Lru::new(params.key_cache_bytes_max)).collect(),
+            known: BTreeMap::new(),
+            route: Route::new(&view, |s| s.chain.first().copied()),
+            view,
+            answered: Task(0),
+            now: Millis(0),
             pool: Vec::new(),
             failed: None,
             progress: 0,
@@ -123,6 +142,11 @@ impl WorkerEngine {
     /// What the engine was made with.
     pub fn params(&self) -> &WorkerParams {
         &self.params
+    }
+
+    /// The present view.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
     }
 
     /// Counts steps; heartbeats carry it.
@@ -182,6 +206,7 @@ impl WorkerEngine {
     /// that nobody waited for.
     pub fn submit(&mut self, now: Millis, mut submission: Submission, out: &mut Vec<Output>) -> Result<Task> {
         self.progress += 1;
+        self.now = now;
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -225,8 +250,16 @@ impl WorkerEngine {
     /// [`Error::Wire`] if a server's answer does not fit what was asked.
     pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) -> Result<()> {
         self.progress += 1;
+        self.now = now;
         match input {
-            Input::Tick => self.expire(now, out),
+            Input::Tick => {
+                self.expire(now, out);
+                if let Some(after) = self.params.resend_ms {
+                    self.ask_again(now, after, out);
+                }
+            }
+            Input::View(view) => self.enter(view, out),
+            Input::Reconnected { server } => self.reconnected(server, out),
             Input::Sent { server, request } => self.sent(server, request),
             Input::Reply { server, reply } => {
                 let task = reply.task;

@@ -2,11 +2,14 @@
 
 use super::{Output, WorkerEngine};
 use crate::engine::plan::Plan;
-use crate::engine::task::{Part, Running, State, Submission, Work};
+use crate::engine::task::{Part, Running, State, Submission, What, Work};
+use crate::engine::view::{Route, View};
 use crate::error::{Error, Result};
-use crate::message::{Ask, Keys, Request, Task};
+use crate::lru::Lru;
+use crate::message::{Ask, Keys, Request, TableId, Task};
 use crate::values::{Dtype, Values};
-use handcar_base::KeyList;
+use handcar_base::{KeyList, RangeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Buffers for split parts kept for reuse, a server.
@@ -55,76 +58,239 @@ impl WorkerEngine {
         }))
     }
 
+    /// Begins a task: cuts it for the servers of the present view, or waits for a view that is not frozen.
     pub(super) fn start(&mut self, task: Task, out: &mut Vec<Output>) {
-        let servers = self.params.servers;
         let Some(record) = self.record_mut(task) else { return };
         let State::Held { submission, round } = std::mem::replace(&mut record.state, State::Reaped) else { return };
-        let Submission { table, work, .. } = *submission;
         let mut running = Running {
-            parts: (0..servers).map(|_| Part::default()).collect(),
-            open: 0,
-            keys: None,
+            what: What::Call { args: Vec::new() },
             round,
-            args: Vec::new(),
+            parts: BTreeMap::new(),
+            open: 0,
+            left: None,
+            paused: false,
+            keys: None,
+            pushes: false,
+            pulls: None,
             whole_push: None,
             whole_pull: None,
+            notes: Vec::new(),
             words: Vec::new(),
             failed: None,
         };
-        let deadline_ms = self.params.deadline_ms;
-        let mut ask = |running: &mut Running, server: usize, ask: Ask| {
-            running.parts[server].open = true;
-            running.open += 1;
-            out.push(Output { server, request: Request { task, table, deadline_ms, ask } });
-        };
-        match work {
-            Work::Create { name, updater, params } => {
-                for server in 0..servers {
-                    let (name, updater, params) = (name.clone(), updater.clone(), params.clone());
-                    ask(&mut running, server, Ask::Create { name, updater, params });
-                }
-            }
-            Work::Call { args } => {
-                for server in 0..servers {
-                    ask(&mut running, server, Ask::Call { round: round.unwrap_or(0), args: args.clone() });
-                }
-            }
-            Work::Reduce { op, words } => ask(&mut running, 0, Ask::Reduce { round: round.unwrap_or(0), op, words }),
-            Work::Move { keys, args, push, pull, .. } if servers == 1 => {
-                let named = self.name_keys(0, &keys);
-                running.args = args.clone();
-                running.keys = Some((keys, None));
-                ask(&mut running, 0, Ask::Move { keys: named, round, args, push, pull });
-            }
+        running.what = match submission.work {
+            Work::Create { name, updater, params } => What::Create { name, updater, params },
+            Work::Call { args } => What::Call { args },
+            Work::Reduce { op, words } => What::Reduce { op, words },
             Work::Move { keys, args, push, pull, .. } => {
-                let plan = self.plan(&keys);
-                let push_width = self.shape(table).map_or(1, |s| s.push_width as usize);
-                for (server, share) in plan.shares.iter().enumerate() {
-                    // Collectives wait for every worker, so even an empty share must say "here I am".
-                    if share.keys.is_empty() && round.is_none() {
-                        continue;
+                running.keys = Some((keys, None));
+                (running.pushes, running.pulls) = (push.is_some(), pull.as_ref().map(Values::dtype));
+                (running.whole_push, running.whole_pull) = (push, pull);
+                What::Move { args }
+            }
+        };
+        record.state = State::Running(Box::new(running));
+        self.cut(task, out);
+        self.settle(task, out);
+    }
+
+    /// Cuts what is left of a task for the servers of the present view.
+    pub(super) fn cut(&mut self, task: Task, out: &mut Vec<Output>) {
+        let frozen = self.view.frozen;
+        let Some((mut running, table)) = self.lend(task) else { return };
+        running.paused = frozen;
+        if !frozen {
+            self.cut_running(task, table, &mut running, out);
+        }
+        self.give_back(task, running);
+    }
+
+    fn cut_running(&mut self, task: Task, table: TableId, running: &mut Running, out: &mut Vec<Output>) {
+        let epoch = self.view.epoch;
+        let left = running.left.clone();
+        let heads = self.route.all();
+        // Which servers, for which positions.
+        let mut parts: Vec<(usize, Option<Arc<RangeSet>>)> = Vec::new();
+        match &running.what {
+            // Every server that heads anything takes part; the others learn of it from these.
+            What::Create { .. } => parts.extend(heads.iter().map(|&s| (s, None))),
+            What::Reduce { .. } => parts.extend(self.route.of(0).map(|s| (s, None))),
+            What::Call { .. } | What::Move { .. } => {
+                for &server in &heads {
+                    match &left {
+                        None => parts.push((server, None)),
+                        Some(left) => {
+                            let within = left.and(&self.view.headed_by(server));
+                            if !within.is_empty() {
+                                parts.push((server, Some(Arc::new(within))));
+                            }
+                        }
                     }
-                    let part_push = push.as_ref().map(|whole| {
-                        let mut part = self.buffer(whole.dtype());
-                        part.gather(whole, &share.index, push_width);
-                        part
-                    });
-                    let part_pull = pull.as_ref().map(|whole| self.buffer(whole.dtype()));
-                    let named = self.name_keys(server, &share.keys);
-                    let args = args.clone();
-                    let part = Ask::Move { keys: named, round, args, push: part_push, pull: part_pull };
-                    ask(&mut running, server, part);
                 }
-                running.args = args;
-                running.keys = Some((keys, Some(plan)));
-                running.whole_push = push;
-                running.whole_pull = pull;
             }
         }
-        if let Some(record) = self.record_mut(task) {
-            record.state = State::Running(Box::new(running));
+        if let Some((keys, plan)) = &mut running.keys {
+            *plan = match (&left, self.route.only()) {
+                (None, Some(_)) => None,
+                (None, None) => Some(self.plan(keys)),
+                (Some(left), _) => Some(Arc::new(Plan::within(keys, &self.route, left))),
+            };
+            // Collectives wait for every worker, so even an empty share must say "here I am".
+            if let Some(plan) = plan
+                && running.round.is_none()
+            {
+                parts.retain(|(server, _)| plan.shares.get(server).is_some_and(|s| !s.keys.is_empty()));
+            }
         }
-        self.settle(task, out);
+        for (server, within) in parts {
+            running.parts.insert(server, Part { open: true, within, ..Part::default() });
+            running.open += 1;
+            self.send(task, table, epoch, running, server, None, out);
+        }
+    }
+
+    /// Writes the request of one part; `buffers` are those of its last attempt.
+    #[expect(clippy::too_many_arguments, reason = "a part of a task, taken apart")]
+    pub(super) fn send(
+        &mut self,
+        task: Task,
+        table: TableId,
+        epoch: u64,
+        running: &mut Running,
+        server: usize,
+        buffers: Option<(Option<Values>, Option<Values>)>,
+        out: &mut Vec<Output>,
+    ) {
+        let push_width = self.shape(table).map_or(1, |s| s.push_width as usize);
+        let again = buffers.is_some();
+        let (mut push, mut pull) = buffers.unwrap_or_default();
+        let round = running.round;
+        let ask = match &running.what {
+            What::Create { name, updater, params } => {
+                Ask::Create { name: name.clone(), updater: updater.clone(), params: params.clone() }
+            }
+            What::Call { args } => Ask::Call { round: round.unwrap_or(0), args: args.clone() },
+            What::Reduce { op, words } => Ask::Reduce { round: round.unwrap_or(0), op: *op, words: words.clone() },
+            What::Move { args } => {
+                let Some((keys, plan)) = &running.keys else { return };
+                let list = match plan {
+                    None => {
+                        push = push.or_else(|| running.whole_push.take());
+                        pull = pull.or_else(|| running.whole_pull.take());
+                        keys.clone()
+                    }
+                    Some(plan) => {
+                        let Some(share) = plan.shares.get(&server) else { return };
+                        if push.is_none()
+                            && let Some(whole) = &running.whole_push
+                        {
+                            let mut part = self.buffer(whole.dtype());
+                            part.gather(whole, &share.index, push_width);
+                            push = Some(part);
+                        }
+                        share.keys.clone()
+                    }
+                };
+                // Its values are still with the driver: it will be sent.
+                if running.pushes && push.is_none() {
+                    return;
+                }
+                if let (None, Some(dtype)) = (&pull, running.pulls) {
+                    pull = Some(self.buffer(dtype));
+                }
+                let args = args.clone();
+                let keys = if again { self.name_keys_again(server, &list) } else { self.name_keys(server, &list) };
+                Ask::Move { keys, round, args, push, pull }
+            }
+        };
+        let within = running.parts.get_mut(&server).and_then(|part| {
+            part.sent_at = self.now;
+            part.within.clone()
+        });
+        let (answered, deadline_ms) = (self.answered, self.params.deadline_ms);
+        let request = Request { task, table, epoch, within, answered, deadline_ms, ask };
+        out.push(Output { server, request });
+    }
+
+    /// Sends again what a server has not answered.
+    pub(super) fn resend(&mut self, task: Task, to: impl Fn(usize, &Part) -> bool, out: &mut Vec<Output>) {
+        let epoch = self.view.epoch;
+        let Some((mut running, table)) = self.lend(task) else { return };
+        let due: Vec<usize> = running.parts.iter().filter(|&(&s, p)| p.open && to(s, p)).map(|(&s, _)| s).collect();
+        for server in due {
+            let Some(part) = running.parts.get_mut(&server) else { continue };
+            let buffers = (part.push.take(), part.pull.take());
+            self.send(task, table, epoch, &mut running, server, Some(buffers), out);
+        }
+        self.give_back(task, running);
+    }
+
+    /// In another view the servers have forgotten what waits, so what is left of each task is cut anew.
+    pub(super) fn enter(&mut self, view: Arc<View>, out: &mut Vec<Output>) {
+        if view.epoch <= self.view.epoch {
+            return;
+        }
+        let old = std::mem::replace(&mut self.view, view);
+        self.route = Route::new(&self.view, |s| s.chain.first().copied());
+        self.plans = Lru::new(self.params.plan_bytes_max);
+        self.known.retain(|server, _| self.view.servers.contains_key(server));
+        let tasks: Vec<Task> = (self.base..).map(Task).take(self.records.len()).collect();
+        for task in tasks {
+            let Some((mut running, _)) = self.lend(task) else { continue };
+            self.undo(&mut running, &old);
+            self.give_back(task, running);
+            self.cut(task, out);
+            self.settle(task, out);
+        }
+    }
+
+    /// Takes a task's parts together again, except those that were answered.
+    fn undo(&mut self, running: &mut Running, old: &View) {
+        let mut left = running.left.take().unwrap_or_else(RangeSet::all);
+        let single = running.keys.as_ref().is_some_and(|(_, plan)| plan.is_none());
+        for (server, part) in std::mem::take(&mut running.parts) {
+            if part.open {
+                if single {
+                    running.whole_push = part.push.or(running.whole_push.take());
+                    running.whole_pull = part.pull.or(running.whole_pull.take());
+                } else {
+                    self.recycle(part.push);
+                    self.recycle(part.pull);
+                }
+                continue;
+            }
+            // Creation concerns servers, not positions: the new ones are told again, the old ones find it done.
+            if !matches!(running.what, What::Create { .. }) {
+                left = match &part.within {
+                    Some(within) => left.minus(within),
+                    None => left.minus(&old.headed_by(server)),
+                };
+                running.notes.extend(part.notes);
+            }
+        }
+        running.open = 0;
+        if let (None, Some(dtype)) = (&running.whole_pull, running.pulls) {
+            running.whole_pull = Some(Values::empty(dtype));
+        }
+        running.left = (left != RangeSet::all()).then_some(left);
+    }
+
+    /// A running task, taken out of its record while the engine's other parts work on it.
+    pub(super) fn lend(&mut self, task: Task) -> Option<(Box<Running>, TableId)> {
+        let record = self.record_mut(task)?;
+        if !matches!(record.state, State::Running(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut record.state, State::Reaped) {
+            State::Running(running) => Some((running, record.table)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn give_back(&mut self, task: Task, running: Box<Running>) {
+        if let Some(record) = self.record_mut(task) {
+            record.state = State::Running(running);
+        }
     }
 
     pub(super) fn name_keys(&mut self, server: usize, keys: &KeyList) -> Keys {
@@ -132,11 +298,26 @@ impl WorkerEngine {
             return Keys::Shared(keys.clone());
         }
         let name = (keys.signature(), keys.len());
-        if self.known[server].get(&name).is_some() {
+        if self.known(server).get(&name).is_some() {
             return Keys::Named { signature: name.0, len: name.1 as u64 };
         }
-        self.known[server].put(name, (), 8 * keys.len() + 64);
+        self.known(server).put(name, (), 8 * keys.len() + 64);
         Keys::Sent(keys.clone())
+    }
+
+    /// The list itself: the message that brought it may have been lost.
+    pub(super) fn name_keys_again(&mut self, server: usize, keys: &KeyList) -> Keys {
+        if self.params.shared_memory {
+            return Keys::Shared(keys.clone());
+        }
+        self.known(server).put((keys.signature(), keys.len()), (), 8 * keys.len() + 64);
+        Keys::Sent(keys.clone())
+    }
+
+    /// The lists that a server is believed to remember.
+    fn known(&mut self, server: usize) -> &mut Lru<(u128, usize), ()> {
+        let bytes_max = self.params.key_cache_bytes_max;
+        self.known.entry(server).or_insert_with(|| Lru::new(bytes_max))
     }
 
     pub(super) fn plan(&mut self, keys: &KeyList) -> Arc<Plan> {
@@ -144,7 +325,7 @@ impl WorkerEngine {
         if let Some(plan) = self.plans.get(&name) {
             return Arc::clone(plan);
         }
-        let plan = Arc::new(Plan::of(keys, self.params.servers));
+        let plan = Arc::new(Plan::of(keys, &self.route));
         self.plans.put(name, Arc::clone(&plan), plan.bytes());
         plan
     }
@@ -158,7 +339,7 @@ impl WorkerEngine {
 
     pub(super) fn recycle(&mut self, buffer: Option<Values>) {
         if let Some(mut buffer) = buffer
-            && self.pool.len() < POOL_BUFFERS_PER_SERVER * self.params.servers
+            && self.pool.len() < POOL_BUFFERS_PER_SERVER * self.view.servers.len()
         {
             buffer.clear();
             self.pool.push(buffer);

@@ -6,7 +6,7 @@ use super::request::{Bound, Function, Request};
 use crate::penalty::{ElasticNet, soft};
 use handcar_base::{Key, KeyRange, key::INTERCEPT};
 use handcar_kernels::elementary::exp_nonpositive;
-use handcar_ps::{Registry, Store, Updater};
+use handcar_ps::{Entry, Registry, Store, Updater};
 
 /// Name under which servers know the updater.
 pub const NAME: &str = "dbpg";
@@ -51,6 +51,17 @@ struct Coordinate {
     /// Bound on the curvature that holds everywhere.
     cap: f32,
     active: bool,
+}
+
+impl Entry for Coordinate {
+    fn write(&self, out: &mut Vec<u8>) {
+        ([self.weight, self.before, self.trust, self.cap], self.active).write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let ([weight, before, trust, cap], active) = <([f32; 4], bool)>::read(from)?;
+        Some(Self { weight, before, trust, cap, active })
+    }
 }
 
 struct DbpgUpdater {

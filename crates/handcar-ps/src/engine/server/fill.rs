@@ -1,0 +1,192 @@
+//! Filling a new copy while updates go on.
+//!
+//! The last full server of a chain sends all it knows about some positions, piece by piece, down the same ordered link
+//! as its updates. The receiver ignores updates of positions whose piece has not come: the piece contains them. So a
+//! copy is exact at every moment for what it holds, and nobody has to stop.
+
+use super::chain::Done;
+use super::table::Table;
+use super::{Broken, Output, Report, ServerEngine};
+use crate::message::TableId;
+use crate::peer::{Change, Copied, CopiedTable};
+use handcar_base::{KeyList, KeyRange, RangeSet};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// Pieces under way at once: enough to keep a link busy, few enough not to delay updates.
+const PIECES_OPEN: usize = 2;
+/// Pieces of one copy at most: cutting each reads all keys.
+const PIECES_MAX: usize = 64;
+
+/// What is left to copy in this view.
+#[derive(Debug)]
+pub(super) struct Fill {
+    queue: VecDeque<RangeSet>,
+    open: usize,
+    /// Collectives whose notes were made by this server alone and may still be asked for: only when they are
+    /// answered is the new copy as good as this one.
+    notes: Option<Vec<(TableId, u64)>>,
+    reported: bool,
+}
+
+impl ServerEngine {
+    /// Cuts what this server has to copy into pieces and begins.
+    pub(super) fn begin_fill(&mut self, out: &mut Vec<Output>) {
+        let Some(place) = &self.place else { return };
+        let id = self.params.id;
+        // Pieces never part on their way: all positions of one go through the same servers.
+        let mut groups: BTreeMap<Vec<usize>, Vec<KeyRange>> = BTreeMap::new();
+        for (range, s) in place.view.ranges() {
+            if s.full < s.chain.len() && s.full > 0 && s.chain[s.full - 1] == id {
+                groups.entry(s.chain[s.full..].to_vec()).or_default().push(range);
+            }
+        }
+        if groups.is_empty() {
+            self.fill = None;
+            return;
+        }
+        let pieces = self.keys().div_ceil(self.params.fill_keys.max(1)).clamp(1, PIECES_MAX);
+        let mut queue = VecDeque::new();
+        for ranges in groups.into_values() {
+            let all: RangeSet = ranges.into_iter().collect();
+            let step = (1u128 << 64).div_ceil(pieces as u128);
+            for n in 0..pieces as u128 {
+                let part = KeyRange::new((n * step) as u64, ((n + 1) * step).min(1 << 64));
+                let piece = all.and(&part.into());
+                if !piece.is_empty() {
+                    queue.push_back(piece);
+                }
+            }
+        }
+        self.fill = Some(Fill { queue, open: 0, notes: None, reported: false });
+        if self.is(Broken::FilledEarly) {
+            out.push(Output::Report(Report::Filled { epoch: self.epoch() }));
+        }
+        self.send_pieces(out);
+    }
+
+    fn send_pieces(&mut self, out: &mut Vec<Output>) {
+        while let Some(fill) = &mut self.fill
+            && fill.open < PIECES_OPEN
+            && let Some(within) = fill.queue.pop_front()
+        {
+            fill.open += 1;
+            let copied = self.copy(&within);
+            let update = self.update(Arc::new(within), Change::Copy(Box::new(copied)));
+            self.launch(Some(update), vec![Done::Filled], out);
+        }
+    }
+
+    /// A piece has arrived at the end of its chain.
+    pub(super) fn piece_filled(&mut self, out: &mut Vec<Output>) {
+        let Some(fill) = &mut self.fill else { return };
+        fill.open -= 1;
+        if fill.open == 0 && fill.queue.is_empty() {
+            let kept = |(id, t): (u32, &Table)| t.notes.iter().map(move |k| (TableId(id), k.round)).collect::<Vec<_>>();
+            fill.notes = Some((0..).zip(&self.tables).flat_map(kept).collect());
+        }
+        self.send_pieces(out);
+    }
+
+    /// Some notes are not needed any more: perhaps the copy is now complete. Servers behind this one learn it too.
+    pub(super) fn notes_went(&mut self, out: &mut Vec<Output>) {
+        let Some(place) = &self.place else { return };
+        if place.view.unfilled() && !place.view.frozen && !place.next.is_empty() && !place.headed.is_empty() {
+            let within = Arc::clone(&place.headed);
+            let update = self.update(within, Change::Nothing);
+            self.launch(Some(update), Vec::new(), out);
+        }
+    }
+
+    /// Tells the scheduler what it waits for, once.
+    pub(super) fn report(&mut self, out: &mut Vec<Output>) {
+        let epoch = self.epoch();
+        if let Some(fill) = &mut self.fill
+            && let Some(notes) = &fill.notes
+            && !fill.reported
+        {
+            let open = |&(id, round): &(TableId, u64)| {
+                self.tables.get(id.0 as usize).is_some_and(|t| t.notes.iter().any(|k| k.round == round))
+            };
+            if !notes.iter().any(open) {
+                fill.reported = true;
+                out.push(Output::Report(Report::Filled { epoch }));
+            }
+        }
+        if let Some(place) = &mut self.place
+            && place.view.frozen
+            && !place.reported_drained
+            && self.chain.idle()
+        {
+            place.reported_drained = true;
+            out.push(Output::Report(Report::Drained { epoch }));
+        }
+    }
+
+    /// Everything known about some positions.
+    pub(super) fn copy(&self, within: &RangeSet) -> Copied {
+        let table = |t: &Table| {
+            let (keys, entries) = t.shard.copy(within);
+            let clock = within.ranges().flat_map(|range| t.clock.pieces(range)).collect();
+            let clock = if self.is(Broken::CopyWithoutClock) { Vec::new() } else { clock };
+            let (name, updater, params) = (t.name.clone(), t.updater.clone(), t.params.clone());
+            CopiedTable { name, updater, params, keys, entries, clock }
+        };
+        let applied = self.applied.iter().map(|tasks| {
+            let cut = tasks.iter().map(|(&task, set)| (task, Arc::new(set.and(within))));
+            cut.filter(|(_, set)| !set.is_empty() && !self.is(Broken::CopyWithoutRecord)).collect()
+        });
+        let reduced = within.contains(0).then(|| (self.reduced_next, self.reduced.iter().cloned().collect()));
+        Copied { tables: self.tables.iter().map(table).collect(), applied: applied.collect(), reduced }
+    }
+
+    /// Takes over everything about positions that are not held yet.
+    pub(super) fn install(&mut self, within: &RangeSet, copied: &Copied) {
+        let fresh = within.minus(&self.held);
+        if fresh.is_empty() {
+            return;
+        }
+        for (at, t) in copied.tables.iter().enumerate() {
+            if at == self.tables.len() {
+                match self.registry.make(&t.updater, &t.params) {
+                    Ok(shard) => {
+                        let (name, updater, params) = (t.name.clone(), t.updater.clone(), t.params.clone());
+                        self.tables.push(Table::new(name, updater, params, shard, self.params.workers));
+                    }
+                    Err(reason) => {
+                        // This server lacks an updater that others have: it cannot keep a copy, and never says it does.
+                        tracing::error!(table = t.name, reason, "cannot take a copy");
+                        return;
+                    }
+                }
+            }
+            let table = &mut self.tables[at];
+            if let Err(reason) = table.shard.install(&fresh, &t.keys, &t.entries) {
+                tracing::error!(table = t.name, reason, "cannot take a copy");
+                return;
+            }
+            fresh.ranges().for_each(|range| table.clock.set(range, 0));
+            t.clock.iter().for_each(|&(range, time)| table.clock.set(range, time));
+        }
+        for (mine, tasks) in self.applied.iter_mut().zip(&copied.applied) {
+            for (task, set) in tasks {
+                let all = mine.get(task).map_or_else(|| Arc::clone(set), |old| Arc::new(old.or(set)));
+                mine.insert(*task, all);
+            }
+        }
+        if let Some((next, kept)) = &copied.reduced {
+            self.reduced_next = *next;
+            self.reduced = kept.iter().cloned().collect();
+        }
+        self.held = self.held.or(&fresh);
+    }
+
+    /// Drops everything about some positions.
+    pub(super) fn forget(&mut self, gone: &RangeSet) {
+        for t in &mut self.tables {
+            let emptied = t.shard.install(gone, &KeyList::default(), &[]);
+            debug_assert!(emptied.is_ok());
+        }
+        self.held = self.held.minus(gone);
+    }
+}

@@ -1,0 +1,415 @@
+//! `ServerEngine`: one server's tables, the order in which pushes, pulls and calls reach them, and its place in chains.
+//!
+//! ```text
+//! request ─epoch─→ round complete? ─not applied before?─→ table ─→ log ─→ next in chain … ack ─→ reply
+//! update from the one before ──────not applied before?─→ table ─→ log ─→ next in chain … ack ─→ ack
+//! ```
+
+use crate::engine::rounds::Rounds;
+use crate::engine::view::{Route, View};
+use crate::lru::Lru;
+use crate::message::{Answer, Ask, Keys, Millis, Reply, Request, TableId, Task};
+use crate::peer::{Change, Kept, PeerMessage};
+use crate::registry::Registry;
+use crate::shard::Shape;
+use handcar_base::{KeyList, KeyRange, RangeSet};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+mod chain;
+mod fill;
+mod reduction;
+mod sabotage;
+mod table;
+mod update;
+mod view;
+
+pub use sabotage::Broken;
+
+use chain::{Chain, Done};
+use fill::Fill;
+use reduction::Words;
+use table::{Collective, Push, Table};
+
+/// Tables a server will hold; each is a name somebody chose, so more is a mistake.
+pub const TABLES_MAX: usize = 1024;
+/// Messages of a view to come that are kept until it comes.
+const EARLY_MAX: usize = 4096;
+
+/// What a server engine must know.
+#[derive(Clone, Debug)]
+pub struct ServerParams {
+    /// Its number, never given twice in a job.
+    pub id: usize,
+    /// Number of workers.
+    pub workers: usize,
+    /// Bytes of key lists remembered.
+    pub key_cache_bytes_max: usize,
+    /// After so long without an acknowledgement an update is sent again; never, if the driver loses nothing on a
+    /// living connection and tells when there is a new one.
+    pub resend_ms: Option<u64>,
+    /// Keys in one piece of a copy for another server: as long as one is written, requests wait.
+    pub fill_keys: usize,
+    /// A deliberate mistake, to prove that checks find it.
+    #[doc(hidden)]
+    pub broken: Option<Broken>,
+}
+
+impl ServerParams {
+    /// Defaults for a server of a job with a number of workers.
+    pub fn new(id: usize, workers: usize) -> Self {
+        let key_cache_bytes_max = 1 << 30;
+        Self { id, workers, key_cache_bytes_max, resend_ms: None, fill_keys: 1 << 16, broken: None }
+    }
+}
+
+/// What happens to a server.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "requests are the common case and are moved, not stored")]
+pub enum Input {
+    /// A worker asks.
+    Request {
+        /// The worker's rank.
+        worker: usize,
+        /// What it asks.
+        request: Request,
+    },
+    /// Another server speaks.
+    Peer {
+        /// Its number.
+        from: usize,
+        /// What it says.
+        message: PeerMessage,
+    },
+    /// The scheduler made a view.
+    View(Arc<View>),
+    /// The connection to another server is new: what was under way may be lost.
+    Reconnected {
+        /// Its number.
+        peer: usize,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// What a server wants sent.
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    /// An answer.
+    Reply {
+        /// To the worker of this rank.
+        worker: usize,
+        /// The answer.
+        reply: Reply,
+    },
+    /// A message to another server.
+    Peer {
+        /// Its number.
+        to: usize,
+        /// The message.
+        message: PeerMessage,
+    },
+    /// News for the scheduler.
+    Report(Report),
+}
+
+/// What a server tells the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Everything that this server had to copy in the view of this epoch is copied.
+    Filled {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// Nothing is under way any more in the frozen view of this epoch.
+    Drained {
+        /// The epoch.
+        epoch: u64,
+    },
+}
+
+/// What a server is in the present view.
+struct Place {
+    view: Arc<View>,
+    /// Positions it heads.
+    headed: Arc<RangeSet>,
+    /// Positions it keeps: heads, follows or is being filled with.
+    kept: RangeSet,
+    /// To whom it passes updates on, and for which positions.
+    next: BTreeMap<usize, RangeSet>,
+    route: Route,
+    reported_drained: bool,
+}
+
+/// One server. Owns its tables; knows no socket, thread or clock.
+pub struct ServerEngine {
+    params: ServerParams,
+    registry: Registry,
+    place: Option<Place>,
+    /// Positions whose content is here: less than what is kept while this server is being filled.
+    held: RangeSet,
+    tables: Vec<Table>,
+    lists: Lru<(u128, u64), KeyList>,
+    reductions: Rounds<Words>,
+    reduced_next: u64,
+    reduced: VecDeque<Kept<Vec<i64>>>,
+    /// By worker: its tasks below this one have their answers.
+    answered: Vec<Task>,
+    /// By worker: its single pushes that may come again, with the positions where they were applied.
+    applied: Vec<BTreeMap<Task, Arc<RangeSet>>>,
+    chain: Chain,
+    fill: Option<Fill>,
+    /// Messages of a view to come.
+    early: VecDeque<Input>,
+    now: Millis,
+    progress: u64,
+}
+
+impl ServerEngine {
+    /// A server without tables, which waits for its first view.
+    pub fn new(params: ServerParams, registry: Registry) -> Self {
+        let workers = params.workers;
+        Self {
+            registry,
+            place: None,
+            held: RangeSet::new(),
+            tables: Vec::new(),
+            lists: Lru::new(params.key_cache_bytes_max),
+            reductions: Rounds::new(workers),
+            reduced_next: 0,
+            reduced: VecDeque::new(),
+            answered: vec![Task(0); workers],
+            applied: vec![BTreeMap::new(); workers],
+            chain: Chain::default(),
+            fill: None,
+            early: VecDeque::new(),
+            now: Millis(0),
+            progress: 0,
+            params,
+        }
+    }
+
+    /// Counts steps; heartbeats carry it.
+    pub fn progress(&self) -> u64 {
+        self.progress
+    }
+
+    /// The epoch of the present view, 0 before the first.
+    pub fn epoch(&self) -> u64 {
+        self.place.as_ref().map_or(0, |p| p.view.epoch)
+    }
+
+    /// Whether some collective waits for a worker or an update for its acknowledgement, so that ticks matter.
+    pub fn waiting(&self) -> bool {
+        let resends = self.params.resend_ms.is_some() && !self.chain.idle();
+        resends || self.reductions.waiting() || self.tables.iter().any(|t| t.rounds.waiting())
+    }
+
+    /// Keys held over all tables.
+    pub fn keys(&self) -> usize {
+        self.tables.iter().map(|t| t.shard.keys()).sum()
+    }
+
+    /// Advances by one input. Reads no clock, socket or disk.
+    pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) {
+        self.progress += 1;
+        self.now = now;
+        match input {
+            Input::Tick => {
+                self.late(now, out);
+                if let Some(after) = self.params.resend_ms {
+                    self.chain.resend(self.epoch(), now, after, out);
+                }
+            }
+            Input::View(view) => self.enter(view, out),
+            Input::Reconnected { peer } => self.chain.resend_to(self.epoch(), now, peer, out),
+            Input::Peer { from, message } => {
+                if self.timely(message.epoch, || Input::Peer { from, message: message.clone() }) {
+                    self.peer(from, message, out);
+                }
+            }
+            Input::Request { worker, request } => {
+                let (task, epoch) = (request.task, request.epoch);
+                if worker >= self.params.workers {
+                    let reason = format!("expected a worker below {}, got {worker}", self.params.workers);
+                    return out.push(refuse(worker, task, epoch, reason));
+                }
+                // Heads of a frozen view take no requests; the workers ask again in the next one.
+                let frozen = self.place.as_ref().is_some_and(|p| p.view.frozen) && !self.is(Broken::ThawedEarly);
+                if epoch > self.epoch() {
+                    self.keep_early(Input::Request { worker, request });
+                } else if (epoch == self.epoch() && !frozen) || self.is(Broken::NoEpochCheck) {
+                    if let Err(reason) = self.request(now, worker, request, out) {
+                        out.push(refuse(worker, task, epoch, reason));
+                    }
+                }
+            }
+        }
+        self.report(out);
+    }
+
+    /// Whether a message is of the present view; one of a later view is kept until that comes.
+    fn timely(&mut self, epoch: u64, input: impl FnOnce() -> Input) -> bool {
+        if epoch > self.epoch() {
+            self.keep_early(input());
+        }
+        epoch == self.epoch() || (epoch < self.epoch() && self.is(Broken::NoEpochCheck))
+    }
+
+    fn keep_early(&mut self, input: Input) {
+        // What does not fit is as if lost on the way: its sender asks again.
+        if self.early.len() < EARLY_MAX {
+            self.early.push_back(input);
+        }
+    }
+
+    fn is(&self, mistake: Broken) -> bool {
+        self.params.broken == Some(mistake)
+    }
+
+    fn request(&mut self, now: Millis, worker: usize, request: Request, out: &mut Vec<Output>) -> Result<(), String> {
+        let Request { task, table: id, epoch, within, answered, deadline_ms, ask } = request;
+        let due = now.plus(deadline_ms);
+        // It was delayed on the way; the worker has its answer already.
+        if task < self.answered[worker] && !self.is(Broken::NoDuplicateCheck) {
+            return Ok(());
+        }
+        self.learn_answered(worker, answered, out);
+        let Some(place) = &self.place else { return Ok(()) };
+        let headed = Arc::clone(&place.headed);
+        let within = match within {
+            Some(set) if !headed.covers(&set) && !self.is(Broken::NoEpochCheck) => {
+                return Err(format!("expected positions that server {} heads in epoch {epoch}", self.params.id));
+            }
+            Some(set) => set,
+            None => headed,
+        };
+        match ask {
+            Ask::Create { name, updater, params } => {
+                let shape = self.create(id, name.clone(), updater.clone(), params.clone())?;
+                let change = Change::Create { table: id, name, updater, params };
+                let update = self.passes_on(&within).then(|| self.update(within, change));
+                let reply = Reply { task, epoch, answer: Answer::Created(shape) };
+                self.launch(update, vec![Done::Reply { worker, reply }], out);
+                Ok(())
+            }
+            Ask::Reduce { round, op, words } => self.reduce(due, round, Words { worker, task, epoch, op, words }, out),
+            Ask::Call { round, args } => {
+                let item = Collective { worker, task, epoch, args, within, fresh: None, push: None };
+                self.collect(due, id, round, item, out)
+            }
+            Ask::Move { keys, round, args, push, pull } => {
+                let shape = table(&mut self.tables, id)?.shard.shape();
+                if let Some(values) = &push {
+                    let numbers = keys.len().saturating_mul(shape.push_width as usize);
+                    if (values.dtype(), values.len()) != (shape.push, numbers) {
+                        let (got, dtype) = (values.len(), values.dtype());
+                        return Err(format!("expected {numbers} {} values, got {got} {dtype}", shape.push));
+                    }
+                }
+                let keys = match self.list(keys) {
+                    Some(list) => list,
+                    None => {
+                        let reply = Reply { task, epoch, answer: Answer::Miss { push, pull } };
+                        out.push(Output::Reply { worker, reply });
+                        return Ok(());
+                    }
+                };
+                match (round, push) {
+                    (Some(round), Some(values)) => {
+                        let push = Some(Push { keys, values, pull });
+                        let item = Collective { worker, task, epoch, args, within, fresh: None, push };
+                        self.collect(due, id, round, item, out)
+                    }
+                    (Some(_), None) => Err("expected values in an aggregated push, got none".into()),
+                    (None, None) if pull.is_some() => {
+                        let pulled = self.tables[id.0 as usize].read(&keys, pull);
+                        let answer = Answer::Moved { pulled, spent: None, notes: Vec::new() };
+                        self.answer_read(worker, Reply { task, epoch, answer }, out);
+                        Ok(())
+                    }
+                    (None, values) => {
+                        self.single(worker, Single { task, epoch, id, within, args, keys, values, pull }, out)
+                    }
+                }
+            }
+        }
+    }
+
+    fn list(&mut self, keys: Keys) -> Option<KeyList> {
+        match keys {
+            Keys::Shared(list) => Some(list),
+            Keys::Sent(list) => {
+                let name = (list.signature(), list.len() as u64);
+                self.lists.put(name, list.clone(), 8 * list.len() + 64);
+                Some(list)
+            }
+            Keys::Named { signature, len } => self.lists.get(&(signature, len)).cloned(),
+        }
+    }
+
+    fn create(&mut self, id: TableId, name: String, updater: String, params: Vec<u8>) -> Result<Shape, String> {
+        let at = id.0 as usize;
+        if let Some(t) = self.tables.get(at) {
+            if (&t.name, &t.updater, &t.params) != (&name, &updater, &params) {
+                return Err(format!(
+                    "expected table {at} to be {:?} with updater {:?} as another worker said, got {name:?} with \
+                     {updater:?} (or other parameters)",
+                    t.name, t.updater
+                ));
+            }
+            return Ok(t.shard.shape());
+        }
+        if at != self.tables.len() || at >= TABLES_MAX {
+            return Err(format!("expected the next table to have number {}, got {at}", self.tables.len()));
+        }
+        if let Some(other) = self.tables.iter().position(|t| t.name == name) {
+            return Err(format!("expected a new table name, got {name:?}, which is table {other}"));
+        }
+        let shard = self.registry.make(&updater, &params)?;
+        let shape = shard.shape();
+        self.tables.push(Table::new(name, updater, params, shard, self.params.workers));
+        Ok(shape)
+    }
+
+    fn late(&mut self, now: Millis, out: &mut Vec<Output>) {
+        fn tell(worker: usize, task: Task, epoch: u64, missing: &[u32]) -> Output {
+            let answer = Answer::Late { missing: missing.to_vec() };
+            Output::Reply { worker, reply: Reply { task, epoch, answer } }
+        }
+        for (came, missing) in self.reductions.late(now) {
+            out.extend(came.into_iter().map(|c| tell(c.worker, c.task, c.epoch, &missing)));
+        }
+        for table in &mut self.tables {
+            for (came, missing) in table.rounds.late(now) {
+                out.extend(came.into_iter().map(|c| tell(c.worker, c.task, c.epoch, &missing)));
+            }
+        }
+    }
+}
+
+/// One worker's own push or insertion of keys.
+struct Single {
+    task: Task,
+    epoch: u64,
+    id: TableId,
+    within: Arc<RangeSet>,
+    args: Vec<u8>,
+    keys: KeyList,
+    values: Option<crate::values::Values>,
+    pull: Option<crate::values::Values>,
+}
+
+fn table(tables: &mut [Table], id: TableId) -> Result<&mut Table, String> {
+    let count = tables.len();
+    tables.get_mut(id.0 as usize).ok_or_else(|| format!("expected a table below {count}, got {}", id.0))
+}
+
+fn refuse(worker: usize, task: Task, epoch: u64, reason: String) -> Output {
+    Output::Reply { worker, reply: Reply { task, epoch, answer: Answer::Refused(reason) } }
+}
+
+/// Position 0 alone: its chain keeps the reductions.
+fn origin() -> RangeSet {
+    KeyRange::new(0, 1).into()
+}

@@ -1,0 +1,301 @@
+//! Updates on their way down the chain: applied where they were not yet, passed on, acknowledged.
+
+use super::chain::Done;
+use super::table::restrict;
+use super::{Broken, Output, ServerEngine, Single, table};
+use crate::engine::plan::Plan;
+use crate::message::{Answer, Reply, TableId, Task};
+use crate::peer::{Change, Kept, PeerMessage, Say, Update};
+use crate::shard::Contribution;
+use handcar_base::RangeSet;
+use std::sync::Arc;
+
+impl ServerEngine {
+    /// Whether updates at some positions go on to another server.
+    pub(super) fn passes_on(&self, within: &RangeSet) -> bool {
+        self.place.as_ref().is_some_and(|p| p.next.values().any(|ranges| ranges.meets(within)))
+    }
+
+    pub(super) fn update(&self, within: Arc<RangeSet>, change: Change) -> Arc<Update> {
+        Arc::new(Update { within, answered: self.answered.clone(), change })
+    }
+
+    /// Passes an update on; what is due leaves once all chains have it.
+    pub(super) fn launch(&mut self, update: Option<Arc<Update>>, done: Vec<Done>, out: &mut Vec<Output>) {
+        let shares = update.as_ref().map_or_else(Vec::new, |u| self.shares(u));
+        let (epoch, now) = (self.epoch(), self.now);
+        if self.is(Broken::EarlyReply) {
+            self.perform(done, out);
+            self.chain.launch(epoch, now, update, shares, Vec::new(), out);
+        } else if self.is(Broken::EarlyAck) && done.iter().any(|d| matches!(d, Done::Ack { .. })) {
+            self.perform(done, out);
+            self.chain.launch(epoch, now, update, shares, Vec::new(), out);
+        } else {
+            self.chain.launch(epoch, now, update, shares, done, out);
+        }
+        self.release(out);
+    }
+
+    /// Answers a pull once everything it shows is safe.
+    pub(super) fn answer_read(&mut self, worker: usize, reply: Reply, out: &mut Vec<Output>) {
+        let done = vec![Done::Reply { worker, reply }];
+        if self.chain.idle() || self.is(Broken::DirtyRead) {
+            self.perform(done, out);
+        } else {
+            self.launch(None, done, out);
+        }
+    }
+
+    /// Says everything that is due now.
+    pub(super) fn release(&mut self, out: &mut Vec<Output>) {
+        while let Some(done) = self.chain.release() {
+            self.perform(done, out);
+        }
+    }
+
+    fn perform(&mut self, done: Vec<Done>, out: &mut Vec<Output>) {
+        let epoch = self.epoch();
+        for due in done {
+            match due {
+                Done::Reply { worker, reply } => out.push(Output::Reply { worker, reply }),
+                Done::Ack { to, seq } => self.chain.acknowledge(epoch, to, seq, out),
+                Done::Filled => self.piece_filled(out),
+            }
+        }
+    }
+
+    /// What each next server gets of an update.
+    fn shares(&mut self, update: &Arc<Update>) -> Vec<(usize, Arc<Update>)> {
+        let blind = self.is(Broken::FillMissesUpdates) && !matches!(update.change, Change::Copy(_));
+        let Some(place) = &self.place else { return Vec::new() };
+        let id = self.params.id;
+        let mut shares: Vec<(usize, Arc<RangeSet>)> = Vec::new();
+        for (&to, ranges) in &place.next {
+            let mut within = update.within.and(ranges);
+            if blind {
+                within = within.minus(&place.view.filling(to));
+            }
+            if !within.is_empty() {
+                shares.push((to, Arc::new(within)));
+            }
+        }
+        let whole = |within: &Arc<RangeSet>| **within == *update.within;
+        if let [(to, within)] = &shares[..]
+            && whole(within)
+        {
+            return vec![(*to, Arc::clone(update))];
+        }
+        debug_assert!(id != usize::MAX);
+        let keys = match &update.change {
+            Change::Round { pushed, .. } => pushed.as_ref().map(|p| &p.0),
+            Change::Single { keys, .. } => Some(keys),
+            _ => None,
+        };
+        let plan = keys.map(|keys| Plan::of(keys, &place.route));
+        let part = |to: usize, within: Arc<RangeSet>| {
+            let share = plan.as_ref().and_then(|p| p.shares.get(&to));
+            let gather = |values: &crate::values::Values, whole: usize| {
+                let mut part = crate::values::Values::empty(values.dtype());
+                if let Some(share) = share {
+                    part.gather(values, &share.index, values.len() / whole.max(1));
+                }
+                part
+            };
+            let list = || share.map(|s| s.keys.clone()).unwrap_or_default();
+            let change = match &update.change {
+                Change::Round { table, round, args, pushed, tasks, refused } => Change::Round {
+                    table: *table,
+                    round: *round,
+                    args: args.clone(),
+                    pushed: pushed.as_ref().map(|(keys, values)| (list(), gather(values, keys.len()))),
+                    tasks: tasks.clone(),
+                    refused: refused.clone(),
+                },
+                Change::Single { table, worker, task, args, keys, values } => Change::Single {
+                    table: *table,
+                    worker: *worker,
+                    task: *task,
+                    args: args.clone(),
+                    keys: list(),
+                    values: values.as_ref().map(|v| gather(v, keys.len())),
+                },
+                // Pieces of copies are cut so that they never part.
+                other => other.clone(),
+            };
+            (to, Arc::new(Update { within, answered: update.answered.clone(), change }))
+        };
+        shares.into_iter().map(|(to, within)| part(to, within)).collect()
+    }
+
+    /// One worker's own push, or insertion of keys.
+    pub(super) fn single(&mut self, worker: usize, single: Single, out: &mut Vec<Output>) -> Result<(), String> {
+        let Single { task, epoch, id, within, args, keys, values, pull } = single;
+        table(&mut self.tables, id)?;
+        let before = self.applied[worker].get(&task).map(|done| done.and(&within)).unwrap_or_default();
+        let careless = self.is(Broken::NoDuplicateCheck);
+        let fresh = if before.is_empty() || careless { Arc::clone(&within) } else { Arc::new(within.minus(&before)) };
+        let mut answer = Answer::Moved { pulled: None, spent: None, notes: Vec::new() };
+        let mut update = None;
+        if !fresh.is_empty() {
+            let passes_on = self.passes_on(&fresh);
+            let kept = passes_on.then(|| values.clone());
+            match self.run_single(id, worker, task, &args, &keys, values, &fresh, &within) {
+                Err(reason) => answer = Answer::Refused(reason),
+                Ok((note, spent)) => {
+                    answer = Answer::Moved { pulled: None, spent, notes: note.into_iter().collect() };
+                    if let Some(values) = kept {
+                        let (keys, values) = match values {
+                            Some(v) if fresh != within => {
+                                let (keys, v) = restrict(keys.clone(), v, &fresh);
+                                (keys, Some(v))
+                            }
+                            other => (keys.clone(), other),
+                        };
+                        let change = Change::Single { table: id, worker, task, args, keys, values };
+                        update = Some(self.update(fresh, change));
+                    }
+                }
+            }
+        }
+        if let Answer::Moved { pulled, .. } = &mut answer {
+            *pulled = self.tables[id.0 as usize].read(&keys, pull);
+        }
+        self.launch(update, vec![Done::Reply { worker, reply: Reply { task, epoch, answer } }], out);
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a single push, taken apart")]
+    fn run_single(
+        &mut self,
+        id: TableId,
+        worker: usize,
+        task: Task,
+        args: &[u8],
+        keys: &handcar_base::KeyList,
+        values: Option<crate::values::Values>,
+        fresh: &Arc<RangeSet>,
+        within: &Arc<RangeSet>,
+    ) -> Result<(Option<Vec<u8>>, Option<crate::values::Values>), String> {
+        let result = match values {
+            None => {
+                table(&mut self.tables, id)?.shard.insert(keys);
+                (None, None)
+            }
+            Some(values) => {
+                let (keys, values) =
+                    if fresh == within { (keys.clone(), values) } else { restrict(keys.clone(), values, fresh) };
+                let pushed = vec![Contribution { keys, values }];
+                let note = self.run_round(id, args, Some(&pushed), fresh)?;
+                (Some(note), pushed.into_iter().next().map(|c| c.values))
+            }
+        };
+        if let Some(applied) = self.applied.get_mut(worker) {
+            let all = applied.get(&task).map_or_else(|| Arc::clone(fresh), |old| Arc::new(old.or(fresh)));
+            applied.insert(task, all);
+        }
+        Ok(result)
+    }
+
+    /// A message of another server of this view.
+    pub(super) fn peer(&mut self, from: usize, message: PeerMessage, out: &mut Vec<Output>) {
+        match message.say {
+            Say::Ack { seq } => {
+                self.chain.acked(from, seq);
+                self.release(out);
+            }
+            Say::Update { seq, update } => {
+                let epoch = self.epoch();
+                if self.chain.expects(epoch, from, seq, out) || self.is(Broken::NoSequence) {
+                    self.apply_update(&update);
+                    let answered = update.answered.clone();
+                    self.launch(Some(update), vec![Done::Ack { to: from, seq }], out);
+                    for (worker, task) in answered.into_iter().enumerate() {
+                        self.learn_answered(worker, task, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what an update says, where it was not done before.
+    fn apply_update(&mut self, update: &Update) {
+        let mine = update.within.and(&self.held);
+        match &update.change {
+            Change::Nothing => {}
+            Change::Create { table, name, updater, params } => {
+                // A server that is being filled and lacks earlier tables gets this one with a piece that is to come.
+                if table.0 as usize <= self.tables.len() {
+                    let made = self.create(*table, name.clone(), updater.clone(), params.clone());
+                    if let Err(reason) = made {
+                        tracing::error!(name, reason, "cannot create a table that the one before has");
+                    }
+                }
+            }
+            Change::Copy(copied) => self.install(&update.within, copied),
+            Change::Reduced { round, words, tasks } => {
+                if *round >= self.reduced_next && mine.contains(0) {
+                    self.keep_reduced(*round, tasks.clone(), words.clone());
+                }
+            }
+            Change::Single { table, worker, task, args, keys, values } => {
+                if self.answered.get(*worker).is_none_or(|low| task < low) {
+                    return;
+                }
+                let before = self.applied.get(*worker).and_then(|a| a.get(task));
+                let fresh = before.map_or_else(|| mine.clone(), |done| mine.minus(done));
+                if fresh.is_empty() {
+                    return;
+                }
+                let (fresh, within) = (Arc::new(fresh), Arc::clone(&update.within));
+                // The head accepted it, so this server does, unless their code differs.
+                let done = self.run_single(*table, *worker, *task, args, keys, values.clone(), &fresh, &within);
+                debug_assert!(done.is_ok(), "{done:?}");
+            }
+            Change::Round { table: id, round, args, pushed, tasks, refused } => {
+                let Some(t) = self.tables.get(id.0 as usize) else { return };
+                let fresh = mine.minus(&t.clock.past(&mine, *round));
+                if fresh.is_empty() {
+                    return;
+                }
+                let fresh = Arc::new(fresh);
+                let result = match (refused, pushed) {
+                    (Some(reason), _) => Err(reason.clone()),
+                    (None, None) => self.run_round(*id, args, None, &fresh),
+                    (None, Some((keys, values))) => {
+                        let (keys, values) = if fresh == update.within {
+                            (keys.clone(), values.clone())
+                        } else {
+                            restrict(keys.clone(), values.clone(), &fresh)
+                        };
+                        self.run_round(*id, args, Some(&vec![Contribution { keys, values }]), &fresh)
+                    }
+                };
+                if !self.is(Broken::ClockNotReplicated) {
+                    self.record_round(*id, *round, &fresh, tasks, result);
+                }
+            }
+        }
+    }
+
+    /// A worker has its answers to all tasks below one: what was kept for their repetition can go.
+    pub(super) fn learn_answered(&mut self, worker: usize, task: Task, out: &mut Vec<Output>) {
+        let Some(low) = self.answered.get_mut(worker) else { return };
+        if *low >= task {
+            return;
+        }
+        *low = task;
+        let applied = &mut self.applied[worker];
+        *applied = applied.split_off(&task);
+        let answered = &self.answered;
+        for t in &mut self.tables {
+            t.notes.retain(|k| !k.answered(answered));
+        }
+        self.reduced.retain(|k| !k.answered(answered));
+        self.notes_went(out);
+    }
+
+    pub(super) fn keep_reduced(&mut self, round: u64, tasks: Vec<Task>, result: Result<Vec<i64>, String>) {
+        self.reduced_next = round + 1;
+        self.reduced.push_back(Kept { round, within: Arc::new(super::origin()), tasks, result });
+    }
+}

@@ -1,0 +1,59 @@
+//! Entering a view: a new place in new chains.
+
+use super::{Broken, Input, Output, Place, ServerEngine};
+use crate::engine::view::{Route, View};
+use std::sync::Arc;
+
+impl ServerEngine {
+    /// Takes its place in a view. Requests that wait are forgotten, since the workers ask again; updates that may not
+    /// have reached the end of their chains are passed on along the new ones, before anything else.
+    pub(super) fn enter(&mut self, view: Arc<View>, out: &mut Vec<Output>) {
+        if view.epoch <= self.epoch() {
+            return;
+        }
+        let id = self.params.id;
+        let kept = view.kept_by(id);
+        let filling = view.filling(id);
+        // The first view of a job finds every server as empty as it should be.
+        self.held = if view.epoch == 1 { kept.clone() } else { self.held.and(&kept) };
+        let old = self.place.take().map(|p| p.kept).unwrap_or_default();
+        // A copy begun in another view is begun anew: its pieces may be under way from a server that is gone.
+        let gone = old.minus(&kept).or(&filling);
+        if !gone.is_empty() {
+            self.forget(&gone);
+        }
+        let next = view.next_of(id);
+        let after = |s: &crate::engine::view::Segment| {
+            let at = s.chain.iter().position(|&m| m == id)?;
+            s.chain.get(at + 1).copied()
+        };
+        let route = Route::new(&view, after);
+        let headed = Arc::new(view.headed_by(id));
+        let epoch = view.epoch;
+        self.place = Some(Place { view, headed, kept, next, route, reported_drained: false });
+        self.fill = None;
+        self.reductions.clear();
+        self.tables.iter_mut().for_each(|t| t.rounds.clear());
+        let replay = self.chain.reset();
+        if !self.is(Broken::NoReplay) {
+            for update in replay {
+                // A piece of a copy is made anew.
+                if !matches!(update.change, crate::peer::Change::Copy(_)) {
+                    self.launch(Some(update), Vec::new(), out);
+                }
+            }
+        }
+        self.begin_fill(out);
+        for input in std::mem::take(&mut self.early) {
+            let of = match &input {
+                Input::Peer { message, .. } => message.epoch,
+                Input::Request { request, .. } => request.epoch,
+                _ => continue,
+            };
+            if of >= epoch {
+                let now = self.now;
+                self.step(now, input, out);
+            }
+        }
+    }
+}
