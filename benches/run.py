@@ -3,9 +3,9 @@
 
     benches/run.py [QUESTION...] [--runs N] [--raw FILE]
 
-Questions: objective, threads, parsing, memory, network, first-model, peers; all when none is named. Installs the
-peers (liblinear, scikit-learn, Vowpal Wabbit) into benches/.venv and builds handcar in release. Takes about 40 minutes in
-all with 11 runs; a machine with nothing else to do gives the truest figures.
+Questions: objective, threads, parsing, memory, network, python-arrays, first-model, peers; all when none is named.
+Installs the peers (liblinear, scikit-learn, Vowpal Wabbit) into benches/.venv and builds handcar in release. Takes about
+40 minutes in all with 11 runs; a machine with nothing else to do gives the truest figures.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import tempfile
 
 import common
 
-QUESTIONS = ["first-model", "network", "memory", "threads", "parsing", "peers", "objective"]
+QUESTIONS = ["first-model", "network", "python-arrays", "memory", "threads", "parsing", "peers", "objective"]
 
 
 def main():

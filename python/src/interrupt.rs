@@ -13,7 +13,7 @@ pub const PATIENCE: Duration = Duration::from_millis(50);
 pub fn wait_for<T: Send + 'static>(py: Python<'_>, work: impl FnOnce() -> T + Send + 'static) -> PyResult<T> {
     let (done, wait) = channel();
     std::thread::Builder::new()
-        .name("handcar-read".into())
+        .name("handcar-work".into())
         // An abandoned wait has dropped the receiver: then nobody wants the result.
         .spawn(move || drop(done.send(work())))
         .map_err(|e| PyRuntimeError::new_err(format!("start a thread: {e}")))?;
@@ -26,7 +26,7 @@ pub fn wait_for<T: Send + 'static>(py: Python<'_>, work: impl FnOnce() -> T + Se
             Ok(result) => return Ok(result),
             Err(RecvTimeoutError::Timeout) => py.check_signals()?,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(PyRuntimeError::new_err("reading ended without a result: its thread panicked"));
+                return Err(PyRuntimeError::new_err("expected a result, got none: the thread at work panicked"));
             }
         }
     }

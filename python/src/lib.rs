@@ -1,7 +1,7 @@
 //! The Python face of handcar: what the package `handcar` calls, and nothing that is not reachable from Rust too.
 //!
 //! Python code turns whatever a user hands in into NumPy arrays; this module copies them once, into packed data, reads
-//! files, and trains and scores with the interpreter lock released.
+//! files, and trains and scores with the interpreter lock released. `ps` is the parameter server itself.
 #![allow(unsafe_code)] // Written by PyO3's macros; none by hand.
 
 mod arrays;
@@ -12,6 +12,7 @@ mod frame;
 mod interrupt;
 mod join;
 mod model;
+mod ps;
 mod read;
 mod rows;
 
@@ -25,5 +26,5 @@ fn _handcar(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<model::Model>()?;
     m.add_function(wrap_pyfunction!(read::read, m)?)?;
     m.add_function(wrap_pyfunction!(fit::fit, m)?)?;
-    Ok(())
+    ps::register(m)
 }

@@ -22,8 +22,8 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def command():
-    """Runs the command line, if it has been built from the sources as they are."""
+def binary():
+    """The command line, if it has been built from the sources as they are."""
     built = [p for p in (ROOT / "target" / profile / "handcar" for profile in ("debug", "release")) if p.is_file()]
     if not built:
         pytest.skip("SKIPPED: no handcar in target (cargo build -p handcar-cli makes one)")
@@ -31,6 +31,12 @@ def command():
     sources = [*(ROOT / "crates").rglob("*.rs"), ROOT / "Cargo.lock"]
     if binary.stat().st_mtime < max(s.stat().st_mtime for s in sources):
         pytest.skip(f"SKIPPED: {binary.relative_to(ROOT)} is older than the sources (cargo build -p handcar-cli)")
+    return binary
+
+
+@pytest.fixture(scope="session")
+def command(binary):
+    """Runs the command line."""
 
     def run(*words):
         return subprocess.run([binary, *map(str, words)], check=True, capture_output=True, text=True).stdout

@@ -69,9 +69,8 @@ impl Worker {
     /// # Errors
     /// [`Error::Refused`] if the updater is unknown, refuses `params`, or another worker said otherwise.
     pub fn create_table(&mut self, name: &str, updater: &str, params: &[u8]) -> Result<TableId> {
-        let table = self.engine.next_table();
-        let work = Work::Create { name: name.into(), updater: updater.into(), params: params.into() };
-        self.run(table, work)?;
+        let (table, task) = self.submit_table(name, updater, params)?;
+        self.wait(task)?;
         Ok(table)
     }
 
@@ -116,6 +115,77 @@ impl Worker {
         self.engine.take(task)
     }
 
+    /// Waits at most `millis` for a task; `None` if it is still under way, and may be waited for again.
+    ///
+    /// Zero looks at what has come and does not wait. For callers that must look up now and then, as an interpreter
+    /// does for signals.
+    ///
+    /// ```
+    /// use handcar_ps::{Registry, driver::local, message::ReduceOp};
+    /// let mut workers = local::cluster(2, 1, &Registry::new());
+    /// let (mut b, mut a) = (workers.pop().unwrap(), workers.pop().unwrap());
+    /// let sum = a.submit_reduce(ReduceOp::Sum, &[1])?;
+    /// assert_eq!(a.wait_for(sum, 0)?, None); // The other worker has not come yet.
+    /// b.submit_reduce(ReduceOp::Sum, &[2])?;
+    /// assert_eq!(a.wait_for(sum, 0)?.unwrap().words, [3]);
+    /// # a.finish()?;
+    /// # b.finish()?;
+    /// # Ok::<(), handcar_ps::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_for(&mut self, task: Task, millis: u64) -> Result<Option<Outcome>> {
+        match self.pump(Some(millis), |engine| engine.finished(task))? {
+            true => self.engine.take(task).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Waits at most `millis` for the tasks that the policy demands before the next one of a table; whether that may
+    /// be submitted now without a wait.
+    ///
+    /// # Errors
+    /// What ended the job.
+    pub fn ready_for(&mut self, table: TableId, millis: u64) -> Result<bool> {
+        self.pump(Some(millis), |engine| engine.blocker(table).is_none())
+    }
+
+    /// Waits at most `millis` for all tasks; whether they have finished.
+    ///
+    /// # Errors
+    /// What ended the job.
+    pub fn idle_within(&mut self, millis: u64) -> Result<bool> {
+        self.pump(Some(millis), |engine| !engine.busy())
+    }
+
+    /// Starts a [`create_table`](Self::create_table); the table can be used when the task has finished.
+    ///
+    /// # Errors
+    /// What ended the job.
+    pub fn submit_table(&mut self, name: &str, updater: &str, params: &[u8]) -> Result<(TableId, Task)> {
+        let table = self.engine.next_table();
+        let work = Work::Create { name: name.into(), updater: updater.into(), params: params.into() };
+        Ok((table, self.submit(Submission { table, after: Vec::new(), work })?))
+    }
+
+    /// Starts a [`call`](Self::call); the replies are the outcome's notes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a table that was not created; whatever ended the job.
+    pub fn submit_call(&mut self, table: TableId, args: &[u8]) -> Result<Task> {
+        self.submit(Submission { table, after: Vec::new(), work: Work::Call { args: args.into() } })
+    }
+
+    /// Starts a [`reduce`](Self::reduce) or [`reduce_max`](Self::reduce_max); the outcome has the words.
+    ///
+    /// # Errors
+    /// What ended the job.
+    pub fn submit_reduce(&mut self, op: ReduceOp, words: &[i64]) -> Result<Task> {
+        let work = Work::Reduce { op, words: words.to_vec() };
+        self.submit(Submission { table: TableId(0), after: Vec::new(), work })
+    }
+
     /// Whether a task has finished, without waiting.
     pub fn finished(&self, task: Task) -> bool {
         self.engine.finished(task)
@@ -127,7 +197,8 @@ impl Worker {
     /// # Errors
     /// [`Error::Refused`] with the updater's text.
     pub fn call(&mut self, table: TableId, args: &[u8]) -> Result<Vec<Vec<u8>>> {
-        Ok(self.run(table, Work::Call { args: args.into() })?.notes)
+        let task = self.submit_call(table, args)?;
+        Ok(self.wait(task)?.notes)
     }
 
     /// The wrapping sum of integers over all workers, the same on all.
@@ -158,7 +229,8 @@ impl Worker {
         if self.workers() == 1 {
             return self.failed.clone().map_or_else(|| Ok(words.to_vec()), Err);
         }
-        Ok(self.run(TableId(0), Work::Reduce { op, words: words.to_vec() })?.words)
+        let task = self.submit_reduce(op, words)?;
+        Ok(self.wait(task)?.words)
     }
 
     /// Sets which earlier tasks of a table must be finished before a task is submitted. Default: sequential.
@@ -183,11 +255,6 @@ impl Worker {
         failure.map_or(Ok(()), Err)
     }
 
-    fn run(&mut self, table: TableId, work: Work) -> Result<Outcome> {
-        let task = self.submit(Submission { table, after: Vec::new(), work })?;
-        self.wait(task)
-    }
-
     fn submit(&mut self, submission: Submission) -> Result<Task> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -204,12 +271,18 @@ impl Worker {
 
     /// Carries messages until a condition holds.
     fn pump_until(&mut self, done: impl Fn(&WorkerEngine) -> bool) -> Result<()> {
+        self.pump(None, done).map(|_| ())
+    }
+
+    /// Carries messages until a condition holds, at most for some milliseconds; whether it holds.
+    fn pump(&mut self, millis: Option<u64>, done: impl Fn(&WorkerEngine) -> bool) -> Result<bool> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        let end = millis.map(|ms| self.link.now().plus(ms));
         while !done(&self.engine) {
-            let until = self.engine.next_due().unwrap_or(self.link.now());
-            let received = self.link.receive(until, &mut self.inbox);
+            let due = self.engine.next_due().unwrap_or(self.link.now());
+            let received = self.link.receive(end.map_or(due, |end| due.min(end)), &mut self.inbox);
             self.keep(received)?;
             let now = self.link.now();
             let mut inbox = std::mem::take(&mut self.inbox);
@@ -218,13 +291,16 @@ impl Worker {
                 self.keep(stepped)?;
             }
             self.inbox = inbox;
-            if now >= until {
+            if now >= due {
                 let stepped = self.engine.step(now, Input::Tick, &mut self.outbox);
                 self.keep(stepped)?;
             }
             self.flush()?;
+            if end.is_some_and(|end| now >= end) {
+                return Ok(done(&self.engine));
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -52,6 +52,7 @@ claims! {
     reductions_join_all_workers
     equal_bits_for_any_number_of_workers_and_servers
     misuse_is_told_with_expected_and_got
+    a_bounded_wait_leaves_the_task_under_way
     a_worker_that_does_not_come_is_named_at_the_deadline
 }
 

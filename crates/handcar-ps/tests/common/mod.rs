@@ -235,6 +235,8 @@ pub fn misuse_is_told_with_expected_and_got(start: Start) {
         let text = |e: Error| e.to_string();
         let e = text(w.create_table("a", "nonsense", &[]).unwrap_err());
         assert!(e.contains("expected an updater among assign.f32") && e.contains("got \"nonsense\""), "{e}");
+        // Its number and name are free again.
+        assert_eq!(w.create_table("a", "sum.f32", &[]), Ok(TableId(0)));
     });
     each(start(1, 2, PATIENT_MS), |w| {
         let text = |e: Error| e.to_string();
@@ -267,6 +269,28 @@ pub fn misuse_is_told_with_expected_and_got(start: Start) {
     assert!(
         errors.iter().flatten().count() == 1 && errors.iter().flatten().all(|e| e.contains("as another worker said"))
     );
+}
+
+pub fn a_bounded_wait_leaves_the_task_under_way(start: Start) {
+    let (cluster, looked) = (start(2, 2, PATIENT_MS), std::sync::Barrier::new(2));
+    let sums = each(cluster, |w| {
+        let (table, made) = w.submit_table("t", "sum.f32", &[]).unwrap();
+        w.wait(made).unwrap();
+        let (k, one) = (keys(&[1, 2, 3]), vec![1f32; 3]);
+        if w.rank() == 1 {
+            looked.wait();
+            w.push(table, &k, one).wait().unwrap();
+        } else {
+            let push = w.push(table, &k, one).submit().unwrap();
+            assert_eq!(w.wait_for(push, 5), Ok(None));
+            assert_eq!((w.ready_for(table, 0), w.idle_within(0)), (Ok(false), Ok(false)));
+            looked.wait();
+            assert!(w.wait_for(push, PATIENT_MS).unwrap().is_some());
+            assert_eq!((w.ready_for(table, 0), w.idle_within(0)), (Ok(true), Ok(true)));
+        }
+        f32s(w.pull(table, &k).wait().unwrap().pulled)
+    });
+    assert_eq!(sums, [[2.0; 3], [2.0; 3]]);
 }
 
 pub fn a_worker_that_does_not_come_is_named_at_the_deadline(start: Start) {
