@@ -7,6 +7,7 @@
 //! Knows nothing about learning, data formats or tensors.
 #![forbid(unsafe_code)]
 
+pub mod checkpoint;
 pub mod driver;
 pub mod engine;
 pub mod error;
