@@ -88,12 +88,19 @@ impl<'a> Reader<'a> {
     /// The bytes of a piece, after checking length and hash.
     ///
     /// # Errors
-    /// [`Error::Damaged`], [`Error::Missing`], or what the storage says.
+    /// [`Error::Damaged`], also if it is missing, or what the storage says.
     pub fn read(&self, piece: &PieceRecord) -> Result<Vec<u8>> {
         let name = piece.name();
-        let bytes = self.blobs.get(&name, piece.bytes)?;
+        let got = self.blobs.get(&name, piece.bytes);
         let wrong =
             |expected: String, got: String| Err(Error::damaged(file(&self.blobs.place(), &name), expected, got));
+        let bytes = match got {
+            // Without one of its pieces, a checkpoint is as damaged as can be.
+            Err(Error::Missing { .. }) => {
+                return wrong(format!("{} bytes", piece.bytes), "nothing of that name".into());
+            }
+            other => other?,
+        };
         if bytes.len() as u64 != piece.bytes {
             return wrong(format!("{} bytes", piece.bytes), bytes.len().to_string());
         }

@@ -6,6 +6,7 @@ use super::error::{Error, Result};
 use super::manifest::{MANIFEST_BYTES_MAX, MANIFESTS, Manifest};
 use super::name::Folder;
 use super::piece::{PIECES, PieceId, PieceRecord};
+use super::reader::load;
 use std::collections::BTreeMap;
 
 /// Writes checkpoints to a place. Servers write pieces, all at once if they like; one coordinator commits.
@@ -84,12 +85,13 @@ impl<'a> Writer<'a> {
     /// manifest as written, tables and pieces in order.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it is no checkpoint, [`Error::Missing`] or [`Error::Damaged`] for a piece that is not
-    /// there, [`Error::Taken`] if another coordinator used the number, or what the storage says.
+    /// [`Error::Argument`] if it is no checkpoint, or if a later number or a newer epoch was committed before;
+    /// [`Error::Damaged`] for a piece that is not there, [`Error::Taken`] if another coordinator used the number, or what the storage says.
     pub fn commit(&self, mut manifest: Manifest) -> Result<Manifest> {
         manifest.sort();
         manifest.check()?;
         let sealed = envelope::seal(&manifest)?;
+        self.is_timely(&manifest)?;
         pieces_are_there(self.blobs, &manifest)?;
         let name = Manifest::name(manifest.sequence);
         if self.blobs.put(&name, &sealed)? == Put::Exists {
@@ -102,6 +104,28 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(manifest)
+    }
+
+    /// Refuses what a coordinator commits after it was succeeded. (That both commit in the same moment is not for a store
+    /// to prevent; then one number goes to one of them.)
+    fn is_timely(&self, manifest: &Manifest) -> Result<()> {
+        let all = sequences(self.blobs)?;
+        let stale = |expected: String, got: u64| Err(Error::argument("commit", expected, got.to_string()));
+        match all.last() {
+            Some(&last) if last > manifest.sequence && !all.contains(&manifest.sequence) => {
+                return stale(format!("a number above {last}"), manifest.sequence);
+            }
+            _ => {}
+        }
+        let Some(&before) = all.iter().rfind(|&&s| s < manifest.sequence) else { return Ok(()) };
+        match load(self.blobs, before) {
+            Ok(earlier) if earlier.epoch > manifest.epoch => {
+                stale(format!("epoch {} or a newer one", earlier.epoch), manifest.epoch)
+            }
+            // One that is damaged says nothing.
+            Ok(_) | Err(Error::Damaged { .. } | Error::Missing { .. }) => Ok(()),
+            Err(e) => Err(e),
+        }
     }
 
     pub(super) fn blobs(&self) -> &'a dyn Blobs {

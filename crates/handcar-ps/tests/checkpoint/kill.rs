@@ -66,6 +66,24 @@ fn a_commit_whose_answer_was_lost_can_be_repeated_and_nobody_else_gets_the_numbe
 }
 
 #[test]
+fn a_coordinator_that_was_succeeded_commits_no_more() -> Result<()> {
+    let blobs = MemoryBlobs::new();
+    let tables = [table(20, 1)];
+    let pieces = write_pieces(&blobs, &tables, 2)?;
+    // Its successor writes numbers 1 and 2 under epoch 3 while it prepares its own.
+    let old = crate::entries::manifest(&blobs, &tables, pieces, 2)?;
+    save(&blobs, &tables, 1)?;
+    save(&blobs, &tables, 1)?;
+    blobs.delete(&Manifest::name(1))?;
+    let late = [old.clone(), Manifest { sequence: 3, epoch: 2, ..old.clone() }];
+    for manifest in late {
+        assert!(matches!(Writer::new(&blobs).commit(manifest), Err(Error::Argument { op: "commit", .. })));
+    }
+    assert!(Writer::new(&blobs).commit(Manifest { sequence: 3, epoch: 4, ..old }).is_ok());
+    Ok(())
+}
+
+#[test]
 fn a_manifest_is_refused_while_a_piece_is_missing() -> Result<()> {
     let blobs = MemoryBlobs::new();
     let tables = [table(20, 1)];

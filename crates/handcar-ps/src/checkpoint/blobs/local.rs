@@ -2,8 +2,8 @@
 
 use super::super::error::{Error, Result};
 use super::super::name::{BlobName, Folder, is_component};
-use super::{Blobs, Listed, Put, file};
-use rustix::fs::{self, AtFlags, CWD, Dir, FileType, Mode, OFlags};
+use super::{Blobs, Listed, Put, beneath, file};
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -76,30 +76,17 @@ impl LocalBlobs {
 
     /// The directory `folders` beneath the root; absent ones are made if `create`.
     fn folder<'a>(&self, folders: impl Iterator<Item = &'a str>, create: bool) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut here = self.root.try_clone()?;
         let mut path = String::new();
         for name in folders {
-            let opened = match fs::openat(&here, name, flags, Mode::empty()) {
-                Err(Errno::NOENT) if create => match fs::mkdirat(&here, name, Mode::from_raw_mode(0o777)) {
-                    Ok(()) | Err(Errno::EXIST) => fs::openat(&here, name, flags, Mode::empty()),
-                    Err(e) => Err(e),
-                },
-                other => other,
-            };
-            let opened = opened.map_err(|e| match e {
-                Errno::NOTDIR | Errno::LOOP => {
-                    io::Error::other(format!("expected {name} to be a directory, got something else or a link to one"))
-                }
-                e => e.into(),
-            })?;
+            let next = beneath::folder(&here, name, create)?;
             path = format!("{path}/{name}");
             if create && !self.safe_folders().contains(&path) {
                 // Also if it was there: whoever made it may have died before its name was safe.
                 self.sync(&here, "sync the parent")?;
                 self.safe_folders().insert(path.clone());
             }
-            here = opened;
+            here = next;
         }
         Ok(here)
     }
@@ -144,7 +131,7 @@ impl LocalBlobs {
     }
 
     fn write(&self, folder: &OwnedFd, last: &str, bytes: &[u8]) -> io::Result<Put> {
-        if let Some(held) = self.open_file(folder, last)? {
+        if let Some(held) = beneath::file(folder, last)? {
             // Whoever wrote it may have died before its name was safe.
             self.sync(&held, "sync the file")?;
             self.sync(folder, "sync the folder")?;
@@ -165,7 +152,7 @@ impl LocalBlobs {
         out.write_all(bytes)?;
         self.sync(&*out, "sync the file")?;
         self.step("rename")?;
-        let put = match rename_if_free(folder, side, last) {
+        let put = match beneath::rename_if_free(folder, side, last) {
             Ok(()) => Put::Created,
             // Somebody was quicker; a file is synced before it gets its name.
             Err(Errno::EXIST) => Put::Exists,
@@ -173,25 +160,6 @@ impl LocalBlobs {
         };
         self.sync(folder, "sync the folder")?;
         Ok(put)
-    }
-
-    /// A regular file for reading, if the name is taken by one.
-    fn open_file(&self, folder: &OwnedFd, last: &str) -> io::Result<Option<File>> {
-        // Without NONBLOCK, a pipe put there by somebody would hold us until it is written to.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match fs::openat(folder, last, flags, Mode::empty()) {
-            Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP) => Err(io::Error::other("expected a file, got a symbolic link")),
-            Err(e) => Err(e.into()),
-            Ok(fd) => {
-                let file = File::from(fd);
-                if file.metadata()?.is_file() {
-                    Ok(Some(file))
-                } else {
-                    Err(io::Error::other("expected a file, got something else"))
-                }
-            }
-        }
     }
 
     fn error(&self, op: &'static str, name: &dyn std::fmt::Display, bytes: u64, e: io::Error) -> Error {
@@ -204,32 +172,6 @@ impl LocalBlobs {
             Some(how) => Err(Error::Unreliable { op, place: self.place(), how: how.clone() }),
         }
     }
-
-    /// The names in a folder, sorted.
-    fn entries(&self, folder: &OwnedFd) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in Dir::read_from(folder)? {
-            // A name that is no UTF-8 is none of ours.
-            if let Ok(name) = entry?.file_name().to_str() {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
-    }
-}
-
-/// Renames unless the new name is taken, in one step.
-fn rename_if_free(folder: &OwnedFd, from: &str, to: &str) -> rustix::io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
-    match fs::renameat_with(folder, from, folder, to, fs::RenameFlags::NOREPLACE) {
-        // Not every file system knows the flag.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-        other => return other,
-    }
-    // A link is refused where a name is taken, too.
-    fs::linkat(folder, from, folder, to, AtFlags::empty())?;
-    fs::unlinkat(folder, from, AtFlags::empty())
 }
 
 fn failure(op: &'static str, file: &str, bytes: u64, e: io::Error) -> Error {
@@ -256,7 +198,7 @@ impl Blobs for LocalBlobs {
     fn get(&self, name: &BlobName, bytes_max: u64) -> Result<Vec<u8>> {
         let read = || -> io::Result<Vec<u8>> {
             let folder = self.folder(name.folders(), false)?;
-            let file = self.open_file(&folder, name.last())?.ok_or(Errno::NOENT)?;
+            let file = beneath::file(&folder, name.last())?.ok_or(Errno::NOENT)?;
             let mut bytes = Vec::with_capacity(file.metadata()?.len().min(bytes_max) as usize);
             // One byte more shows that there is more.
             file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -272,7 +214,7 @@ impl Blobs for LocalBlobs {
     fn size(&self, name: &BlobName) -> Result<Option<u64>> {
         let look = || -> io::Result<Option<u64>> {
             let folder = self.folder(name.folders(), false)?;
-            Ok(self.open_file(&folder, name.last())?.map(|f| f.metadata()).transpose()?.map(|m| m.len()))
+            Ok(beneath::file(&folder, name.last())?.map(|f| f.metadata()).transpose()?.map(|m| m.len()))
         };
         match look() {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -284,7 +226,7 @@ impl Blobs for LocalBlobs {
         let look = || -> io::Result<Vec<Listed>> {
             let handle = self.folder(folder.folders(), false)?;
             let mut found = Vec::new();
-            for last in self.entries(&handle)?.into_iter().filter(|n| is_component(n)) {
+            for last in beneath::entries(&handle)?.into_iter().filter(|n| is_component(n)) {
                 let stat = match fs::statat(&handle, &last, AtFlags::SYMLINK_NOFOLLOW) {
                     // Deleted since.
                     Err(Errno::NOENT) => continue,
@@ -321,7 +263,7 @@ impl Blobs for LocalBlobs {
         let sweep = || -> io::Result<usize> {
             let handle = self.folder(folder.folders(), false)?;
             let mut swept = 0;
-            for name in self.entries(&handle)?.iter().filter(|n| n.starts_with('.') && n.ends_with(".part")) {
+            for name in beneath::entries(&handle)?.iter().filter(|n| n.starts_with('.') && n.ends_with(".part")) {
                 fs::unlinkat(&handle, name, AtFlags::empty())?;
                 swept += 1;
             }

@@ -4,6 +4,7 @@ use super::error::Result;
 use super::name::{BlobName, Folder};
 use std::sync::Arc;
 
+mod beneath;
 pub mod local;
 pub mod memory;
 #[cfg(feature = "object-store")]
