@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod coordinator;
+pub mod checkpoint;
 pub mod driver;
 pub mod engine;
 pub mod entry;
