@@ -10,6 +10,7 @@
 pub mod driver;
 pub mod engine;
 pub mod error;
+pub mod filter;
 pub mod message;
 pub mod shard;
 pub mod store;
