@@ -5,6 +5,24 @@
 //! [`FilterRegistry`], which a crate of its own may add filters to. There is one chain for each table, direction and peer
 //! at each end. Pure code: no clock, no socket; random numbers come from the seed in the [`Context`].
 //!
+//! ```
+//! use handcar_base::{KeyList, Seed};
+//! use handcar_ps::filter::{Context, Direction, FilterRegistry, Spec};
+//! use handcar_ps::{Dtype, TableId, Task};
+//!
+//! let spec: Spec = "zero,lz4".parse()?;
+//! let registry = FilterRegistry::new();
+//! let mut sender = registry.chain(&spec, Direction::Push, Dtype::F32, 1)?;
+//! let mut receiver = registry.chain(&spec, Direction::Push, Dtype::F32, 1)?;
+//!
+//! let keys = KeyList::new(vec![3, 8, 9]).unwrap();
+//! let cx = Context::new(TableId(0), Task(1), Direction::Push, 0, Seed(7));
+//! let message = sender.encode(&cx, &keys, vec![1.5f32, 0.0, 2.0].into())?;
+//! let received = receiver.decode(&cx, &keys, &message)?;
+//! assert_eq!(received.values, vec![1.5f32, 0.0, 2.0].into());
+//! # Ok::<(), handcar_ps::filter::FilterError>(())
+//! ```
+//!
 //! Li et al., OSDI 2014, section 3.5; Li, Andersen, Smola, Yu, NIPS 2014, section 3.3.
 //!
 //! | name | effect | kind |
