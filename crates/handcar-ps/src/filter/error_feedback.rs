@@ -52,7 +52,7 @@ impl Filter for ErrorFeedback {
         let charged = self.owed.charge(&keys, block.numbers()?)?;
         if cx.flush {
             note.push(PLAIN);
-            self.owed.commit(&keys, &charged);
+            self.owed.commit(&charged);
             return self.owed.settle(block);
         }
         note.push(WRAPPED);
@@ -62,7 +62,7 @@ impl Filter for ErrorFeedback {
         let seen = self.inner.decode(cx, sent.clone(), &note[start..])?;
         seen.check()?;
         // Nothing is remembered before nothing can fail any more: a refused push leaves no trace.
-        self.owed.commit(&keys, &charged);
+        self.owed.commit(&charged);
         self.owed.pay(&seen.selected(), seen.numbers()?);
         Ok(sent)
     }

@@ -24,6 +24,7 @@ enum Sums {
 
 /// What is owed for some keys after adding a message, not yet remembered.
 pub struct Charged {
+    slots: Vec<usize>,
     sums: Sums,
     /// The same as numbers of the table.
     pub values: Values,
@@ -55,15 +56,14 @@ impl Owed {
             (Sums::Integers(_), _) => return Err(FilterError::unfit("i64", values.dtype().to_string())),
         };
         let values = rounded(&sums, self.dtype)?;
-        Ok(Charged { sums, values })
+        Ok(Charged { slots, sums, values })
     }
 
-    /// Remembers what [`charge`](Self::charge) found for the same keys.
-    pub fn commit(&mut self, keys: &[Key], charged: &Charged) {
-        let slots = self.slots.of(keys);
+    /// Remembers what [`charge`](Self::charge) found.
+    pub fn commit(&mut self, charged: &Charged) {
         match (&mut self.sums, &charged.sums) {
-            (Sums::Reals(owed), Sums::Reals(new)) => put(owed, &slots, new, self.width),
-            (Sums::Integers(owed), Sums::Integers(new)) => put(owed, &slots, new, self.width),
+            (Sums::Reals(owed), Sums::Reals(new)) => put(owed, &charged.slots, new, self.width),
+            (Sums::Integers(owed), Sums::Integers(new)) => put(owed, &charged.slots, new, self.width),
             _ => debug_assert!(false, "both have the table's type"),
         }
     }

@@ -80,7 +80,7 @@ fn exceeding(values: &Values, width: usize, bound: f64) -> Rows {
 fn encode_sums(owed: &mut Owed, cx: &Context<'_>, mut block: Block, bound: f64) -> Result<Block, FilterError> {
     let keys = block.selected();
     let charged = owed.charge(&keys, block.numbers()?)?;
-    owed.commit(&keys, &charged);
+    owed.commit(&charged);
     if cx.flush {
         return owed.settle(block);
     }
