@@ -13,6 +13,7 @@ pub mod driver;
 pub mod engine;
 pub mod entry;
 pub mod error;
+pub mod filter;
 pub mod message;
 pub mod peer;
 pub mod shard;

@@ -13,6 +13,16 @@ pub enum Dtype {
     I64,
 }
 
+impl Dtype {
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F64 | Self::I64 => 8,
+        }
+    }
+}
+
 impl std::fmt::Display for Dtype {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -84,6 +94,63 @@ impl Values {
     /// The numbers as a vector, if they are of type `T`.
     pub fn into_vec<T: Number>(self) -> Option<Vec<T>> {
         T::unwrap(self)
+    }
+
+    /// `len` zeros of a type.
+    pub fn zeros(dtype: Dtype, len: usize) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32(vec![0.0; len]),
+            Dtype::F64 => Self::F64(vec![0.0; len]),
+            Dtype::I64 => Self::I64(vec![0; len]),
+        }
+    }
+
+    /// The number at `i`, rounded to `f64` where it has more than 53 bits.
+    ///
+    /// # Panics
+    /// If `i` is not below the length.
+    #[inline]
+    pub fn real(&self, i: usize) -> f64 {
+        match self {
+            Self::F32(v) => v[i].into(),
+            Self::F64(v) => v[i],
+            Self::I64(v) => v[i] as f64,
+        }
+    }
+
+    /// Keeps the rows `index`, increasing, each of `width` numbers.
+    pub(crate) fn keep_rows(&mut self, index: impl Iterator<Item = usize>, width: usize) {
+        fn go<T: Number>(v: &mut Vec<T>, index: impl Iterator<Item = usize>, width: usize) {
+            let mut end = 0;
+            for i in index {
+                v.copy_within(i * width..(i + 1) * width, end);
+                end += width;
+            }
+            v.truncate(end);
+        }
+        match self {
+            Self::F32(v) => go(v, index, width),
+            Self::F64(v) => go(v, index, width),
+            Self::I64(v) => go(v, index, width),
+        }
+    }
+
+    /// Rows of these values and of `other`, which has the same type: the next one of `other` where `from_other` says so.
+    pub(crate) fn merge_rows(&self, other: &Self, from_other: &[bool], width: usize) -> Self {
+        fn go<T: Number>(a: &[T], b: &[T], from_b: &[bool], width: usize) -> Vec<T> {
+            let (mut a, mut b) = (a.chunks_exact(width), b.chunks_exact(width));
+            let next = |&other: &bool| if other { b.next() } else { a.next() }.unwrap_or_default();
+            from_b.iter().flat_map(next).copied().collect()
+        }
+        match (self, other) {
+            (Self::F32(a), Self::F32(b)) => Self::F32(go(a, b, from_other, width)),
+            (Self::F64(a), Self::F64(b)) => Self::F64(go(a, b, from_other, width)),
+            (Self::I64(a), Self::I64(b)) => Self::I64(go(a, b, from_other, width)),
+            _ => {
+                debug_assert!(false, "types were checked before");
+                self.clone()
+            }
+        }
     }
 
     /// Appends the rows `index` (each `width` numbers) of `from`, which has the same type.
@@ -195,6 +262,15 @@ number!(i64, I64, i64::wrapping_add);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn merge_undoes_keep() {
+        let all = Values::from(vec![1i64, 2, 3, 4, 5, 6]);
+        let (mut a, mut b) = (all.clone(), all.clone());
+        a.keep_rows([0, 2].into_iter(), 2);
+        b.keep_rows([1].into_iter(), 2);
+        assert_eq!(a.merge_rows(&b, &[false, true, false], 2), all);
+    }
 
     #[test]
     fn scatter_undoes_gather() {
