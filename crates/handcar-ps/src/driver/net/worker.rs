@@ -69,9 +69,9 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
 }
 
 /// One attempt to reach a server again.
-const ATTEMPT: Duration = Duration::from_millis(100);
+const ATTEMPT: Duration = Duration::from_millis(50);
 /// Between attempts.
-const RETRY: Duration = Duration::from_millis(50);
+const RETRY: Duration = Duration::from_millis(200);
 
 struct Conn {
     stream: TcpStream,
@@ -127,7 +127,8 @@ impl NetLink {
             tracing::debug!(server, conn.addr, how, "a connection to a server ended");
             self.bytes.0 += conn.outbox.bytes();
             self.bytes.1 += conn.inbox.bytes();
-            self.retry_at = Instant::now();
+            // The scheduler probably knows more by then.
+            self.retry_at = Instant::now() + RETRY;
         }
     }
 
