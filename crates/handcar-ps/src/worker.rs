@@ -1,8 +1,8 @@
 //! `Worker`: the handle a training thread holds.
 
 use crate::engine::policy::Policy;
-use crate::engine::view::View;
 use crate::engine::task::{Outcome, Submission, Work};
+use crate::engine::view::View;
 use crate::engine::worker::{Input, Output, WorkerEngine};
 use crate::error::{Error, Result};
 use crate::link::{Link, Stats};

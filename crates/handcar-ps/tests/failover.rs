@@ -178,13 +178,14 @@ fn push_ones(worker: Result<Worker>, dog: &Watchdog) -> i64 {
         let now = dog.us();
         if w.rank() == 0 {
             dog.longest_us.fetch_max(now - begun, Ordering::SeqCst);
+            // The view first: who sees that pushes go on must not see the view before the loss.
+            let view = w.view();
+            dog.servers.store(view.servers.len() as u64, Ordering::SeqCst);
+            dog.whole.store(!view.unfilled() && !view.frozen, Ordering::SeqCst);
             let lost = dog.lost.load(Ordering::SeqCst);
             if lost > 0 && begun >= lost && dog.back.load(Ordering::SeqCst) == 0 {
                 dog.back.store((now - lost).max(1), Ordering::SeqCst);
             }
-            let view = w.view();
-            dog.servers.store(view.servers.len() as u64, Ordering::SeqCst);
-            dog.whole.store(!view.unfilled() && !view.frozen, Ordering::SeqCst);
         }
         if done % 16 == 0 {
             check(&mut w, rounds, &list, done * workers);
@@ -260,7 +261,14 @@ fn settled(dog: &Watchdog, servers: usize) {
 fn report(name: &str, mut ms: Vec<f64>) {
     ms.sort_by(f64::total_cmp);
     let at = |q: f64| ms[((ms.len() as f64 * q).ceil() as usize).clamp(1, ms.len()) - 1];
-    println!("{name}: {} trials, ms to the next acknowledged push: p50 {:.1} p90 {:.1} p99 {:.1} max {:.1}", ms.len(), at(0.5), at(0.9), at(0.99), at(1.0));
+    println!(
+        "{name}: {} trials, ms to the next acknowledged push: p50 {:.1} p90 {:.1} p99 {:.1} max {:.1}",
+        ms.len(),
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(1.0)
+    );
     let edges = [10.0, 20.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0, 700.0, 1000.0, 2000.0, f64::MAX];
     let mut low = 0.0;
     for high in edges {
