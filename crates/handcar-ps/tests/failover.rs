@@ -127,6 +127,9 @@ impl Cluster {
 struct Watchdog {
     start: Instant,
     stop: AtomicBool,
+    /// Epoch of the view worker 0 lives in, and the one it must be past to have noticed the last loss.
+    epoch: AtomicU64,
+    past: AtomicU64,
     /// Microseconds of the last loss.
     lost: AtomicU64,
     /// Microseconds from it to the next push begun and acknowledged, or 0.
@@ -135,6 +138,7 @@ struct Watchdog {
     servers: AtomicU64,
     whole: AtomicBool,
     longest_us: AtomicU64,
+    pushes: AtomicU64,
 }
 
 impl Watchdog {
@@ -142,7 +146,9 @@ impl Watchdog {
         self.start.elapsed().as_micros() as u64
     }
 
+    /// Loses a server. A push that it still answered while it died is none of those that came back.
     fn lose(&self, how: impl FnOnce()) {
+        self.past.store(self.epoch.load(Ordering::SeqCst), Ordering::SeqCst);
         self.back.store(0, Ordering::SeqCst);
         how();
         self.lost.store(self.us(), Ordering::SeqCst);
@@ -177,13 +183,20 @@ fn push_ones(worker: Result<Worker>, dog: &Watchdog) -> i64 {
         done += 1;
         let now = dog.us();
         if w.rank() == 0 {
+            dog.pushes.fetch_add(1, Ordering::SeqCst);
             dog.longest_us.fetch_max(now - begun, Ordering::SeqCst);
             // The view first: who sees that pushes go on must not see the view before the loss.
             let view = w.view();
+            let view_epoch = view.epoch;
+            dog.epoch.store(view_epoch, Ordering::SeqCst);
             dog.servers.store(view.servers.len() as u64, Ordering::SeqCst);
             dog.whole.store(!view.unfilled() && !view.frozen, Ordering::SeqCst);
             let lost = dog.lost.load(Ordering::SeqCst);
-            if lost > 0 && begun >= lost && dog.back.load(Ordering::SeqCst) == 0 {
+            if lost > 0
+                && now >= lost
+                && view_epoch > dog.past.load(Ordering::SeqCst)
+                && dog.back.load(Ordering::SeqCst) == 0
+            {
                 dog.back.store((now - lost).max(1), Ordering::SeqCst);
             }
         }
@@ -223,11 +236,14 @@ fn while_pushing(servers: usize, workers: usize, copies: usize, story: impl FnOn
     let dog = Watchdog {
         start: Instant::now(),
         stop: AtomicBool::new(false),
+        epoch: AtomicU64::new(0),
+        past: AtomicU64::new(0),
         lost: AtomicU64::new(0),
         back: AtomicU64::new(0),
         servers: AtomicU64::new(0),
         whole: AtomicBool::new(false),
         longest_us: AtomicU64::new(0),
+        pushes: AtomicU64::new(0),
     };
     std::thread::scope(|scope| {
         let addr = cluster.addr.clone();
@@ -254,7 +270,9 @@ fn while_pushing(servers: usize, workers: usize, copies: usize, story: impl FnOn
 
 fn settled(dog: &Watchdog, servers: usize) {
     dog.wait(&format!("{servers} servers with all copies"), || {
-        dog.servers.load(Ordering::SeqCst) == servers as u64 && dog.whole.load(Ordering::SeqCst)
+        dog.epoch.load(Ordering::SeqCst) > dog.past.load(Ordering::SeqCst)
+            && dog.servers.load(Ordering::SeqCst) == servers as u64
+            && dog.whole.load(Ordering::SeqCst)
     });
 }
 
@@ -350,8 +368,9 @@ fn training_goes_on_without_the_scheduler_and_a_new_one_takes_over() {
     while_pushing(3, 2, 2, |cluster, dog| {
         for _ in 0..2 {
             settled(dog, 3);
-            dog.lose(|| cluster.scheduler = None);
-            dog.wait("a push without a scheduler", || dog.back.load(Ordering::SeqCst) > 0);
+            cluster.scheduler = None;
+            let pushes = dog.pushes.load(Ordering::SeqCst);
+            dog.wait("pushes without a scheduler", || dog.pushes.load(Ordering::SeqCst) > pushes + 5);
             cluster.start_scheduler();
             // It knows the cluster: a server lost now is replaced.
             let victim = cluster.servers.remove(0);
