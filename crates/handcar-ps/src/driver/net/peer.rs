@@ -5,6 +5,7 @@ use super::parcel::{Fields, Parcel, Reader};
 use crate::lru::Lru;
 use crate::message::{TableId, Task};
 use crate::peer::{Change, Copied, CopiedTable, Kept, PeerMessage, Say, Update};
+use crate::values::Values;
 use handcar_base::{KeyList, KeyRange};
 use std::sync::Arc;
 
@@ -132,8 +133,8 @@ impl Lists {
     }
 }
 
-/// The parcel of a message. Values are copied: the update stays here until it is acknowledged.
-pub fn pack(message: &PeerMessage, lists: &mut Lists) -> Parcel {
+/// The parcel of a message. Values are copied, by `copy`: the update stays here until it is acknowledged.
+pub fn pack(message: &PeerMessage, lists: &mut Lists, mut copy: impl FnMut(&Values) -> Values) -> Parcel {
     let mut f = Fields::default();
     f.u64(message.epoch);
     let mut p = Parcel { width: 1, ..Parcel::default() };
@@ -160,14 +161,14 @@ pub fn pack(message: &PeerMessage, lists: &mut Lists) -> Parcel {
             put_tasks(tasks, &mut f);
             lists.name(pushed.as_ref().map(|p| &p.0), &mut f, &mut p);
             if let Some((keys, values)) = pushed {
-                (p.width, p.values) = ((values.len() / keys.len().max(1)).max(1), Some(values.clone()));
+                (p.width, p.values) = ((values.len() / keys.len().max(1)).max(1), Some(copy(values)));
             }
             ROUND
         }
         Change::Single { table, worker, task, args, keys, values } => {
             f.u32(table.0).u64(*worker as u64).u64(task.0).bytes(args);
             if let Some(values) = values {
-                (p.width, p.values) = ((values.len() / keys.len().max(1)).max(1), Some(values.clone()));
+                (p.width, p.values) = ((values.len() / keys.len().max(1)).max(1), Some(copy(values)));
             }
             lists.name(Some(keys), &mut f, &mut p);
             SINGLE
@@ -360,7 +361,7 @@ mod tests {
         let (mut there, mut here) = (Lists::default(), Lists::default());
         for again in [false, true] {
             for message in messages() {
-                let parcel = pack(&message, &mut there);
+                let parcel = pack(&message, &mut there, Values::clone);
                 assert!(!again || parcel.keys.is_none(), "a list travels once");
                 assert_eq!(unpack(parcel, &mut here).unwrap(), message);
             }
@@ -370,7 +371,7 @@ mod tests {
     #[test]
     fn cut_and_flipped_heads_never_panic() {
         for message in messages() {
-            let parcel = pack(&message, &mut Lists::default());
+            let parcel = pack(&message, &mut Lists::default(), Values::clone);
             for at in 0..parcel.head.len() {
                 let mut cut = parcel.clone();
                 cut.head.truncate(at);

@@ -6,11 +6,13 @@ use super::control;
 use super::hub::Hub;
 use super::parcel::Parcel;
 use super::peer::{self, Lists};
+use super::server;
 use crate::engine::control::Control;
 use crate::engine::server::Input;
 use crate::engine::view::View;
 use crate::error::Role;
 use crate::peer::{PeerMessage, Say};
+use crate::values::Values;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,18 @@ struct Out {
 struct In {
     conn: u64,
     lists: Lists,
+}
+
+/// A copy in a buffer used before: fresh memory costs more than the copy.
+fn copy(values: &Values, pool: &mut Vec<Values>) -> Values {
+    let mut to = server::take(pool, values.dtype());
+    match (&mut to, values) {
+        (Values::F32(to), Values::F32(from)) => from.clone_into(to),
+        (Values::F64(to), Values::F64(from)) => from.clone_into(to),
+        (Values::I64(to), Values::I64(from)) => from.clone_into(to),
+        _ => return values.clone(),
+    }
+    to
 }
 
 /// The connections between one server and others.
@@ -138,13 +152,13 @@ impl Peers {
     }
 
     /// Sends a message. Without a connection it is lost; a new one makes the engine send it again.
-    pub fn send(&mut self, to: usize, message: &PeerMessage, hub: &mut Hub) {
+    pub fn send(&mut self, to: usize, message: &PeerMessage, hub: &mut Hub, pool: &mut Vec<Values>) {
         let found = match message.say {
             Say::Update { .. } => self.out.get_mut(&to).filter(|o| o.admitted).map(|o| (o.conn, &mut o.lists)),
             Say::Ack { .. } => self.inward.get_mut(&to).map(|i| (i.conn, &mut i.lists)),
         };
         if let Some((conn, lists)) = found {
-            hub.send(conn, peer::pack(message, lists));
+            hub.send(conn, peer::pack(message, lists, |values| copy(values, pool)));
         }
     }
 }

@@ -61,7 +61,7 @@ struct Loop {
     pool: Vec<Values>,
 }
 
-fn take(pool: &mut Vec<Values>, dtype: Dtype) -> Values {
+pub(super) fn take(pool: &mut Vec<Values>, dtype: Dtype) -> Values {
     match pool.iter().position(|v| v.dtype() == dtype) {
         Some(at) => pool.swap_remove(at),
         None => Values::empty(dtype),
@@ -213,12 +213,15 @@ impl Loop {
                         self.hub.send(conn, parcel);
                     }
                 }
-                Output::Peer { to, message } => self.peers.send(to, &message, &mut self.hub),
+                Output::Peer { to, message } => self.peers.send(to, &message, &mut self.hub, &mut self.pool),
                 Output::Report(report) => self.watch.report(report),
             }
             for done in self.hub.written.drain(..) {
                 give(&mut self.pool, done.values);
             }
+        }
+        for spare in self.engine.spares() {
+            give(&mut self.pool, Some(spare));
         }
     }
 }

@@ -137,10 +137,11 @@ fn reference(steps: &[Step], shared: &[Key]) -> Vec<Round> {
     for step in steps {
         let (called, refused) = match step {
             Step::Push { of, args, .. } => {
-                let pushed: Vec<_> = of
-                    .iter()
-                    .map(|(keys, values)| Contribution { keys: keys.clone(), values: values.clone().into() })
-                    .collect();
+                let values: Vec<Values> = of.iter().map(|(_, values)| values.clone().into()).collect();
+                let mut pushed = Vec::with_capacity(of.len());
+                for ((keys, _), values) in of.iter().zip(&values) {
+                    pushed.push(Contribution { keys, values });
+                }
                 (None, shard.apply(args, &pushed).is_err())
             }
             Step::Call { args } => (shard.call(args).ok().and_then(|r| counts(&r)), false),

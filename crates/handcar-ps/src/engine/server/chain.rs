@@ -150,13 +150,13 @@ impl Chain {
         open.done.extract_if(.., |d| !matches!(d, Done::Reply { .. })).collect()
     }
 
-    /// The next answers due, in order.
-    pub fn release(&mut self) -> Option<Vec<Done>> {
+    /// The next answers due, in order, and the update they waited for.
+    pub fn release(&mut self) -> Option<(Vec<Done>, Option<Arc<Update>>)> {
         if self.log.front()?.waits > 0 {
             return None;
         }
         self.base += 1;
-        self.log.pop_front().map(|open| open.done)
+        self.log.pop_front().map(|open| (open.done, open.update))
     }
 
     /// An update of another server has reached its end. Each is acknowledged by itself: one link carries updates of

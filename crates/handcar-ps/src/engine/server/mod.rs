@@ -5,6 +5,7 @@
 //! update from the one before ──────not applied before?─→ table ─→ log ─→ next in chain … ack ─→ ack
 //! ```
 
+use crate::engine::plan::Plan;
 use crate::engine::rounds::Rounds;
 use crate::engine::view::{Route, View};
 use crate::lru::Lru;
@@ -12,6 +13,7 @@ use crate::message::{Answer, Ask, Keys, Millis, Reply, Request, TableId, Task};
 use crate::peer::{Change, Kept, PeerMessage};
 use crate::registry::Registry;
 use crate::shard::Shape;
+use crate::values::Values;
 use handcar_base::{KeyList, KeyRange, RangeSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -33,6 +35,8 @@ use table::{Collective, Push, Table};
 
 /// Tables a server will hold; each is a name somebody chose, so more is a mistake.
 pub const TABLES_MAX: usize = 1024;
+/// Bytes of split plans kept.
+const PLAN_BYTES_MAX: usize = 256 << 20;
 /// Messages of a view to come that are kept until it comes.
 const EARLY_MAX: usize = 4096;
 
@@ -166,6 +170,10 @@ pub struct ServerEngine {
     fill: Option<Fill>,
     /// Messages of a view to come.
     early: VecDeque<Input>,
+    /// Buffers that nobody needs any more.
+    spares: Vec<Values>,
+    /// How lists part on their way to the next servers in this view.
+    plans: Lru<(u128, usize), Plan>,
     now: Millis,
     progress: u64,
 }
@@ -188,6 +196,8 @@ impl ServerEngine {
             chain: Chain::default(),
             fill: None,
             early: VecDeque::new(),
+            spares: Vec::new(),
+            plans: Lru::new(PLAN_BYTES_MAX),
             now: Millis(0),
             progress: 0,
             params,
@@ -208,6 +218,11 @@ impl ServerEngine {
     pub fn waiting(&self) -> bool {
         let resends = self.params.resend_ms.is_some() && !self.chain.idle();
         resends || self.reductions.waiting() || self.tables.iter().any(|t| t.rounds.waiting())
+    }
+
+    /// Buffers that the engine is done with, for the driver to read into.
+    pub fn spares(&mut self) -> impl Iterator<Item = Values> + '_ {
+        self.spares.drain(..)
     }
 
     /// Whether nothing is under way.
@@ -410,8 +425,8 @@ struct Single {
     within: Arc<RangeSet>,
     args: Vec<u8>,
     keys: KeyList,
-    values: Option<crate::values::Values>,
-    pull: Option<crate::values::Values>,
+    values: Option<Values>,
+    pull: Option<Values>,
 }
 
 fn table(tables: &mut [Table], id: TableId) -> Result<&mut Table, String> {
