@@ -299,7 +299,7 @@ fn report(name: &str, mut ms: Vec<f64>) {
 }
 
 fn lose_servers(name: &str, servers: usize, copies: usize, signal: Signal) {
-    let mut times = Vec::new();
+    let (mut times, mut false_alarms) = (Vec::new(), 0);
     while_pushing(servers, 2, copies, |cluster, dog| {
         let mut rng = Rng::new(Seed(7), copies as u64);
         for _ in 0..trials() {
@@ -308,8 +308,16 @@ fn lose_servers(name: &str, servers: usize, copies: usize, signal: Signal) {
             // Every server is the head of some keys, the tail of others and with three copies the middle of the rest.
             let mut victim = cluster.servers.remove(rng.below(servers as u64) as usize);
             dog.lose(|| victim.signal(signal));
-            dog.wait("the next push", || dog.back.load(Ordering::SeqCst) > 0);
-            times.push(dog.back.load(Ordering::SeqCst) as f64 / 1000.0);
+            // On a busy machine a server may have been given up wrongly just before: then no view follows its end.
+            let wrongly = || {
+                let seen = dog.epoch.load(Ordering::SeqCst) <= dog.past.load(Ordering::SeqCst);
+                seen && dog.servers.load(Ordering::SeqCst) < servers as u64
+            };
+            dog.wait("the next push", || dog.back.load(Ordering::SeqCst) > 0 || wrongly());
+            match dog.back.load(Ordering::SeqCst) {
+                0 => false_alarms += 1,
+                us => times.push(us as f64 / 1000.0),
+            }
             if signal == Signal::STOP {
                 // Awake again it must not go on.
                 victim.signal(Signal::CONT);
@@ -319,6 +327,7 @@ fn lose_servers(name: &str, servers: usize, copies: usize, signal: Signal) {
         }
         settled(dog, servers);
     });
+    println!("servers given up wrongly: {false_alarms}");
     report(name, times);
 }
 

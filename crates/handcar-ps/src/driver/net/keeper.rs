@@ -64,9 +64,6 @@ impl Keeper {
             lock(&self.shared.verdict).get_or_insert(verdict.clone());
             self.shared.changed.notify_all();
             if let Verdict::Lost(error) = &verdict {
-                for socket in lock(&self.shared.sockets).drain(..) {
-                    let _ = socket.shutdown(Shutdown::Both);
-                }
                 if let Some(LossHook(hook)) = &self.on_loss {
                     hook(error);
                 }

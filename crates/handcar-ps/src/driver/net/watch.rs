@@ -10,7 +10,6 @@ use crate::error::{Error, Result, Role};
 use mio::net::TcpStream as MioStream;
 use mio::{Interest, Poll, Token, Waker};
 use std::io;
-use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -65,8 +64,6 @@ pub struct Shared {
     /// Set after `news`, so that an engine need not take a lock to see that there is none.
     pub(super) has_news: AtomicBool,
     pub(super) reports: Mutex<Vec<Report>>,
-    /// Data sockets, shut down when somebody is lost so that blocked calls wake.
-    pub(super) sockets: Mutex<Vec<TcpStream>>,
     pub(super) hook: Mutex<Option<Hook>>,
 }
 
@@ -149,16 +146,6 @@ impl Watch {
         let run = std::thread::Builder::new().name("handcar-watch".into()).spawn(move || keeper.run());
         let grace = Duration::from_millis(config.suspect_ms + 4 * config.beat_ms);
         Ok((welcome, Self { shared, waker, thread: Some(run.map_err(system)?), grace }))
-    }
-
-    /// Shuts this socket down when somebody is lost for good.
-    pub fn guard(&self, socket: &TcpStream) -> Result<()> {
-        lock(&self.shared.sockets).push(socket.try_clone().map_err(system)?);
-        // The verdict may have come before.
-        if matches!(*lock(&self.shared.verdict), Some(Verdict::Lost(_))) {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
-        Ok(())
     }
 
     /// Called at the verdict and when there is news.

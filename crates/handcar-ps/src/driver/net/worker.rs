@@ -101,7 +101,6 @@ struct NetLink {
 impl NetLink {
     fn connect(&self, server: usize, addr: &str, until: Instant) -> Result<Conn> {
         let mut call = Call::reach(Role::Server, server, addr, until)?;
-        self.watch.guard(&call.stream)?;
         call.send(&Control::Join { job: self.welcome.job, role: Role::Worker, rank: self.welcome.rank })?;
         match call.receive("join", until)? {
             Control::Admit => {}
