@@ -1,6 +1,8 @@
 //! Claims about any driver: each test body takes a way to start a cluster.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod trial;
+
 use handcar_base::{Key, KeyList, Rng, Seed};
 use handcar_ps::{Error, Policy, Registry, Store, TableId, Updater, Values, Worker};
 use std::collections::BTreeMap;
