@@ -25,7 +25,7 @@ fn done(words: &str) -> bool {
     command.status().is_ok_and(|s| s.success())
 }
 
-/// A network of the test's own: one host for the test, one for each server, all on a bridge.
+/// A network of the test's own: one host for the test, which routes, and one for each server.
 struct Network {
     hosts: Vec<Host>,
 }
@@ -34,24 +34,25 @@ impl Network {
     fn make() -> Option<Self> {
         let id = std::process::id();
         let name = |n: usize| format!("hc{id}-{n}");
-        let hosts = (0..=SERVERS).map(|n| Host { name: name(n), addr: format!("10.213.7.{}", n + 1) }).collect();
+        let hosts = (0..=SERVERS).map(|n| Host { name: name(n), addr: format!("10.213.{n}.2") }).collect();
         let network = Self { hosts };
         let hub = &network.hosts[0];
         let first = [
             format!("ip netns add {}", hub.name),
-            format!("ip -n {} link add br type bridge", hub.name),
-            format!("ip -n {} addr add {}/24 dev br", hub.name, hub.addr),
-            format!("ip -n {} link set br up", hub.name),
             format!("ip -n {} link set lo up", hub.name),
+            format!("ip -n {} addr add {}/32 dev lo", hub.name, hub.addr),
+            format!("ip netns exec {} sysctl -w net.ipv4.ip_forward=1", hub.name),
         ];
         let rest = network.hosts.iter().enumerate().skip(1).flat_map(|(n, host)| {
             [
                 format!("ip netns add {}", host.name),
                 format!("ip -n {} link add v{n} type veth peer name eth netns {}", hub.name, host.name),
-                format!("ip -n {} link set v{n} master br up", hub.name),
+                format!("ip -n {} addr add 10.213.{n}.1/24 dev v{n}", hub.name),
+                format!("ip -n {} link set v{n} up", hub.name),
                 format!("ip -n {} addr add {}/24 dev eth", host.name, host.addr),
                 format!("ip -n {} link set eth up", host.name),
                 format!("ip -n {} link set lo up", host.name),
+                format!("ip -n {} route add default via 10.213.{n}.1", host.name),
             ]
         });
         first.into_iter().chain(rest).all(|c| done(&c)).then_some(network)
