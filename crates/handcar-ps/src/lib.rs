@@ -7,8 +7,9 @@
 //! Knows nothing about learning, data formats or tensors.
 #![forbid(unsafe_code)]
 
-pub mod coordinator;
+pub mod carried;
 pub mod checkpoint;
+pub mod coordinator;
 pub mod driver;
 pub mod engine;
 pub mod entry;
@@ -25,6 +26,7 @@ mod link;
 mod lru;
 mod positions;
 mod registry;
+mod transfer;
 mod union;
 mod worker;
 
@@ -37,6 +39,7 @@ pub use message::{TableId, Task};
 pub use registry::Registry;
 pub use shard::Shape;
 pub use store::Store;
+pub use transfer::Transfer;
 pub use updater::Updater;
 pub use values::{Dtype, Number, Values};
-pub use worker::{Transfer, Worker};
+pub use worker::Worker;

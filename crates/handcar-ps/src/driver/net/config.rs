@@ -1,6 +1,7 @@
 //! Settings of the network driver.
 
 use crate::error::Error;
+use crate::filter::FilterRegistry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ pub struct NodeConfig {
     pub key_cache_bytes_max: usize,
     /// Bytes of split plans a worker keeps.
     pub plan_bytes_max: usize,
+    /// The filters a worker knows; servers have those of their registry.
+    pub filters: FilterRegistry,
     /// Called when a member is lost.
     pub on_loss: Option<LossHook>,
 }
@@ -73,6 +76,7 @@ impl Default for NodeConfig {
             deadline_ms: 600_000,
             key_cache_bytes_max: 1 << 30,
             plan_bytes_max: 256 << 20,
+            filters: FilterRegistry::new(),
             on_loss: None,
         }
     }

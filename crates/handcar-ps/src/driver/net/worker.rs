@@ -15,6 +15,7 @@ use crate::link::{Link, Stats};
 use crate::message::{Answer, Millis, Request};
 use crate::values::Values;
 use crate::worker::Worker;
+use handcar_base::Seed;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
@@ -51,7 +52,8 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
         written: Vec::new(),
         deadline_ms: config.deadline_ms,
     };
-    Ok(Worker::new(welcome.rank, WorkerEngine::new(params, view), Box::new(link)))
+    let engine = WorkerEngine::new(params, view).with_filters(config.filters.clone(), Seed(welcome.rank as u64));
+    Ok(Worker::new(welcome.rank, engine, Box::new(link)))
 }
 
 fn connect(server: usize, addr: &str, welcome: &super::watch::Welcome, watch: &Watch, until: Instant) -> Result<Conn> {
@@ -213,6 +215,6 @@ impl Link for NetLink {
     fn stats(&self) -> Stats {
         let bytes_sent = self.conns.iter().map(|c| c.outbox.bytes()).sum();
         let bytes_received = self.conns.iter().map(|c| c.inbox.bytes()).sum();
-        Stats { bytes_sent, bytes_received, staleness_max: 0 }
+        Stats { bytes_sent, bytes_received, ..Stats::default() }
     }
 }

@@ -33,7 +33,10 @@ impl ServerEngine {
         self.place = Some(Place { view, headed, kept, next, route, reported_drained: false });
         self.fill = None;
         self.reductions.clear();
-        self.tables.iter_mut().for_each(|t| t.rounds.clear());
+        for t in &mut self.tables {
+            t.rounds.clear();
+            t.ends.reset();
+        }
         let replay = self.chain.reset();
         if !self.is(Broken::NoReplay) {
             for update in replay {
