@@ -7,6 +7,10 @@
 //! Knows nothing about learning, data formats or tensors.
 #![forbid(unsafe_code)]
 
+<<<<<<< HEAD
+=======
+pub mod carried;
+>>>>>>> wip-filters
 pub mod checkpoint;
 pub mod coordinator;
 pub mod driver;
@@ -25,6 +29,7 @@ mod link;
 mod lru;
 mod positions;
 mod registry;
+mod transfer;
 mod union;
 mod worker;
 
@@ -37,6 +42,7 @@ pub use message::{TableId, Task};
 pub use registry::Registry;
 pub use shard::Shape;
 pub use store::Store;
+pub use transfer::Transfer;
 pub use updater::Updater;
 pub use values::{Dtype, Number, Values};
-pub use worker::{Transfer, Worker};
+pub use worker::Worker;

@@ -2,10 +2,11 @@
 
 use crate::engine::worker::Input;
 use crate::error::Result;
+use crate::filter::Saved;
 use crate::message::{Millis, Request};
 
 /// Counters of a worker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Bytes written to servers (none in the local driver: values are handed over).
     pub bytes_sent: u64,
@@ -13,6 +14,12 @@ pub struct Stats {
     pub bytes_received: u64,
     /// The most unfinished earlier tasks of a table that a task was submitted past.
     pub staleness_max: u64,
+    /// Bytes before and after each filter, both directions as this worker sees them.
+    pub filters: Vec<Saved>,
+    /// Bytes of this worker's messages, had every key been written with 8 bytes and every number pushed with 4.
+    pub plain_sent: u64,
+    /// Bytes of the answers, had every number pulled been written with 4.
+    pub plain_received: u64,
 }
 
 /// A driver's half of a worker. Called by the worker's own thread only.

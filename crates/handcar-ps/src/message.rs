@@ -1,5 +1,7 @@
 //! What workers ask and servers answer. Drivers carry these values in memory or as frames.
 
+use crate::carried::{Carried, Form};
+use crate::filter::TableFilters;
 use crate::shard::Shape;
 use crate::values::Values;
 use handcar_base::{KeyList, RangeSet};
@@ -100,6 +102,8 @@ pub enum Ask {
         updater: String,
         /// Parameters for the updater.
         params: Vec<u8>,
+        /// What its messages go through.
+        filters: TableFilters,
     },
     /// Push, pull or both. With neither, the keys are only given entries.
     Move {
@@ -111,9 +115,11 @@ pub enum Ask {
         /// Bytes for [`Updater::begin`](crate::updater::Updater::begin).
         args: Vec<u8>,
         /// Values pushed.
-        push: Option<Values>,
+        push: Option<Carried>,
         /// A buffer for the values pulled.
         pull: Option<Values>,
+        /// How the values pulled are to come.
+        form: Form,
     },
     /// Run the updater's server function once all workers have asked for it.
     Call {
@@ -177,7 +183,7 @@ pub enum Answer {
     /// A push or pull is done.
     Moved {
         /// Values pulled, in the order of the keys.
-        pulled: Option<Values>,
+        pulled: Option<Carried>,
         /// The push buffer, given back for reuse (in memory only; it does not travel).
         spent: Option<Values>,
         /// The updater's notes: one, or several when parts of the keys were updated one by one.
@@ -187,6 +193,8 @@ pub enum Answer {
     Called(Vec<Note>),
     /// The joined integers.
     Reduced(Vec<i64>),
+    /// The push builds on an earlier one that the server has not seen: its filters must begin anew.
+    Behind,
     /// The named list of keys is not known: send it again. Both buffers come back (in memory only).
     Miss {
         /// The push buffer.

@@ -1,5 +1,6 @@
 //! What servers tell each other: updates on their way down a chain, and copies for those being filled.
 
+use crate::filter::TableFilters;
 use crate::message::{TableId, Task};
 use crate::values::Values;
 use handcar_base::{KeyList, KeyRange, RangeSet};
@@ -55,6 +56,8 @@ pub enum Change {
         updater: String,
         /// The updater's parameters.
         params: Vec<u8>,
+        /// What its messages go through.
+        filters: TableFilters,
     },
     /// A collective of all workers: an aggregated push, or a call if there are no keys.
     Round {
@@ -121,6 +124,8 @@ pub struct CopiedTable {
     pub updater: String,
     /// The updater's parameters.
     pub params: Vec<u8>,
+    /// What its messages go through.
+    pub filters: TableFilters,
     /// The keys at these positions.
     pub keys: KeyList,
     /// Their entries, one after the other, as the updater writes them.

@@ -1,5 +1,6 @@
-//! `Registry`: updaters by name.
+//! `Registry`: updaters and filters by name.
 
+use crate::filter::{Filter, FilterError, FilterRegistry, Params};
 use crate::shard::{Shard, UpdaterShard};
 use crate::updater::{Assign, Sum, Updater};
 use std::collections::BTreeMap;
@@ -8,12 +9,13 @@ use std::sync::Arc;
 
 type Make = dyn Fn(&[u8]) -> Result<Box<dyn Shard>, String> + Send + Sync;
 
-/// The updaters a server can be asked to run. A crate of its own may add more; code never travels, names do.
+/// The updaters a server can be asked to run, and the filters that tables can be created with. A crate of its own may add more; code never travels, names do.
 ///
 /// Built in: `sum.f32`, `sum.f64`, `sum.i64`, `assign.f32`, `assign.f64`, `assign.i64`.
 #[derive(Clone)]
 pub struct Registry {
     makers: BTreeMap<String, Arc<Make>>,
+    filters: FilterRegistry,
 }
 
 impl fmt::Debug for Registry {
@@ -24,7 +26,7 @@ impl fmt::Debug for Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        let mut r = Self { makers: BTreeMap::new() };
+        let mut r = Self { makers: BTreeMap::new(), filters: FilterRegistry::new() };
         r.register("sum.f32", |_| Ok(Sum::<f32>::default()));
         r.register("sum.f64", |_| Ok(Sum::<f64>::default()));
         r.register("sum.i64", |_| Ok(Sum::<i64>::default()));
@@ -50,6 +52,23 @@ impl Registry {
         let make = move |params: &[u8]| Ok(Box::new(UpdaterShard::new(make(params)?)) as Box<dyn Shard>);
         self.makers.insert(name.into(), Arc::new(make));
         self
+    }
+
+    /// Adds (or replaces) a filter; `make` reads the parameters that stand in the spec. Workers must know it as well:
+    /// in the local driver they share this registry, over the network they have their own, see
+    /// [`NodeConfig::filters`](crate::driver::net::NodeConfig::filters).
+    pub fn register_filter<F: Filter + 'static>(
+        &mut self,
+        name: &str,
+        make: impl Fn(&Params<'_>) -> Result<F, FilterError> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.filters.register(name, make);
+        self
+    }
+
+    /// The filters.
+    pub fn filters(&self) -> &FilterRegistry {
+        &self.filters
     }
 
     pub(crate) fn make(&self, name: &str, params: &[u8]) -> Result<Box<dyn Shard>, String> {

@@ -5,9 +5,11 @@ use crate::engine::task::{Outcome, Submission, Work};
 use crate::engine::view::View;
 use crate::engine::worker::{Input, Output, WorkerEngine};
 use crate::error::{Error, Result};
+use crate::filter::TableFilters;
 use crate::link::{Link, Stats};
 use crate::message::{ReduceOp, TableId, Task};
 use crate::shard::Shape;
+use crate::transfer::Transfer;
 use crate::values::Values;
 use handcar_base::KeyList;
 use std::fmt;
@@ -75,7 +77,39 @@ impl Worker {
     /// # Errors
     /// [`Error::Refused`] if the updater is unknown, refuses `params`, or another worker said otherwise.
     pub fn create_table(&mut self, name: &str, updater: &str, params: &[u8]) -> Result<TableId> {
-        let (table, task) = self.submit_table(name, updater, params)?;
+        self.create_table_with(name, updater, params, &TableFilters::default())
+    }
+
+    /// As [`create_table`](Self::create_table), with filters that pushes and pulls of the table go through. A server that
+    /// lacks one refuses the table. In the local driver, where nothing is written to a wire, chains that only save bytes
+    /// are left out; all others do what they do everywhere.
+    ///
+    /// ```
+    /// use handcar_base::KeyList;
+    /// use handcar_ps::{Registry, driver::local, filter::TableFilters};
+    /// let mut worker = local::cluster(1, 2, &Registry::new()).remove(0);
+    /// let filters = TableFilters::parse("significant:10,zstd:1", "zstd:1")?;
+    /// let table = worker.create_table_with("w", "sum.f32", &[], &filters)?;
+    /// let keys = KeyList::new(vec![3, 8]).unwrap();
+    /// worker.push(table, &keys, vec![1.0f32, 20.0]).wait()?;
+    /// assert_eq!(worker.pull(table, &keys).wait()?.pulled, Some(vec![0.0f32, 20.0].into()));
+    /// worker.flush(table)?;
+    /// assert_eq!(worker.pull(table, &keys).wait()?.pulled, Some(vec![1.0f32, 20.0].into()));
+    /// # worker.finish()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`create_table`](Self::create_table); [`Error::Argument`] if a filter is unknown here, [`Error::Refused`] if it
+    /// is unknown on a server or refuses its parameters.
+    pub fn create_table_with(
+        &mut self,
+        name: &str,
+        updater: &str,
+        params: &[u8],
+        filters: &TableFilters,
+    ) -> Result<TableId> {
+        let (table, task) = self.submit_table_with(name, updater, params, filters)?;
         self.wait(task)?;
         Ok(table)
     }
@@ -108,8 +142,9 @@ impl Worker {
 
     fn transfer(&mut self, table: TableId, keys: &KeyList, push: Option<Values>, pull: bool) -> Transfer<'_> {
         let pull = pull.then(|| Values::F32(Vec::new()));
-        let work = Work::Move { keys: keys.clone(), aggregate: push.is_some(), args: Vec::new(), push, pull };
-        Transfer { worker: self, submission: Submission { table, after: Vec::new(), work } }
+        let work =
+            Work::Move { keys: keys.clone(), aggregate: push.is_some(), args: Vec::new(), push, pull, exact: false };
+        Transfer::new(self, Submission { table, after: Vec::new(), work })
     }
 
     /// Waits until a task has finished and takes its outcome; taken a second time it is empty.
@@ -170,8 +205,23 @@ impl Worker {
     /// # Errors
     /// What ended the job.
     pub fn submit_table(&mut self, name: &str, updater: &str, params: &[u8]) -> Result<(TableId, Task)> {
+        self.submit_table_with(name, updater, params, &TableFilters::default())
+    }
+
+    /// Starts a [`create_table_with`](Self::create_table_with).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a filter is unknown here; what ended the job.
+    pub fn submit_table_with(
+        &mut self,
+        name: &str,
+        updater: &str,
+        params: &[u8],
+        filters: &TableFilters,
+    ) -> Result<(TableId, Task)> {
         let table = self.engine.next_table();
-        let work = Work::Create { name: name.into(), updater: updater.into(), params: params.into() };
+        let (name, updater, params, filters) = (name.into(), updater.into(), params.into(), filters.clone());
+        let work = Work::Create { name, updater, params, filters };
         Ok((table, self.submit(Submission { table, after: Vec::new(), work })?))
     }
 
@@ -246,10 +296,26 @@ impl Worker {
 
     /// Counters so far.
     pub fn stats(&self) -> Stats {
-        Stats { staleness_max: self.engine.staleness_max(), ..self.link.stats() }
+        let (plain_sent, plain_received) = self.engine.plain_bytes();
+        let (staleness_max, filters) = (self.engine.staleness_max(), self.engine.saved());
+        Stats { staleness_max, filters, plain_sent, plain_received, ..self.link.stats() }
     }
 
-    /// Waits for all tasks and leaves. The job ends when all workers have left.
+    /// Sends what the filters of a table's pushes hold back, and waits for it. It is applied on arrival, without waiting
+    /// for other workers, with the argument bytes of the table's last filtered push. [`finish`](Self::finish) does it for
+    /// all tables.
+    ///
+    /// # Errors
+    /// What made the push fail; whatever ended the job.
+    pub fn flush(&mut self, table: TableId) -> Result<()> {
+        for work in self.engine.flush(table)? {
+            let task = self.submit(Submission { table, after: Vec::new(), work })?;
+            self.wait(task)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for all tasks, sends what filters hold back, and leaves. The job ends when all workers have left.
     ///
     /// # Errors
     /// What ended the job, or a task's failure that nobody took.
@@ -257,11 +323,14 @@ impl Worker {
         self.pump_until(|engine| !engine.busy())?;
         // The failed task ends here, the job does not: leave in order, then tell.
         let failure = self.engine.take_failure();
+        let flushed = (0..self.engine.tables()).try_for_each(|table| self.flush(TableId(table)));
+        let failure = failure.or(flushed.err());
+        self.failed.clone().map_or(Ok(()), Err)?;
         self.link.finish()?;
         failure.map_or(Ok(()), Err)
     }
 
-    fn submit(&mut self, submission: Submission) -> Result<Task> {
+    pub(crate) fn submit(&mut self, submission: Submission) -> Result<Task> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -271,7 +340,7 @@ impl Worker {
         }
         let now = self.link.now();
         let task = self.engine.submit(now, submission, &mut self.outbox)?;
-        self.flush()?;
+        self.forward()?;
         Ok(task)
     }
 
@@ -301,7 +370,7 @@ impl Worker {
                 let stepped = self.engine.step(now, Input::Tick, &mut self.outbox);
                 self.keep(stepped)?;
             }
-            self.flush()?;
+            self.forward()?;
             if end.is_some_and(|end| now >= end) {
                 return Ok(done(&self.engine));
             }
@@ -309,7 +378,7 @@ impl Worker {
         Ok(true)
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn forward(&mut self) -> Result<()> {
         let mut outbox = std::mem::take(&mut self.outbox);
         for Output { server, request } in outbox.drain(..) {
             let sent = self.link.send(server, request);
@@ -332,63 +401,5 @@ impl Worker {
             self.failed = Some(error.clone());
         }
         result
-    }
-}
-
-/// A push or pull being described; [`submit`](Self::submit) starts it.
-#[must_use = "nothing travels before submit() or wait()"]
-#[derive(Debug)]
-pub struct Transfer<'a> {
-    worker: &'a mut Worker,
-    submission: Submission,
-}
-
-impl Transfer<'_> {
-    /// Starts only after these tasks have finished.
-    pub fn after(mut self, tasks: &[Task]) -> Self {
-        self.submission.after.extend_from_slice(tasks);
-        self
-    }
-
-    /// Bytes for the updater's `begin`; equal on all workers when the push is aggregated.
-    pub fn args(mut self, bytes: &[u8]) -> Self {
-        if let Work::Move { args, .. } = &mut self.submission.work {
-            *args = bytes.into();
-        }
-        self
-    }
-
-    /// Applies the push on arrival, by itself. Without this the servers wait for the pushes of all workers, add them
-    /// in worker order and apply the sum once.
-    pub fn immediate(mut self) -> Self {
-        if let Work::Move { aggregate, .. } = &mut self.submission.work {
-            *aggregate = false;
-        }
-        self
-    }
-
-    /// Receives the pulled values into the memory of an old buffer.
-    pub fn into_buffer(mut self, buffer: impl Into<Values>) -> Self {
-        if let Work::Move { pull: Some(pull), .. } = &mut self.submission.work {
-            *pull = buffer.into();
-        }
-        self
-    }
-
-    /// Starts the task, after waiting for those tasks of the table that the policy demands.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if keys and values do not fit the table; whatever ended the job.
-    pub fn submit(self) -> Result<Task> {
-        self.worker.submit(self.submission)
-    }
-
-    /// Starts the task and waits for its outcome.
-    ///
-    /// # Errors
-    /// As [`submit`](Self::submit), and what made the task fail.
-    pub fn wait(self) -> Result<Outcome> {
-        let task = self.worker.submit(self.submission)?;
-        self.worker.wait(task)
     }
 }

@@ -9,6 +9,7 @@ use handcar_ps::engine::server::{Input as ServerInput, Output as ServerOutput, S
 use handcar_ps::engine::task::{Submission, Work};
 use handcar_ps::engine::view::{View, unplaced};
 use handcar_ps::engine::worker::{Input, WorkerEngine, WorkerParams};
+use handcar_ps::filter::TableFilters;
 use handcar_ps::message::{Answer, Ask, Keys, Millis, Reply, Request};
 use handcar_ps::{Error, TableId, Task, Values};
 use proptest::prelude::*;
@@ -57,7 +58,12 @@ impl World {
             named_lists: 0,
         };
         for w in 0..workers {
-            let work = Work::Create { name: "t".into(), updater: "sum.i64".into(), params: vec![] };
+            let work = Work::Create {
+                name: "t".into(),
+                updater: "sum.i64".into(),
+                params: vec![],
+                filters: TableFilters::default(),
+            };
             world.submit(w, work, &[]).unwrap();
         }
         world.settle();
@@ -121,7 +127,7 @@ impl World {
 fn moving(list: &[Key], push: Option<Vec<i64>>, pull: bool) -> Work {
     let aggregate = push.is_some();
     let pull = pull.then(|| Values::I64(vec![]));
-    Work::Move { keys: keys(list), aggregate, args: vec![], push: push.map(Values::from), pull }
+    Work::Move { keys: keys(list), aggregate, args: vec![], push: push.map(Values::from), pull, exact: false }
 }
 
 fn pulled(world: &mut World, worker: usize, list: &[Key]) -> Vec<i64> {
@@ -204,7 +210,16 @@ fn collectives_are_applied_in_order_even_if_one_was_held_back() {
         w.carry(0, out);
         task
     };
-    submit(&mut w, Work::Create { name: "a".into(), updater: "assign.i64".into(), params: vec![] }, &[]);
+    submit(
+        &mut w,
+        Work::Create {
+            name: "a".into(),
+            updater: "assign.i64".into(),
+            params: vec![],
+            filters: TableFilters::default(),
+        },
+        &[],
+    );
     w.settle();
     let gate = submit(&mut w, moving(&[9], None, true), &[]);
     submit(&mut w, moving(&[1], Some(vec![1]), false), &[gate]);

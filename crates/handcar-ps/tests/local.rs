@@ -15,6 +15,20 @@ macro_rules! claims {
     ($($claim:ident)*) => { $(#[test] fn $claim() { common::$claim(start) })* };
 }
 
+macro_rules! filter_claims {
+    ($($claim:ident)*) => { $(#[test] fn $claim() { common::filters::$claim(start) })* };
+}
+
+filter_claims! {
+    exact_filters_change_no_bit
+    lossy_filters_do_the_same_twice_and_rows_not_sent_are_not_pushed
+    a_flush_sends_what_filters_held_back
+    an_unfiltered_push_arrives_as_it_is
+    what_a_filter_cannot_carry_passes_by_it
+    unknown_filters_are_refused_with_those_known
+    a_filter_of_ones_own_works
+}
+
 claims! {
     pull_after_wait_sees_own_push
     a_key_nobody_pushed_reads_as_freshly_made

@@ -30,7 +30,12 @@ fn start_with_addresses(workers: usize, servers: usize, deadline_ms: u64) -> (Cl
     }
     let connect = |rank| {
         let scheduler = scheduler.clone();
-        let config = NodeConfig { rank: Some(rank), deadline_ms, ..NodeConfig::default() };
+        let config = NodeConfig {
+            rank: Some(rank),
+            deadline_ms,
+            filters: registry().filters().clone(),
+            ..NodeConfig::default()
+        };
         std::thread::spawn(move || connect_worker(&scheduler, &config))
     };
     let joining: Vec<_> = (0..workers).map(connect).collect();
@@ -41,6 +46,20 @@ fn start_with_addresses(workers: usize, servers: usize, deadline_ms: u64) -> (Cl
 
 macro_rules! claims {
     ($($claim:ident)*) => { $(#[test] fn $claim() { common::$claim(start) })* };
+}
+
+macro_rules! filter_claims {
+    ($($claim:ident)*) => { $(#[test] fn $claim() { common::filters::$claim(start) })* };
+}
+
+filter_claims! {
+    exact_filters_change_no_bit
+    lossy_filters_do_the_same_twice_and_rows_not_sent_are_not_pushed
+    a_flush_sends_what_filters_held_back
+    an_unfiltered_push_arrives_as_it_is
+    what_a_filter_cannot_carry_passes_by_it
+    unknown_filters_are_refused_with_those_known
+    a_filter_of_ones_own_works
 }
 
 claims! {

@@ -11,6 +11,7 @@ use crate::link::{Link, Stats};
 use crate::message::{Millis, Request};
 use crate::registry::Registry;
 use crate::worker::Worker;
+use handcar_base::Seed;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -65,7 +66,9 @@ pub fn cluster_with(config: &LocalConfig, registry: &Registry) -> Vec<Worker> {
             key_cache_bytes_max: 0,
         };
         let link = LocalLink { hub: Arc::clone(&hub), rank, own: Vec::new(), out: Vec::new(), left: false };
-        Worker::new(rank, WorkerEngine::new(params, Arc::clone(&view)), Box::new(link))
+        let engine = WorkerEngine::new(params, Arc::clone(&view));
+        let engine = engine.with_filters(registry.filters().clone(), Seed(rank as u64));
+        Worker::new(rank, engine, Box::new(link))
     };
     (0..workers).map(worker).collect()
 }

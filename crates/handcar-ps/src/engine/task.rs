@@ -1,6 +1,8 @@
 //! Tasks as a worker submits, holds and finishes them.
 
+use crate::carried::Coded;
 use crate::error::Error;
+use crate::filter::{Rows, TableFilters};
 use crate::message::{Millis, Note, ReduceOp, TableId, Task};
 use crate::values::{Dtype, Values};
 use handcar_base::{KeyList, RangeSet};
@@ -31,6 +33,8 @@ pub enum Work {
         updater: String,
         /// Its parameters.
         params: Vec<u8>,
+        /// What its messages go through.
+        filters: TableFilters,
     },
     /// Push, pull, both, or neither (which gives the keys entries).
     Move {
@@ -44,6 +48,8 @@ pub enum Work {
         push: Option<Values>,
         /// Buffer for values to pull.
         pull: Option<Values>,
+        /// Whether the values pass by the table's filters.
+        exact: bool,
     },
     /// Call the updater's server function on all servers.
     Call {
@@ -82,6 +88,13 @@ pub(super) struct Part {
     pub sent_at: Millis,
     /// The request's push values, if the driver gave them back after copying them out.
     pub push: Option<Values>,
+    /// The push as filters made it, kept to be sent again.
+    pub coded: Option<Coded>,
+    /// The push is done and its answer was read but for the values, which built on an answer that is missing: these
+    /// are asked for once more, whole; how often.
+    pub whole: u32,
+    /// The filters could not carry the push.
+    pub plain: bool,
     /// The request's pull buffer, likewise.
     pub pull: Option<Values>,
     pub pulled: Option<Values>,
@@ -91,7 +104,7 @@ pub(super) struct Part {
 /// What servers are asked to do, without keys and values.
 #[derive(Clone, Debug)]
 pub(super) enum What {
-    Create { name: String, updater: String, params: Vec<u8> },
+    Create { name: String, updater: String, params: Vec<u8>, filters: TableFilters },
     Move { args: Vec<u8> },
     Call { args: Vec<u8> },
     Reduce { op: ReduceOp, words: Vec<i64> },
@@ -113,6 +126,10 @@ pub(super) struct Running {
     pub keys: Option<(KeyList, Option<Arc<Plan>>)>,
     pub pushes: bool,
     pub pulls: Option<Dtype>,
+    /// Whether values pass by the table's filters.
+    pub exact: bool,
+    /// Which rows of `whole_push` are pushed, once filters of an earlier view have dropped the others.
+    pub rows: Option<Rows>,
     /// The whole push buffer while its split parts travel.
     pub whole_push: Option<Values>,
     /// The caller's pull buffer while parts are gathered.

@@ -70,6 +70,16 @@ impl Chain {
         self.filters.is_empty()
     }
 
+    /// Whether the receiver gets exactly what was sent, so that the chain only saves bytes.
+    pub fn is_exact(&self) -> bool {
+        self.filters.iter().all(|f| f.exact())
+    }
+
+    /// Whether some filter holds anything back.
+    pub fn holds(&self) -> bool {
+        self.filters.iter().any(|f| !f.held().is_empty())
+    }
+
     /// Encodes the values of a key list, `[keys * width]`, into one self-contained message. Call it once a message and
     /// keep the bytes for resending.
     ///

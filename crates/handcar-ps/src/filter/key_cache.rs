@@ -33,6 +33,10 @@ impl Filter for KeyCache {
         true
     }
 
+    fn exact(&self) -> bool {
+        true
+    }
+
     fn encode(&mut self, cx: &Context<'_>, block: Block, _note: &mut Vec<u8>) -> Result<Block, FilterError> {
         let keys = 8 * block.keys.len() as u64;
         self.before += keys;

@@ -59,6 +59,10 @@ impl<C: Codec> Filter for Lossless<C> {
         true
     }
 
+    fn exact(&self) -> bool {
+        true
+    }
+
     fn encode(&mut self, _cx: &Context<'_>, mut block: Block, note: &mut Vec<u8>) -> Result<Block, FilterError> {
         let item = item(&block);
         let (flag, plain) = match block.payload {

@@ -3,7 +3,9 @@
 //! A [`Filter`] is a pair of encoder and decoder. A [`Chain`] applies filters in order at the sender and undoes them in
 //! reverse at the receiver; both ends make it from the same [`Spec`] (`"zero,fixed-point:2,zstd:1"`) and a
 //! [`FilterRegistry`], which a crate of its own may add filters to. There is one chain for each table, direction and peer
-//! at each end. Pure code: no clock, no socket; random numbers come from the seed in the [`Context`].
+//! at each end. Pure code: no clock, no socket; random numbers come from the seed in the [`Context`]. The engines apply
+//! the chains a table was created with, see [`TableFilters`] and
+//! [`Worker::create_table_with`](crate::Worker::create_table_with).
 //!
 //! ```
 //! use handcar_base::{KeyList, Seed};
@@ -66,6 +68,7 @@ mod significant;
 mod sketch;
 mod slots;
 mod spec;
+mod table;
 mod zero;
 mod zstd;
 
@@ -85,6 +88,7 @@ pub use registry::FilterRegistry;
 pub use rows::Rows;
 pub use sketch::CountMin;
 pub use spec::Spec;
+pub use table::TableFilters;
 
 use handcar_base::Key;
 
@@ -117,6 +121,12 @@ pub trait Filter: Send {
 
     /// Whether it makes bytes of numbers.
     fn gives_bytes(&self) -> bool {
+        false
+    }
+
+    /// Whether the receiver gets exactly what was sent, every row and bit: then the filter only saves bytes, and a driver
+    /// whose servers share the worker's memory leaves it out.
+    fn exact(&self) -> bool {
         false
     }
 

@@ -13,8 +13,10 @@ use super::params::Params;
 use super::random_skip::RandomSkip;
 use super::significant::Significant;
 use super::spec::Spec;
+use super::table::TableFilters;
 use super::zero::Zero;
 use super::{Filter, lz4::Lz4, zstd::Zstd};
+use crate::shard::Shape;
 use crate::values::Dtype;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -85,6 +87,23 @@ impl FilterRegistry {
                 Err(FilterError::unfit(format!("a filter among {}", known.join(", ")), format!("{name:?}")).of("spec"))
             }
         }
+    }
+
+    /// As [`chain`](Self::chain), of a table's own filters.
+    ///
+    /// # Errors
+    /// As [`chain`](Self::chain).
+    pub fn table_chain(
+        &self,
+        filters: &TableFilters,
+        direction: Direction,
+        shape: Shape,
+    ) -> Result<Chain, FilterError> {
+        let (dtype, width) = match direction {
+            Direction::Push => (shape.push, shape.push_width),
+            Direction::Pull => (shape.pull, shape.pull_width),
+        };
+        self.chain(filters.of(direction), direction, dtype, width as usize)
     }
 
     /// Makes the chain of one table, direction and peer; the table's numbers have type `dtype`, `width` of them a key.

@@ -43,6 +43,10 @@ impl Filter for Zero {
         "zero"
     }
 
+    fn exact(&self) -> bool {
+        !self.drop
+    }
+
     fn encode(&mut self, _cx: &Context<'_>, block: Block, note: &mut Vec<u8>) -> Result<Block, FilterError> {
         let width = block.width;
         if width == 0 {

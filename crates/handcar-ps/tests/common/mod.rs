@@ -1,9 +1,11 @@
 //! Claims about any driver: each test body takes a way to start a cluster.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod filters;
 pub mod trial;
 
 use handcar_base::{Key, KeyList, Rng, Seed};
+use handcar_ps::filter::{Block, Context, Filter, FilterError, Payload};
 use handcar_ps::{Error, Policy, Registry, Store, TableId, Updater, Values, Worker};
 use std::collections::BTreeMap;
 
@@ -76,8 +78,29 @@ impl Updater for Probe {
     }
 }
 
+/// A filter of one's own: halves singles on the way.
+struct Halve;
+
+impl Filter for Halve {
+    fn name(&self) -> &str {
+        "halve"
+    }
+
+    fn encode(&mut self, _: &Context<'_>, mut block: Block, _: &mut Vec<u8>) -> Result<Block, FilterError> {
+        if let Payload::Numbers(Values::F32(v)) = &mut block.payload {
+            v.iter_mut().for_each(|x| *x /= 2.0);
+        }
+        Ok(block)
+    }
+
+    fn decode(&mut self, _: &Context<'_>, block: Block, _: &[u8]) -> Result<Block, FilterError> {
+        Ok(block)
+    }
+}
+
 pub fn registry() -> Registry {
     let mut r = Registry::new();
+    r.register_filter("halve", |p| p.at_most(0).map(|()| Halve));
     r.register("probe", |params| match params {
         [] => Ok(Probe { step: 1, applied: 0, calls: 0 }),
         _ => Err(format!("expected no parameters, got {} bytes", params.len())),

@@ -1,6 +1,8 @@
 //! Requests and replies as parcels.
 
+use super::carried;
 use super::parcel::{Fields, Parcel, Reader};
+use crate::carried::{Carried, Form};
 use crate::message::{Answer, Ask, Keys, Note, ReduceOp, Reply, Request, TableId, Task};
 use crate::shard::Shape;
 use crate::values::{Dtype, Values};
@@ -19,10 +21,7 @@ const REDUCED: u8 = 35;
 const MISS: u8 = 36;
 const REFUSED: u8 = 37;
 const LATE: u8 = 38;
-
-fn width(values: &Option<Values>, keys: usize) -> usize {
-    values.as_ref().and_then(|v| v.len().checked_div(keys)).unwrap_or(1).max(1)
-}
+const BEHIND: u8 = 39;
 
 fn words(list: &[i64], out: &mut Fields) {
     out.u32(list.len() as u32);
@@ -99,21 +98,25 @@ pub fn pack_request(request: Request) -> (Parcel, Option<Values>) {
     let mut p = Parcel { task: request.task.0, width: 1, ..Parcel::default() };
     let mut buffer = None;
     match request.ask {
-        Ask::Create { name, updater, params } => {
+        Ask::Create { name, updater, params, filters } => {
             p.kind = CREATE;
             f.bytes(name.as_bytes()).bytes(updater.as_bytes()).bytes(&params);
+            carried::put_filters(&filters, &mut f);
         }
-        Ask::Move { keys, round, args, push, pull } => {
+        Ask::Move { keys, round, args, push, pull, form } => {
             p.kind = MOVE;
-            f.u64(optional_round(round)).u8(pull.as_ref().map_or(0, |v| 1 + v.dtype() as u8)).bytes(&args);
-            p.width = width(&push, keys.len());
+            f.u64(optional_round(round))
+                .u8(pull.as_ref().map_or(0, |v| 1 + v.dtype() as u8))
+                .bytes(&args)
+                .u8(form as u8);
+            p.width = carried::width(push.as_ref(), keys.len());
             match keys {
                 Keys::Shared(list) | Keys::Sent(list) => p.keys = Some(list),
                 Keys::Named { signature, len } => {
                     f.u128(signature).u64(len);
                 }
             }
-            p.values = push;
+            p.values = carried::put(push, &mut f);
             buffer = pull;
         }
         Ask::Call { round, args } => {
@@ -139,16 +142,23 @@ pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result
     let (table, deadline_ms, epoch, answered) = (TableId(r.u32()?), r.u64()?, r.u64()?, Task(r.u64()?));
     let within = take_within(&mut r)?.map(Arc::new);
     let ask = match p.kind {
-        CREATE => Ask::Create { name: r.text()?, updater: r.text()?, params: r.bytes()?.into() },
+        CREATE => Ask::Create {
+            name: r.text()?,
+            updater: r.text()?,
+            params: r.bytes()?.into(),
+            filters: carried::take_filters(&mut r)?,
+        },
         MOVE => {
             let round = Some(r.u64()?).filter(|&n| n != u64::MAX);
             let pull = read_dtype(r.u8()?)?;
             let args = r.bytes()?.to_vec();
+            let form = carried::take_form(&mut r)?;
             let keys = match p.keys {
                 Some(list) => Keys::Sent(list),
                 None => Keys::Named { signature: r.u128()?, len: r.u64()? },
             };
-            Ask::Move { keys, round, args, push: p.values, pull: pull.map(buffer) }
+            let push = carried::take(p.values, keys.len(), &mut r)?;
+            Ask::Move { keys, round, args, push, pull: pull.map(buffer), form }
         }
         CALL => Ask::Call { round: r.u64()?, args: r.bytes()?.into() },
         REDUCE => {
@@ -169,7 +179,8 @@ pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result
 /// The request that a parcel was made from, for its buffers; only pushes have any.
 pub fn sent_request(p: Parcel, pull: Option<Values>) -> Request {
     let keys = Keys::Named { signature: 0, len: 0 };
-    let ask = Ask::Move { keys, round: None, args: Vec::new(), push: p.values, pull };
+    let push = p.values.map(Carried::Plain);
+    let ask = Ask::Move { keys, round: None, args: Vec::new(), push, pull, form: Form::Plain };
     Request { task: Task(p.task), table: TableId(0), epoch: 0, within: None, answered: Task(0), deadline_ms: 0, ask }
 }
 
@@ -187,7 +198,7 @@ pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
         Answer::Moved { pulled, spent, notes } => {
             p.kind = MOVED;
             put_list(&notes, &mut f);
-            p.values = pulled;
+            p.values = carried::put(pulled, &mut f);
             spare = spent;
         }
         Answer::Called(notes) => {
@@ -202,6 +213,7 @@ pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
             p.kind = MISS;
             spare = push;
         }
+        Answer::Behind => p.kind = BEHIND,
         Answer::Refused(reason) => {
             p.kind = REFUSED;
             f.bytes(reason.as_bytes());
@@ -233,7 +245,11 @@ pub fn unpack_reply(p: Parcel) -> Result<Reply, String> {
             let (Some(push), Some(pull)) = (push, pull) else { return Err("two types, got none".into()) };
             Answer::Created(Shape { push, push_width, pull, pull_width })
         }
-        MOVED => Answer::Moved { notes: take_list(&mut r)?, pulled: p.values, spent: None },
+        MOVED => {
+            let notes = take_list(&mut r)?;
+            Answer::Moved { notes, pulled: carried::take(p.values, 0, &mut r)?, spent: None }
+        }
+        BEHIND => Answer::Behind,
         CALLED => Answer::Called(take_list(&mut r)?),
         REDUCED => Answer::Reduced(read_words(&mut r)?),
         MISS => Answer::Miss { push: None, pull: None },

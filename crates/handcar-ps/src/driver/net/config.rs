@@ -1,6 +1,7 @@
 //! Settings of the network driver.
 
 use crate::error::Error;
+use crate::filter::FilterRegistry;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,7 +75,13 @@ pub struct NodeConfig {
     pub key_cache_bytes_max: usize,
     /// Bytes of split plans a worker keeps.
     pub plan_bytes_max: usize,
+<<<<<<< HEAD
     /// Called when a member is lost for good.
+=======
+    /// The filters a worker knows; servers have those of their registry.
+    pub filters: FilterRegistry,
+    /// Called when a member is lost.
+>>>>>>> wip-filters
     pub on_loss: Option<LossHook>,
     /// Set to true to make a server leave: its keys move to others first.
     pub leave: Option<Arc<AtomicBool>>,
@@ -92,6 +99,7 @@ impl Default for NodeConfig {
             deadline_ms: 600_000,
             key_cache_bytes_max: 1 << 30,
             plan_bytes_max: 256 << 20,
+            filters: FilterRegistry::new(),
             on_loss: None,
             leave: None,
         }

@@ -3,6 +3,7 @@
 //! One door each, with the listener handed in: [`listen`], [`run_scheduler`], [`run_server`], [`connect_worker`].
 
 mod call;
+mod carried;
 mod codec;
 mod config;
 mod control;

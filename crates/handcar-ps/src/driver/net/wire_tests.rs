@@ -5,7 +5,9 @@ use super::frame::{BODY_BYTES_MAX, HEADER_BYTES, Header, Part, crc};
 use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
 use super::parcel::Parcel;
+use crate::carried::{Carried, Coded, Form};
 use crate::error::Error;
+use crate::filter::{Rows, TableFilters};
 use crate::message::{Answer, Ask, Keys, Note, ReduceOp, Reply, Request, TableId, Task};
 use crate::shard::Shape;
 use crate::values::{Dtype, Values};
@@ -139,21 +141,35 @@ fn requests() -> Vec<Request> {
         deadline_ms: 77,
         ask,
     };
+    let moving = |keys, round, push| ask(Ask::Move { keys, round, args: vec![1], push, pull: None, form: Form::Coded });
+    let rows = Rows::from_fn(3, |i| i != 1);
+    let few = rows.count();
     let list = keys(3, 5);
     let named = Keys::Named { signature: list.signature(), len: 3 };
     vec![
-        ask(Ask::Create { name: "w".into(), updater: "sum.f32".into(), params: vec![1, 2] }),
+        ask(Ask::Create {
+            name: "w".into(),
+            updater: "sum.f32".into(),
+            params: vec![1, 2],
+            filters: TableFilters::parse("zero,zstd:1", "lz4").unwrap(),
+        }),
         ask(Ask::Call { round: 3, args: vec![4; 9] }),
         ask(Ask::Reduce { round: 8, op: ReduceOp::Max, words: vec![1, -1, i64::MIN] }),
-        ask(Ask::Move { keys: Keys::Sent(list), round: None, args: vec![], push: None, pull: None }),
-        ask(Ask::Move { keys: named, round: Some(4), args: vec![1], push: Some(vec![1i64; 6].into()), pull: None }),
+        moving(Keys::Sent(list.clone()), None, None),
+        moving(named, Some(4), Some(Carried::Plain(vec![1i64; 6].into()))),
+        moving(Keys::Sent(list.clone()), Some(5), Some(coded())),
+        moving(Keys::Sent(list), None, Some(Carried::Part { rows, values: vec![1i64; 2 * few].into() })),
     ]
+}
+
+fn coded() -> Carried {
+    Carried::Coded(Coded { number: 9, bytes: Arc::new(vec![7; 40_000]) })
 }
 
 fn replies() -> Vec<Reply> {
     let shape = Shape { push: Dtype::I64, push_width: 2, pull: Dtype::F32, pull_width: 1 };
     let moved = Answer::Moved {
-        pulled: Some(vec![1.0f64, 2.0].into()),
+        pulled: Some(Carried::Plain(vec![1.0f64, 2.0].into())),
         spent: None,
         notes: vec![
             Note { within: None, bytes: vec![3] },
@@ -163,9 +179,20 @@ fn replies() -> Vec<Reply> {
     let called = Answer::Called(vec![Note { within: None, bytes: vec![9; 300_000] }]);
     let miss = Answer::Miss { push: None, pull: None };
     let late = Answer::Late { missing: vec![1, 5] };
-    [Answer::Created(shape), moved, called, Answer::Reduced(vec![-7]), miss, Answer::Refused("no".into()), late]
-        .map(|answer| Reply { task: Task(1), epoch: 8, answer })
-        .into()
+    let coded = Answer::Moved { pulled: Some(coded()), spent: None, notes: vec![] };
+    [
+        Answer::Created(shape),
+        moved,
+        coded,
+        Answer::Behind,
+        called,
+        Answer::Reduced(vec![-7]),
+        miss,
+        Answer::Refused("no".into()),
+        late,
+    ]
+    .map(|answer| Reply { task: Task(1), epoch: 8, answer })
+    .into()
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::link::{Link, Stats};
 use crate::message::{Answer, Millis, Request};
 use crate::values::Values;
 use crate::worker::Worker;
+use handcar_base::Seed;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -61,11 +62,16 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
         arrived: Vec::new(),
         written: Vec::new(),
     };
+<<<<<<< HEAD
     for (&server, addr) in &view.servers {
         let conn = link.connect(server, addr, until).map_err(|e| link.watch.judge(e))?;
         link.conns.insert(server, conn);
     }
     Ok(Worker::new(rank, WorkerEngine::new(params, view), Box::new(link)))
+=======
+    let engine = WorkerEngine::new(params, view).with_filters(config.filters.clone(), Seed(welcome.rank as u64));
+    Ok(Worker::new(welcome.rank, engine, Box::new(link)))
+>>>>>>> wip-filters
 }
 
 /// One attempt to reach a server again.
@@ -297,8 +303,14 @@ impl Link for NetLink {
     }
 
     fn stats(&self) -> Stats {
+<<<<<<< HEAD
         let bytes_sent = self.bytes.0 + self.conns.values().map(|c| c.outbox.bytes()).sum::<u64>();
         let bytes_received = self.bytes.1 + self.conns.values().map(|c| c.inbox.bytes()).sum::<u64>();
         Stats { bytes_sent, bytes_received, staleness_max: 0 }
+=======
+        let bytes_sent = self.conns.iter().map(|c| c.outbox.bytes()).sum();
+        let bytes_received = self.conns.iter().map(|c| c.inbox.bytes()).sum();
+        Stats { bytes_sent, bytes_received, ..Stats::default() }
+>>>>>>> wip-filters
     }
 }

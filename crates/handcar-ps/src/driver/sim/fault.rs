@@ -66,6 +66,7 @@ pub(super) fn word(packet: &Packet) -> &'static str {
         Packet::Reply(reply) => match reply.answer {
             Answer::Created(_) => "created",
             Answer::Moved { .. } => "moved",
+            Answer::Behind => "behind",
             Answer::Called(_) => "called",
             Answer::Reduced(_) => "reduced",
             Answer::Miss { .. } => "miss",

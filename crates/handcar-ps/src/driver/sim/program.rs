@@ -1,6 +1,7 @@
 //! What the workers of a simulated job do, and the reference that says what they must see.
 
 use crate::engine::policy::Policy;
+use crate::filter::TableFilters;
 use crate::registry::Registry;
 use crate::shard::{Contribution, Shard};
 use crate::store::Store;
@@ -85,6 +86,8 @@ pub(super) struct Program {
     /// By round of the shared table: the values of all shared keys after it, and what a call returned.
     pub rounds: Vec<Round>,
     pub shared: Vec<Key>,
+    /// What messages of the shared and of the other table go through: nothing, or what changes no bit.
+    pub filters: [TableFilters; 2],
     /// Milliseconds between steps, at most.
     pub think_ms: u64,
 }
@@ -125,8 +128,19 @@ impl Program {
             });
         }
         let rounds = reference(&steps, &shared);
-        Self { steps, rounds, shared, think_ms }
+        Self { steps, rounds, shared, filters: filters(seed), think_ms }
     }
+}
+
+/// Half of all seeds do without. `significant:0` tells only what changed, so that a reply builds on all earlier ones.
+fn filters(seed: u64) -> [TableFilters; 2] {
+    let mut rng = Rng::new(Seed(seed), 102);
+    let some = rng.below(2) == 0;
+    std::array::from_fn(|_| {
+        let push = ["", "zero,lz4", "key-cache,zero,zstd:1", "zero"][rng.below(4) as usize];
+        let pull = ["", "zstd", "zero,lz4", "significant:0,zero"][rng.below(4) as usize];
+        TableFilters::parse(push, pull).ok().filter(|_| some).unwrap_or_default()
+    })
 }
 
 /// One table in one place: what every cluster must agree with.

@@ -144,7 +144,8 @@ impl ServerEngine {
             let clock = within.ranges().flat_map(|range| t.clock.pieces(range)).collect();
             let clock = if self.is(Broken::CopyWithoutClock) { Vec::new() } else { clock };
             let (name, updater, params) = (t.name.clone(), t.updater.clone(), t.params.clone());
-            CopiedTable { name, updater, params, keys, entries, clock }
+            let filters = t.ends.filters.clone();
+            CopiedTable { name, updater, params, filters, keys, entries, clock }
         };
         let applied = self.applied.iter().map(|tasks| {
             let cut = tasks.iter().map(|(&task, set)| (task, Arc::new(set.and(within))));
@@ -165,7 +166,7 @@ impl ServerEngine {
                 match self.registry.make(&t.updater, &t.params) {
                     Ok(shard) => {
                         let (name, updater, params) = (t.name.clone(), t.updater.clone(), t.params.clone());
-                        self.tables.push(Table::new(name, updater, params, shard, self.params.workers));
+                        self.add_table(name, updater, params, t.filters.clone(), shard);
                     }
                     Err(reason) => {
                         // This server lacks an updater that others have: it cannot keep a copy, and never says it does.

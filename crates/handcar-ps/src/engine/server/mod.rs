@@ -8,19 +8,25 @@
 use crate::engine::plan::Plan;
 use crate::engine::rounds::Rounds;
 use crate::engine::view::{Route, View};
+use crate::filter::FilterRegistry;
 use crate::lru::Lru;
-use crate::message::{Answer, Ask, Keys, Millis, Reply, Request, TableId, Task};
-use crate::peer::{Change, Kept, PeerMessage};
+use crate::message::{Answer, Millis, Reply, Request, TableId, Task};
+use crate::peer::{Kept, PeerMessage};
 use crate::registry::Registry;
+<<<<<<< HEAD
 use crate::shard::Shape;
 use crate::values::Values;
+=======
+>>>>>>> wip-filters
 use handcar_base::{KeyList, KeyRange, RangeSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod chain;
 mod fill;
+mod filters;
 mod reduction;
+mod request;
 mod sabotage;
 mod table;
 mod update;
@@ -28,10 +34,11 @@ mod view;
 
 pub use sabotage::Broken;
 
-use chain::{Chain, Done};
+use chain::Chain;
 use fill::Fill;
 use reduction::Words;
-use table::{Collective, Push, Table};
+use request::Single;
+use table::Table;
 
 /// Tables a server will hold; each is a name somebody chose, so more is a mistake.
 pub const TABLES_MAX: usize = 1024;
@@ -154,6 +161,7 @@ struct Place {
 pub struct ServerEngine {
     params: ServerParams,
     registry: Registry,
+    filters: Arc<FilterRegistry>,
     place: Option<Place>,
     /// Positions whose content is here: less than what is kept while this server is being filled.
     held: RangeSet,
@@ -183,6 +191,7 @@ impl ServerEngine {
     pub fn new(params: ServerParams, registry: Registry) -> Self {
         let workers = params.workers;
         Self {
+            filters: Arc::new(registry.filters().clone()),
             registry,
             place: None,
             held: RangeSet::new(),
@@ -293,114 +302,6 @@ impl ServerEngine {
         self.params.broken == Some(mistake)
     }
 
-    fn request(&mut self, now: Millis, worker: usize, request: Request, out: &mut Vec<Output>) -> Result<(), String> {
-        let Request { task, table: id, epoch, within, answered, deadline_ms, ask } = request;
-        let due = now.plus(deadline_ms);
-        // It was delayed on the way; the worker has its answer already.
-        if task < self.answered[worker] && !self.is(Broken::NoDuplicateCheck) {
-            return Ok(());
-        }
-        self.learn_answered(worker, answered, out);
-        let Some(place) = &self.place else { return Ok(()) };
-        let headed = Arc::clone(&place.headed);
-        let within = match within {
-            Some(set) if !headed.covers(&set) && !self.is(Broken::NoEpochCheck) => {
-                return Err(format!("expected positions that server {} heads in epoch {epoch}", self.params.id));
-            }
-            Some(set) => set,
-            None => headed,
-        };
-        match ask {
-            Ask::Create { name, updater, params } => {
-                let known = self.tables.len();
-                let shape = self.create(id, name.clone(), updater.clone(), params.clone())?;
-                let change = Change::Create { table: id, name, updater, params };
-                // If it was there, it is on its way down the chain already.
-                let new = self.tables.len() > known && self.passes_on(&within);
-                let update = new.then(|| self.update(within, change));
-                let reply = Reply { task, epoch, answer: Answer::Created(shape) };
-                self.launch(update, vec![Done::Reply { worker, reply }], out);
-                Ok(())
-            }
-            Ask::Reduce { round, op, words } => self.reduce(due, round, Words { worker, task, epoch, op, words }, out),
-            Ask::Call { round, args } => {
-                let item = Collective { worker, task, epoch, args, within, fresh: None, push: None };
-                self.collect(due, id, round, item, out)
-            }
-            Ask::Move { keys, round, args, push, pull } => {
-                let shape = table(&mut self.tables, id)?.shard.shape();
-                if let Some(values) = &push {
-                    let numbers = keys.len().saturating_mul(shape.push_width as usize);
-                    if (values.dtype(), values.len()) != (shape.push, numbers) {
-                        let (got, dtype) = (values.len(), values.dtype());
-                        return Err(format!("expected {numbers} {} values, got {got} {dtype}", shape.push));
-                    }
-                }
-                let keys = match self.list(keys) {
-                    Some(list) => list,
-                    None => {
-                        let reply = Reply { task, epoch, answer: Answer::Miss { push, pull } };
-                        out.push(Output::Reply { worker, reply });
-                        return Ok(());
-                    }
-                };
-                match (round, push) {
-                    (Some(round), Some(values)) => {
-                        let push = Some(Push { keys, values, pull });
-                        let item = Collective { worker, task, epoch, args, within, fresh: None, push };
-                        self.collect(due, id, round, item, out)
-                    }
-                    (Some(_), None) => Err("expected values in an aggregated push, got none".into()),
-                    (None, None) if pull.is_some() => {
-                        let pulled = self.tables[id.0 as usize].read(&keys, pull);
-                        let answer = Answer::Moved { pulled, spent: None, notes: Vec::new() };
-                        self.answer_read(worker, Reply { task, epoch, answer }, out);
-                        Ok(())
-                    }
-                    (None, values) => {
-                        self.single(worker, Single { task, epoch, id, within, args, keys, values, pull }, out)
-                    }
-                }
-            }
-        }
-    }
-
-    fn list(&mut self, keys: Keys) -> Option<KeyList> {
-        match keys {
-            Keys::Shared(list) => Some(list),
-            Keys::Sent(list) => {
-                let name = (list.signature(), list.len() as u64);
-                self.lists.put(name, list.clone(), 8 * list.len() + 64);
-                Some(list)
-            }
-            Keys::Named { signature, len } => self.lists.get(&(signature, len)).cloned(),
-        }
-    }
-
-    fn create(&mut self, id: TableId, name: String, updater: String, params: Vec<u8>) -> Result<Shape, String> {
-        let at = id.0 as usize;
-        if let Some(t) = self.tables.get(at) {
-            if (&t.name, &t.updater, &t.params) != (&name, &updater, &params) {
-                return Err(format!(
-                    "expected table {at} to be {:?} with updater {:?} as another worker said, got {name:?} with \
-                     {updater:?} (or other parameters)",
-                    t.name, t.updater
-                ));
-            }
-            return Ok(t.shard.shape());
-        }
-        if at != self.tables.len() || at >= TABLES_MAX {
-            return Err(format!("expected the next table to have number {}, got {at}", self.tables.len()));
-        }
-        if let Some(other) = self.tables.iter().position(|t| t.name == name) {
-            return Err(format!("expected a new table name, got {name:?}, which is table {other}"));
-        }
-        let shard = self.registry.make(&updater, &params)?;
-        let shape = shard.shape();
-        self.tables.push(Table::new(name, updater, params, shard, self.params.workers));
-        Ok(shape)
-    }
-
     fn late(&mut self, now: Millis, out: &mut Vec<Output>) {
         fn tell(worker: usize, task: Task, epoch: u64, missing: &[u32]) -> Output {
             let answer = Answer::Late { missing: missing.to_vec() };
@@ -417,6 +318,7 @@ impl ServerEngine {
     }
 }
 
+<<<<<<< HEAD
 /// One worker's own push or insertion of keys.
 struct Single {
     task: Task,
@@ -429,6 +331,8 @@ struct Single {
     pull: Option<Values>,
 }
 
+=======
+>>>>>>> wip-filters
 fn table(tables: &mut [Table], id: TableId) -> Result<&mut Table, String> {
     let count = tables.len();
     tables.get_mut(id.0 as usize).ok_or_else(|| format!("expected a table below {count}, got {}", id.0))

@@ -1,6 +1,8 @@
 //! One table of a server: its shard, the clock of its collectives, and those that wait for workers.
 
+use super::filters::{Asking, Ends};
 use super::{Broken, Output, ServerEngine, chain::Done, table};
+use crate::carried::Form;
 use crate::engine::rounds::Rounds;
 use crate::message::{Answer, Millis, Note, Reply, TableId, Task};
 use crate::peer::{Change, Kept};
@@ -27,15 +29,20 @@ pub(super) struct Collective {
 
 #[derive(Debug)]
 pub(super) struct Push {
+    /// The keys that were pushed.
     pub keys: KeyList,
     pub values: Values,
+    /// All keys of the request, and how the values pulled are to come.
+    pub list: KeyList,
     pub pull: Option<Values>,
+    pub form: Form,
 }
 
 pub(super) struct Table {
     pub name: String,
     pub updater: String,
     pub params: Vec<u8>,
+    pub ends: Ends,
     pub shard: Box<dyn Shard>,
     pub rounds: Rounds<Collective>,
     /// The next collective, by position.
@@ -45,9 +52,16 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub fn new(name: String, updater: String, params: Vec<u8>, shard: Box<dyn Shard>, workers: usize) -> Self {
+    pub fn new(
+        name: String,
+        updater: String,
+        params: Vec<u8>,
+        ends: Ends,
+        shard: Box<dyn Shard>,
+        workers: usize,
+    ) -> Self {
         let (rounds, clock) = (Rounds::new(workers), RangeClock::new());
-        Self { name, updater, params, shard, rounds, clock, notes: VecDeque::new() }
+        Self { name, updater, params, ends, shard, rounds, clock, notes: VecDeque::new() }
     }
 
     pub fn read(&mut self, keys: &KeyList, buffer: Option<Values>) -> Option<Values> {
@@ -126,8 +140,9 @@ impl ServerEngine {
         let answer = match (notes, push) {
             (Err(reason), _) => Answer::Refused(reason),
             (Ok(notes), None) => Answer::Called(notes),
-            (Ok(notes), Some(Push { keys, values, pull })) => {
-                Answer::Moved { pulled: t.read(&keys, pull), spent: Some(values), notes }
+            (Ok(notes), Some(Push { values, list, pull, form, .. })) => {
+                let pulled = t.answer(Asking { id, worker, form }, &list, pull);
+                Answer::Moved { pulled, spent: Some(values), notes }
             }
         };
         self.answer_read(worker, Reply { task, epoch, answer }, out);
@@ -153,15 +168,19 @@ impl ServerEngine {
         let mut asking = Vec::with_capacity(items.len());
         let mut pushed = Vec::with_capacity(items.len());
         for c in items {
-            let (mut keys, mut pull) = (None, None);
+            let mut wanted = None;
             if let Some(p) = c.push {
                 let whole = c.within == fresh;
-                let given = p.keys.clone();
                 let (list, values) = if whole { (p.keys, p.values) } else { restrict(p.keys, p.values, &fresh) };
+<<<<<<< HEAD
                 pushed.push((list, values));
                 (keys, pull) = (Some(given), p.pull);
+=======
+                pushed.push(Contribution { keys: list, values });
+                wanted = Some((p.list, p.pull, p.form));
+>>>>>>> wip-filters
             }
-            asking.push((c.worker, c.task, c.epoch, c.within, keys, pull));
+            asking.push((c.worker, c.task, c.epoch, c.within, wanted));
         }
         let call = pushed.is_empty();
         // The chain gets the sum, not what each worker sent.
@@ -193,12 +212,15 @@ impl ServerEngine {
         };
         let mut spent = spent.into_iter();
         let mut done = Vec::with_capacity(asking.len());
-        for (worker, task, epoch, within, keys, pull) in asking {
+        for (worker, task, epoch, within, wanted) in asking {
             let t = &mut self.tables[id.0 as usize];
-            let answer = match (t.notes_of(round, &within), keys) {
+            let answer = match (t.notes_of(round, &within), wanted) {
                 (Err(reason), _) => Answer::Refused(reason),
                 (Ok(notes), None) => Answer::Called(notes),
-                (Ok(notes), Some(keys)) => Answer::Moved { pulled: t.read(&keys, pull), spent: spent.next(), notes },
+                (Ok(notes), Some((list, pull, form))) => {
+                    let pulled = t.answer(Asking { id, worker, form }, &list, pull);
+                    Answer::Moved { pulled, spent: spent.next(), notes }
+                }
             };
             done.push(Done::Reply { worker, reply: Reply { task, epoch, answer } });
         }

@@ -1,6 +1,7 @@
 //! Updates on their way down the chain: applied where they were not yet, passed on, acknowledged.
 
 use super::chain::Done;
+use super::filters::Asking;
 use super::table::restrict;
 use super::{Broken, Output, ServerEngine, Single, table};
 use crate::engine::plan::Plan;
@@ -151,7 +152,7 @@ impl ServerEngine {
 
     /// One worker's own push, or insertion of keys.
     pub(super) fn single(&mut self, worker: usize, single: Single, out: &mut Vec<Output>) -> Result<(), String> {
-        let Single { task, epoch, id, within, args, keys, values, pull } = single;
+        let Single { task, epoch, id, within, args, keys, values, list, pull, form } = single;
         table(&mut self.tables, id)?;
         let before = self.applied[worker].get(&task).map(|done| done.and(&within)).unwrap_or_default();
         let careless = self.is(Broken::NoDuplicateCheck);
@@ -181,7 +182,7 @@ impl ServerEngine {
             }
         }
         if let Answer::Moved { pulled, .. } = &mut answer {
-            *pulled = self.tables[id.0 as usize].read(&keys, pull);
+            *pulled = self.tables[id.0 as usize].answer(Asking { id, worker, form }, &list, pull);
         }
         self.launch(update, vec![Done::Reply { worker, reply: Reply { task, epoch, answer } }], out);
         Ok(())
@@ -252,10 +253,10 @@ impl ServerEngine {
         let mine = update.within.and(&self.held);
         match &update.change {
             Change::Nothing => {}
-            Change::Create { table, name, updater, params } => {
+            Change::Create { table, name, updater, params, filters } => {
                 // A server that is being filled and lacks earlier tables gets this one with a piece that is to come.
                 if table.0 as usize <= self.tables.len() {
-                    let made = self.create(*table, name.clone(), updater.clone(), params.clone());
+                    let made = self.create(*table, name.clone(), updater.clone(), params.clone(), filters.clone());
                     if let Err(reason) = made {
                         tracing::error!(name, reason, "cannot create a table that the one before has");
                     }

@@ -35,7 +35,10 @@ impl ServerEngine {
         self.fill = None;
         self.plans = Lru::new(super::PLAN_BYTES_MAX);
         self.reductions.clear();
-        self.tables.iter_mut().for_each(|t| t.rounds.clear());
+        for t in &mut self.tables {
+            t.rounds.clear();
+            t.ends.reset();
+        }
         let replay = self.chain.reset();
         if !self.is(Broken::NoReplay) {
             for update in replay {

@@ -1,6 +1,8 @@
 //! From servers' answers to outcomes: joined, finished, or out of time.
 
+use super::filters::{Ends, unfit};
 use super::{DEADLINE_GRACE_MS, Output, WorkerEngine};
+use crate::carried::Carried;
 use crate::engine::task::{Outcome, Record, Running, State};
 use crate::error::{Error, Result};
 use crate::message::{Answer, Ask, Millis, Reply, Request, Task};
@@ -14,7 +16,8 @@ impl WorkerEngine {
             && let Some(part) = running.parts.get_mut(&server)
             && part.open
         {
-            (part.push, part.pull) = (push, pull);
+            let push = push.and_then(Carried::into_plain);
+            (part.push, part.pull) = (push.or(part.push.take()), pull);
         }
     }
 
@@ -55,6 +58,14 @@ impl WorkerEngine {
         let Some(part) = running.parts.get_mut(&server) else { return Ok(()) };
         let mut spare = (None, None);
         match reply.answer {
+            Answer::Behind => {
+                if let Some(ends) = self.ends(table) {
+                    ends.reset(Some(server));
+                }
+                self.recover(table, running, |s| s == server);
+                self.send(reply.task, table, reply.epoch, running, server, Some((None, None)), out);
+                return Ok(());
+            }
             Answer::Miss { push, pull } => {
                 if running.keys.is_none() {
                     return Err(wire(server, "an answer", format!("a missing key list for {op}")));
@@ -64,11 +75,27 @@ impl WorkerEngine {
                 return Ok(());
             }
             Answer::Moved { pulled, spent, notes } => {
-                let Some((keys, plan)) = &running.keys else {
+                if running.keys.is_none() {
                     return Err(wire(server, format!("an answer to {op}"), "values"));
-                };
-                part.notes = notes;
+                }
+                // Asked again for its values, the server has no more to say about the push.
+                if part.whole == 0 {
+                    part.notes = notes;
+                }
                 let spent = spent.or(part.push.take());
+                let pulled = match pulled {
+                    None => None,
+                    Some(carried) => match self.received(table, server, running, carried) {
+                        Ok(Some(values)) => Some(values),
+                        Ok(None) => {
+                            self.send(reply.task, table, reply.epoch, running, server, Some((spent, None)), out);
+                            return Ok(());
+                        }
+                        Err((expected, got)) => return Err(wire(server, expected, got)),
+                    },
+                };
+                let Some((keys, plan)) = &running.keys else { return Ok(()) };
+                let Some(part) = running.parts.get_mut(&server) else { return Ok(()) };
                 match plan {
                     None => (part.push, part.pulled) = (spent, pulled),
                     Some(plan) => {
@@ -105,6 +132,15 @@ impl WorkerEngine {
                     return Err(wire(server, expected, format!("{shape:?}")));
                 }
                 state.shape = Some(shape);
+                if state.ends.is_none() {
+                    let filters = state.filters.clone();
+                    match Ends::new(&self.filters, filters, shape, self.params.shared_memory) {
+                        Ok(ends) => state.ends = Some(ends),
+                        Err(error) => {
+                            running.failed.get_or_insert(unfit(op, error));
+                        }
+                    }
+                }
             }
         }
         if let Some(part) = running.parts.get_mut(&server) {
@@ -130,7 +166,7 @@ impl WorkerEngine {
                 let split = running.keys.as_ref().is_some_and(|(_, plan)| plan.is_some());
                 let mut parts = std::mem::take(&mut running.parts);
                 let (spent, pulled) = match parts.values_mut().next() {
-                    Some(only) if !split => (only.push.take(), only.pulled.take()),
+                    Some(only) if !split => (only.push.take().or(running.whole_push.take()), only.pulled.take()),
                     _ => (running.whole_push.take(), running.whole_pull.take()),
                 };
                 let earlier = std::mem::take(&mut running.notes);

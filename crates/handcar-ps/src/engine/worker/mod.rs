@@ -5,17 +5,22 @@ use crate::engine::policy::Policy;
 use crate::engine::task::{Record, State, Submission, Work};
 use crate::engine::view::{Route, View};
 use crate::error::{Error, Result};
+use crate::filter::{FilterRegistry, TableFilters};
 use crate::lru::Lru;
 use crate::message::{Millis, Reply, Request, TableId, Task};
 use crate::shard::Shape;
 use crate::values::Values;
+use handcar_base::Seed;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod answer;
+mod filters;
 mod records;
+mod send;
 mod start;
 
+use filters::Ends;
 use start::op_of;
 
 /// Tasks whose results nobody took; each may hold a buffer.
@@ -83,6 +88,9 @@ pub struct Output {
 #[derive(Debug, Default)]
 struct Table {
     shape: Option<Shape>,
+    filters: TableFilters,
+    /// The worker's ends of their chains, once the table exists.
+    ends: Option<Ends>,
     timestamps: u64,
     rounds: u64,
     /// Unfinished tasks in order of submission.
@@ -113,6 +121,9 @@ pub struct WorkerEngine {
     failed: Option<Error>,
     progress: u64,
     staleness_max: u64,
+    filters: Arc<FilterRegistry>,
+    seed: Seed,
+    plain_bytes: (u64, u64),
 }
 
 impl WorkerEngine {
@@ -135,6 +146,9 @@ impl WorkerEngine {
             failed: None,
             progress: 0,
             staleness_max: 0,
+            filters: Arc::new(FilterRegistry::new()),
+            seed: Seed(0),
+            plain_bytes: (0, 0),
             params,
         }
     }
@@ -157,6 +171,17 @@ impl WorkerEngine {
     /// The most unfinished earlier tasks of a table that a task was ever submitted past.
     pub fn staleness_max(&self) -> u64 {
         self.staleness_max
+    }
+
+    /// Bytes of all messages sent and received, had they been written with 8 bytes a key and 4 a number, and no key list
+    /// named: what filters, names and narrow numbers save is measured against this.
+    pub fn plain_bytes(&self) -> (u64, u64) {
+        self.plain_bytes
+    }
+
+    /// Number of tables asked for.
+    pub fn tables(&self) -> u32 {
+        self.tables.len() as u32
     }
 
     /// Changes the policy of tasks to come.
@@ -216,9 +241,10 @@ impl WorkerEngine {
             let expected = format!("at most {TASKS_MAX} tasks unfinished or with results not taken");
             return Err(Error::argument(op, expected, "one more"));
         }
-        if matches!(submission.work, Work::Create { .. }) {
+        if let Work::Create { filters, .. } = &submission.work {
+            self.check_filters(filters)?;
             submission.table = self.next_table();
-            self.tables.push(Table::default());
+            self.tables.push(Table { filters: filters.clone(), ..Table::default() });
         }
         let round = self.check(op, &mut submission)?;
         let task = Task(self.base + self.records.len() as u64);

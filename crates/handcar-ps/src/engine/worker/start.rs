@@ -6,7 +6,7 @@ use crate::engine::task::{Part, Running, State, Submission, What, Work};
 use crate::engine::view::{Route, View};
 use crate::error::{Error, Result};
 use crate::lru::Lru;
-use crate::message::{Ask, Keys, Note, Request, TableId, Task};
+use crate::message::{Note, TableId, Task};
 use crate::values::{Dtype, Values};
 use handcar_base::{KeyList, RangeSet};
 use std::collections::BTreeMap;
@@ -72,6 +72,8 @@ impl WorkerEngine {
             keys: None,
             pushes: false,
             pulls: None,
+            exact: false,
+            rows: None,
             whole_push: None,
             whole_pull: None,
             notes: Vec::new(),
@@ -79,17 +81,27 @@ impl WorkerEngine {
             failed: None,
         };
         running.what = match submission.work {
-            Work::Create { name, updater, params } => What::Create { name, updater, params },
+            Work::Create { name, updater, params, filters } => What::Create { name, updater, params, filters },
             Work::Call { args } => What::Call { args },
             Work::Reduce { op, words } => What::Reduce { op, words },
-            Work::Move { keys, args, push, pull, .. } => {
+            Work::Move { keys, args, push, pull, exact, .. } => {
                 running.keys = Some((keys, None));
+                running.exact = exact;
                 (running.pushes, running.pulls) = (push.is_some(), pull.as_ref().map(Values::dtype));
                 (running.whole_push, running.whole_pull) = (push, pull);
                 What::Move { args }
             }
         };
+        let table = record.table;
+        let filtered = running.pushes && !running.exact;
+        let kept_args = match &running.what {
+            What::Move { args } if filtered => Some(args.clone()),
+            _ => None,
+        };
         record.state = State::Running(Box::new(running));
+        if let Some((args, ends)) = kept_args.zip(self.ends(table)) {
+            ends.args = args;
+        }
         self.cut(task, out);
         self.settle(task, out);
     }
@@ -149,82 +161,6 @@ impl WorkerEngine {
         }
     }
 
-    /// Writes the request of one part; `buffers` are those of its last attempt.
-    #[expect(clippy::too_many_arguments, reason = "a part of a task, taken apart")]
-    pub(super) fn send(
-        &mut self,
-        task: Task,
-        table: TableId,
-        epoch: u64,
-        running: &mut Running,
-        server: usize,
-        buffers: Option<(Option<Values>, Option<Values>)>,
-        out: &mut Vec<Output>,
-    ) {
-        let push_width = self.shape(table).map_or(1, |s| s.push_width as usize);
-        let again = buffers.is_some();
-        let (mut push, mut pull) = buffers.unwrap_or_default();
-        let round = running.round;
-        let ask = match &running.what {
-            What::Create { name, updater, params } => {
-                Ask::Create { name: name.clone(), updater: updater.clone(), params: params.clone() }
-            }
-            What::Call { args } => Ask::Call { round: round.unwrap_or(0), args: args.clone() },
-            What::Reduce { op, words } => Ask::Reduce { round: round.unwrap_or(0), op: *op, words: words.clone() },
-            What::Move { args } => {
-                let Some((keys, plan)) = &running.keys else { return };
-                let list = match plan {
-                    None => {
-                        push = push.or_else(|| running.whole_push.take());
-                        pull = pull.or_else(|| running.whole_pull.take());
-                        keys.clone()
-                    }
-                    Some(plan) => {
-                        let Some(share) = plan.shares.get(&server) else { return };
-                        if push.is_none()
-                            && let Some(whole) = &running.whole_push
-                        {
-                            let mut part = self.buffer(whole.dtype());
-                            part.gather(whole, &share.index, push_width);
-                            push = Some(part);
-                        }
-                        share.keys.clone()
-                    }
-                };
-                // Its values are still with the driver: it will be sent.
-                if running.pushes && push.is_none() {
-                    return;
-                }
-                if let (None, Some(dtype)) = (&pull, running.pulls) {
-                    pull = Some(self.buffer(dtype));
-                }
-                let args = args.clone();
-                let keys = if again { self.name_keys_again(server, &list) } else { self.name_keys(server, &list) };
-                Ask::Move { keys, round, args, push, pull }
-            }
-        };
-        let within = running.parts.get_mut(&server).and_then(|part| {
-            part.sent_at = self.now;
-            part.within.clone()
-        });
-        let (answered, deadline_ms) = (self.answered, self.params.deadline_ms);
-        let request = Request { task, table, epoch, within, answered, deadline_ms, ask };
-        out.push(Output { server, request });
-    }
-
-    /// Sends again what a server has not answered.
-    pub(super) fn resend(&mut self, task: Task, to: impl Fn(usize, &Part) -> bool, out: &mut Vec<Output>) {
-        let epoch = self.view.epoch;
-        let Some((mut running, table)) = self.lend(task) else { return };
-        let due: Vec<usize> = running.parts.iter().filter(|&(&s, p)| p.open && to(s, p)).map(|(&s, _)| s).collect();
-        for server in due {
-            let Some(part) = running.parts.get_mut(&server) else { continue };
-            let buffers = (part.push.take(), part.pull.take());
-            self.send(task, table, epoch, &mut running, server, Some(buffers), out);
-        }
-        self.give_back(task, running);
-    }
-
     /// In another view the servers have forgotten what waits, so what is left of each task is cut anew.
     pub(super) fn enter(&mut self, view: Arc<View>, out: &mut Vec<Output>) {
         if view.epoch <= self.view.epoch {
@@ -234,9 +170,12 @@ impl WorkerEngine {
         self.route = Route::new(&self.view, |s| s.chain.first().copied());
         self.plans = Lru::new(self.params.plan_bytes_max);
         self.known.retain(|server, _| self.view.servers.contains_key(server));
+        // The heads of the new view begin with chains that know nothing.
+        self.tables.iter_mut().filter_map(|t| t.ends.as_mut()).for_each(|ends| ends.reset(None));
         let tasks: Vec<Task> = (self.base..).map(Task).take(self.records.len()).collect();
         for task in tasks {
-            let Some((mut running, _)) = self.lend(task) else { continue };
+            let Some((mut running, table)) = self.lend(task) else { continue };
+            self.recover(table, &mut running, |_| true);
             self.undo(&mut running, &old);
             self.give_back(task, running);
             self.cut(task, out);
@@ -293,33 +232,6 @@ impl WorkerEngine {
         if let Some(record) = self.record_mut(task) {
             record.state = State::Running(running);
         }
-    }
-
-    pub(super) fn name_keys(&mut self, server: usize, keys: &KeyList) -> Keys {
-        if self.params.shared_memory {
-            return Keys::Shared(keys.clone());
-        }
-        let name = (keys.signature(), keys.len());
-        if self.known(server).get(&name).is_some() {
-            return Keys::Named { signature: name.0, len: name.1 as u64 };
-        }
-        self.known(server).put(name, (), 8 * keys.len() + 64);
-        Keys::Sent(keys.clone())
-    }
-
-    /// The list itself: the message that brought it may have been lost.
-    pub(super) fn name_keys_again(&mut self, server: usize, keys: &KeyList) -> Keys {
-        if self.params.shared_memory {
-            return Keys::Shared(keys.clone());
-        }
-        self.known(server).put((keys.signature(), keys.len()), (), 8 * keys.len() + 64);
-        Keys::Sent(keys.clone())
-    }
-
-    /// The lists that a server is believed to remember.
-    fn known(&mut self, server: usize) -> &mut Lru<(u128, usize), ()> {
-        let bytes_max = self.params.key_cache_bytes_max;
-        self.known.entry(server).or_insert_with(|| Lru::new(bytes_max))
     }
 
     pub(super) fn plan(&mut self, keys: &KeyList) -> Arc<Plan> {

@@ -60,8 +60,9 @@ impl World {
                 return false;
             }
             let (name, updater) = [("shared", "decay"), ("own", "sum.i64")][w.tables];
+            let filters = program.filters[w.tables].clone();
             w.tables += 1;
-            let work = Work::Create { name: name.into(), updater: updater.into(), params: Vec::new() };
+            let work = Work::Create { name: name.into(), updater: updater.into(), params: Vec::new(), filters };
             let table = engine.next_table();
             return self.submit(node, table, work, Expect::Created);
         }
@@ -115,7 +116,14 @@ impl World {
                 w.round += 1;
                 let (keys, values) = of[rank].clone();
                 let pull = pull.then(|| Values::empty(Dtype::F64));
-                let work = Work::Move { keys, aggregate: true, args: args.clone(), push: Some(values.into()), pull };
+                let work = Work::Move {
+                    keys,
+                    aggregate: true,
+                    args: args.clone(),
+                    push: Some(values.into()),
+                    pull,
+                    exact: false,
+                };
                 self.oracle.begun(round + 1);
                 self.submit(node, TableId(0), work, Expect::Round { step: at, round })
             }
@@ -134,7 +142,8 @@ impl World {
                 let values: Vec<i64> = add.iter().map(|a| a.1).collect();
                 let list = KeyList::new(keys).unwrap_or_default();
                 let push = Some(values.into());
-                let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None };
+                let work =
+                    Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false };
                 self.oracle.submitted(rank, &add);
                 self.submit(node, TableId(1), work, Expect::Own { add })
             }
@@ -144,13 +153,15 @@ impl World {
                 let at_least = self.oracle.at_least(rank, &keys);
                 let list = KeyList::new(keys.clone()).unwrap_or_default();
                 let pull = Some(Values::empty(Dtype::I64));
-                let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull };
+                let work =
+                    Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull, exact: false };
                 self.submit(node, TableId(1), work, Expect::Look { keys, at_least })
             }
             _ => {
                 let list = KeyList::new(self.oracle.program.shared.clone()).unwrap_or_default();
                 let pull = Some(Values::empty(Dtype::F64));
-                let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull };
+                let work =
+                    Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull, exact: false };
                 let rounds_known = self.oracle.rounds_acked(rank);
                 self.submit(node, TableId(0), work, Expect::Shared { rounds_known })
             }

@@ -1,0 +1,77 @@
+//! `Transfer`: a push or pull being described.
+
+use crate::engine::task::{Outcome, Submission, Work};
+use crate::error::Result;
+use crate::message::Task;
+use crate::values::Values;
+use crate::worker::Worker;
+
+/// A push or pull being described; [`submit`](Self::submit) starts it.
+#[must_use = "nothing travels before submit() or wait()"]
+#[derive(Debug)]
+pub struct Transfer<'a> {
+    worker: &'a mut Worker,
+    submission: Submission,
+}
+
+impl<'a> Transfer<'a> {
+    pub(crate) fn new(worker: &'a mut Worker, submission: Submission) -> Self {
+        Self { worker, submission }
+    }
+
+    /// Starts only after these tasks have finished.
+    pub fn after(mut self, tasks: &[Task]) -> Self {
+        self.submission.after.extend_from_slice(tasks);
+        self
+    }
+
+    /// Bytes for the updater's `begin`; equal on all workers when the push is aggregated.
+    pub fn args(mut self, bytes: &[u8]) -> Self {
+        if let Work::Move { args, .. } = &mut self.submission.work {
+            *args = bytes.into();
+        }
+        self
+    }
+
+    /// Applies the push on arrival, by itself. Without this the servers wait for the pushes of all workers, add them
+    /// in worker order and apply the sum once.
+    pub fn immediate(mut self) -> Self {
+        if let Work::Move { aggregate, .. } = &mut self.submission.work {
+            *aggregate = false;
+        }
+        self
+    }
+
+    /// Passes by the table's filters, in both directions: for values that must arrive as they are.
+    pub fn unfiltered(mut self) -> Self {
+        if let Work::Move { exact, .. } = &mut self.submission.work {
+            *exact = true;
+        }
+        self
+    }
+
+    /// Receives the pulled values into the memory of an old buffer.
+    pub fn into_buffer(mut self, buffer: impl Into<Values>) -> Self {
+        if let Work::Move { pull: Some(pull), .. } = &mut self.submission.work {
+            *pull = buffer.into();
+        }
+        self
+    }
+
+    /// Starts the task, after waiting for those tasks of the table that the policy demands.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if keys and values do not fit the table; whatever ended the job.
+    pub fn submit(self) -> Result<Task> {
+        self.worker.submit(self.submission)
+    }
+
+    /// Starts the task and waits for its outcome.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), and what made the task fail.
+    pub fn wait(self) -> Result<Outcome> {
+        let task = self.worker.submit(self.submission)?;
+        self.worker.wait(task)
+    }
+}
