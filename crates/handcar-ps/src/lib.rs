@@ -7,8 +7,8 @@
 //! Knows nothing about learning, data formats or tensors.
 #![forbid(unsafe_code)]
 
-pub mod coordinator;
 pub mod checkpoint;
+pub mod coordinator;
 pub mod driver;
 pub mod engine;
 pub mod entry;

@@ -56,6 +56,14 @@ impl Outbox {
         self.queue.push_back(parcel);
     }
 
+    /// Takes everything back that was not written whole: the connection is of no more use.
+    pub fn take_back(&mut self) -> Vec<Parcel> {
+        self.gathered.clear();
+        (self.written, self.direct, self.queued_bytes) = (0, 0..0, 0);
+        self.cut = Cut::default();
+        self.queue.drain(..).collect()
+    }
+
     /// Bytes waiting, about.
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes

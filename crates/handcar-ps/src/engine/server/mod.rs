@@ -233,7 +233,7 @@ impl ServerEngine {
             }
             Input::View(view) => self.enter(view, out),
             Input::Remind { epoch } => self.remind(epoch),
-            Input::Reconnected { peer } => self.chain.resend_to(self.epoch(), now, peer, out),
+            Input::Reconnected { peer } => self.chain.resend_to(self.epoch(), now, peer, usize::MAX, out),
             Input::Peer { from, message } => {
                 if self.timely(message.epoch, || Input::Peer { from, message: message.clone() }) {
                     self.peer(from, message, out);
