@@ -7,7 +7,7 @@ use crate::peer::{Change, Say};
 use super::network::Packet;
 
 /// What the world around the processes does to them.
-pub const ENVIRONMENT: [&str; 16] = [
+pub const ENVIRONMENT: [&str; 18] = [
     "message lost",
     "message delayed",
     "message doubled",
@@ -17,8 +17,10 @@ pub const ENVIRONMENT: [&str; 16] = [
     "one-way partition",
     "partition of server and scheduler",
     "partition of worker and server",
+    "partition of worker and scheduler",
     "server killed, connections reset",
     "server killed, silence",
+    "server cut off from the others, then killed",
     "server stopped, then awake as a zombie",
     "short pause",
     "scheduler killed and started again",

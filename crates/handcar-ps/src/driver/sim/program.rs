@@ -87,7 +87,15 @@ pub(super) struct Program {
     pub shared: Vec<Key>,
     /// Milliseconds between steps, at most.
     pub think_ms: u64,
+    /// Milliseconds that a task may take.
+    pub deadline_ms: u64,
+    /// Whether each worker works for itself. Deadlines are then short enough to be missed: a collective that one worker
+    /// gave up would never end for the others.
+    pub alone: bool,
 }
+
+/// So long that nobody ever runs out of time.
+const DEADLINE_LONG_MS: u64 = 3_600_000;
 
 pub(super) struct Round {
     pub values: Vec<u64>,
@@ -104,7 +112,13 @@ impl Program {
         let count = (virtual_ms / think_ms.max(1) / 2).clamp(20, 400);
         let policies = [Policy::Sequential, Policy::BoundedDelay(2), Policy::Eventual];
         let mut steps = vec![Step::Policy(policies[[0, 0, 0, 1, 2][rng.below(5) as usize]])];
+        let short_ms = 400 + rng.below(2_000);
+        let alone = rng.below(8) == 0;
         for _ in 0..count {
+            if alone {
+                steps.push(Step::Policy(policies[rng.below(3) as usize]));
+                continue;
+            }
             steps.push(match rng.below(20) {
                 0..=1 => Step::Call { args: vec![rng.below(5) as u8] },
                 2..=3 => Step::Reduce {
@@ -125,7 +139,8 @@ impl Program {
             });
         }
         let rounds = reference(&steps, &shared);
-        Self { steps, rounds, shared, think_ms }
+        let deadline_ms = if alone { short_ms } else { DEADLINE_LONG_MS };
+        Self { steps, rounds, shared, think_ms, deadline_ms, alone }
     }
 }
 

@@ -24,6 +24,7 @@ mod member;
 mod steer;
 
 use event::{Agenda, Event};
+use check::Rest;
 use harm::Harm;
 
 const BEAT_US: u64 = 50_000;
@@ -51,6 +52,8 @@ pub(super) struct World {
     /// Views announced, by epoch: there must be one of each.
     views: BTreeMap<u64, Arc<View>>,
     healing: bool,
+    rest: Rest,
+    old_answers: u64,
     lost_at: Option<u64>,
     failover_us_max: u64,
     node_us: u64,
@@ -59,9 +62,12 @@ pub(super) struct World {
 impl World {
     pub fn new(config: &SimConfig) -> Self {
         let mut rng = Rng::new(Seed(config.seed), 100);
-        let servers = 2 + rng.below(4) as usize;
-        let copies = [1, 2, 2, 2, 3, 3][rng.below(6) as usize].min(servers);
-        let workers = 1 + rng.below(3) as usize;
+        let drawn = 2 + rng.below(4) as usize;
+        let servers = config.servers.unwrap_or(drawn);
+        let drawn = [1, 2, 2, 2, 3, 3][rng.below(6) as usize];
+        let copies = config.copies.unwrap_or(drawn).min(servers);
+        let drawn = 1 + rng.below(3) as usize;
+        let workers = config.workers.unwrap_or(drawn);
         let program = Arc::new(Program::new(config.seed, workers, config.virtual_ms));
         let mut world = Self {
             config: config.clone(),
@@ -79,6 +85,8 @@ impl World {
             violation: None,
             views: BTreeMap::new(),
             healing: false,
+            rest: Rest::default(),
+            old_answers: 0,
             lost_at: None,
             failover_us_max: 0,
             node_us: 0,
@@ -186,6 +194,9 @@ impl World {
             faults: self.faults,
             tasks: self.oracle.tasks,
             views: self.views.len() as u64,
+            rests: self.rest.count,
+            old_answers: self.old_answers,
+            expired: self.oracle.expired,
             failover_ms_max: self.failover_us_max / 1000,
             story: self.story.into_lines(),
         }
@@ -194,6 +205,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Fault => self.strike(),
+            Event::Kill { node } => self.kill_cut_off(node),
             Event::RestartScheduler => self.restart_scheduler(),
             Event::Resume { node } => {
                 if matches!(self.nodes[node].state, Life::Paused(until) if until <= self.now) {

@@ -6,8 +6,9 @@ use crate::driver::sim::network::{NodeId, Packet};
 use crate::driver::sim::node::{Kind, Life, Server, WorkerNode};
 use crate::engine::control::Control;
 use crate::engine::scheduler;
-use crate::engine::server;
+use crate::engine::server::{self, Broken};
 use crate::engine::worker;
+use crate::message::Reply;
 
 impl World {
     /// Puts a message on the network, unless its sender dies at this very moment.
@@ -69,7 +70,7 @@ impl World {
             }
             Packet::Reply(reply) => {
                 if let Kind::Server(Server { id: Some(server), .. }) = self.nodes[from].kind {
-                    self.worker_step(to, worker::Input::Reply { server, reply });
+                    self.answer(to, server, reply);
                 }
             }
             Packet::Peer(message) => {
@@ -114,6 +115,29 @@ impl World {
         }
         self.ask(node, out);
         self.drive(node);
+    }
+
+    /// Gives a worker an answer. One of an earlier view comes from a server that may have been replaced since: nothing
+    /// may follow from it.
+    fn answer(&mut self, node: NodeId, server: usize, mut reply: Reply) {
+        let broken = self.config.broken;
+        let Kind::Worker(WorkerNode { engine: Some(engine), .. }) = &mut self.nodes[node].kind else { return };
+        let (task, epoch) = (reply.task, engine.view().epoch);
+        let old = reply.epoch < epoch && !engine.finished(task);
+        if broken == Some(Broken::OldAnswers) {
+            reply.epoch = epoch;
+        }
+        if !old {
+            return self.worker_step(node, worker::Input::Reply { server, reply });
+        }
+        self.old_answers += 1;
+        let (now, mut out) = (self.millis(), Vec::new());
+        let Kind::Worker(WorkerNode { engine: Some(engine), .. }) = &mut self.nodes[node].kind else { return };
+        let taken = engine.step(now, worker::Input::Reply { server, reply }, &mut out);
+        if taken.is_err() || engine.finished(task) || !out.is_empty() {
+            let what = format!("{} took an answer of server {server} from before view {epoch}", self.name(node));
+            self.violate(what);
+        }
     }
 
     /// Sends a worker's requests; as over a network, the originals come back once copied.

@@ -26,6 +26,10 @@ pub(super) enum Event {
     },
     RestartScheduler,
     Fault,
+    /// A server that was cut off from the others dies.
+    Kill {
+        node: NodeId,
+    },
 }
 
 struct Queued {

@@ -21,7 +21,10 @@ impl World {
         self.node_us += BEAT_US;
         self.at(self.now + BEAT_US, Event::Timer { node });
         match &self.nodes[node].kind {
-            Kind::Scheduler(_) => self.scheduler_step(scheduler::Input::Tick),
+            Kind::Scheduler(_) => {
+                self.scheduler_step(scheduler::Input::Tick);
+                self.check_rest();
+            }
             Kind::Server(s) if s.ended => {}
             Kind::Worker(w) if w.ended => {}
             Kind::Server(Server { engine: None, .. }) | Kind::Worker(WorkerNode { engine: None, .. }) => {
@@ -42,6 +45,7 @@ impl World {
                     self.send(node, SCHEDULER, Packet::Control(Control::Leave));
                 }
                 self.worker_step(node, worker::Input::Tick);
+                self.check_deadlines(node);
             }
         }
     }
@@ -100,7 +104,7 @@ impl World {
                 if w.engine.is_none() && !w.ended {
                     let params = WorkerParams {
                         workers,
-                        deadline_ms: 3_600_000,
+                        deadline_ms: self.oracle.program.deadline_ms,
                         resend_ms: Some(RESEND_MS),
                         shared_memory: false,
                         plan_bytes_max: 1 << 20,

@@ -1,6 +1,6 @@
 //! The scheduler: what it wants done, what it stores, and how it comes back.
 
-use super::{Event, SCHEDULER, SUSPECT_MS, World};
+use super::{Event, SCHEDULER, SUSPECT_MS, World, check};
 use crate::coordinator::Log;
 use crate::driver::sim::network::{NodeId, Packet};
 use crate::driver::sim::node::{Kind, Life};
@@ -70,6 +70,11 @@ impl World {
 
     /// A view is safe and may be announced: there must be one of each epoch.
     fn announced(&mut self, view: &Arc<View>) {
+        if !self.views.contains_key(&view.epoch)
+            && let Err(what) = check::sound(view)
+        {
+            self.violate(what);
+        }
         let known = self.views.entry(view.epoch).or_insert_with(|| Arc::clone(view));
         if known != view {
             let epoch = view.epoch;
