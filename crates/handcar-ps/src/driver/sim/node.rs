@@ -70,6 +70,8 @@ pub(super) struct WorkerNode {
     pub policy: Policy,
     pub think_until_us: u64,
     pub watch_until_us: u64,
+    /// A push ran out of time, and that was the end of its program.
+    pub given_up: bool,
     pub leaving: bool,
     pub ended: bool,
 }
@@ -89,6 +91,7 @@ impl WorkerNode {
             policy: Policy::default(),
             think_until_us: 0,
             watch_until_us: 0,
+            given_up: false,
             leaving: false,
             ended: false,
         }

@@ -63,7 +63,13 @@ pub(super) struct Oracle {
 
 impl Oracle {
     pub fn new(program: Arc<Program>, workers: usize) -> Self {
-        Self { program, workers: (0..workers).map(|_| Known::default()).collect(), rounds_begun: 0, tasks: 0, expired: 0 }
+        Self {
+            program,
+            workers: (0..workers).map(|_| Known::default()).collect(),
+            rounds_begun: 0,
+            tasks: 0,
+            expired: 0,
+        }
     }
 
     pub fn begun(&mut self, rounds: usize) {
@@ -97,17 +103,30 @@ impl Oracle {
                 let (last, slowest) = self.workers.iter().map(|w| w.rounds_begun).enumerate().min_by_key(|w| w.1)?;
                 let fits = slowest as u64 >= needed(*round);
                 (!fits).then(|| {
-                    format!("worker {worker} begins round {round} under tau = {delay_max}, worker {last} is at {slowest}")
+                    format!(
+                        "worker {worker} begins round {round} under tau = {delay_max}, worker {last} is at {slowest}"
+                    )
                 })
             }
             Expect::Shared { rounds_known } => {
                 let begun = self.workers[worker].rounds_begun;
                 let fits = *rounds_known as u64 >= needed(begun);
                 (!fits).then(|| {
-                    format!("worker {worker} looks under tau = {delay_max} after {begun} rounds, knows of {rounds_known}")
+                    format!(
+                        "worker {worker} looks under tau = {delay_max} after {begun} rounds, knows of {rounds_known}"
+                    )
                 })
             }
             _ => None,
+        }
+    }
+
+    /// Nobody will know what became of a task.
+    pub fn abandoned(&mut self, worker: usize, expect: &Expect) {
+        if let Expect::Own { add } = expect {
+            for &(k, v) in add {
+                self.workers[worker].unknown.entry(k).or_default().push(v);
+            }
         }
     }
 
@@ -117,7 +136,8 @@ impl Oracle {
             let acked = known.acked.get(&key).copied().unwrap_or(0);
             (acked, known.unknown.get(&key).cloned().unwrap_or_default())
         };
-        let (acked, unknown) = self.workers.iter().map(of).fold((0, Vec::new()), |a, b| (a.0 + b.0, [a.1, b.1].concat()));
+        let (acked, unknown) =
+            self.workers.iter().map(of).fold((0, Vec::new()), |a, b| (a.0 + b.0, [a.1, b.1].concat()));
         let most = acked + unknown.iter().sum::<i64>();
         if got < acked || got > most {
             return Err(format!("key {key:016x} must end with the sum {acked} to {most}, has {got}"));
@@ -222,15 +242,9 @@ impl Oracle {
                     None => Ok(()),
                 }
             }
-            (Expect::Own { add }, Err(Error::Deadline { .. })) if program.alone => {
+            (Expect::Own { .. } | Expect::Look { .. }, Err(Error::Deadline { .. })) if program.alone => {
                 self.expired += 1;
-                for &(k, v) in add {
-                    self.workers[worker].unknown.entry(k).or_default().push(v);
-                }
-                Ok(())
-            }
-            (Expect::Look { .. }, Err(Error::Deadline { .. })) if program.alone => {
-                self.expired += 1;
+                self.abandoned(worker, expect);
                 Ok(())
             }
             (expect, Err(error)) => Err(format!("{expect:?} failed: {error}")),

@@ -23,8 +23,8 @@ mod harm;
 mod member;
 mod steer;
 
-use event::{Agenda, Event};
 use check::Rest;
+use event::{Agenda, Event};
 use harm::Harm;
 
 const BEAT_US: u64 = 50_000;
@@ -104,8 +104,7 @@ impl World {
             world.add(Kind::Worker(WorkerNode::new(rank, rng)));
         }
         world.tell(|_| format!("{servers} servers, {workers} workers, {copies} copies, seed {}", config.seed));
-        let first = 2_000_000 + world.rng.below(2_000_000);
-        world.at(first, Event::Fault);
+        world.plan();
         world
     }
 

@@ -73,7 +73,7 @@ impl Broken {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = Self::NAMES.iter().find(|n| n.0 == *self).map_or("", |n| n.1);
-        f.write_str(name)
+        f.pad(name)
     }
 }
 

@@ -108,7 +108,12 @@ impl World {
 
     pub(super) fn worker_step(&mut self, node: NodeId, input: worker::Input) {
         let now = self.millis();
-        let Kind::Worker(WorkerNode { engine: Some(engine), .. }) = &mut self.nodes[node].kind else { return };
+        let Kind::Worker(WorkerNode { engine: Some(engine), given_up, .. }) = &mut self.nodes[node].kind else {
+            return;
+        };
+        if *given_up {
+            return self.drive(node);
+        }
         let mut out = Vec::new();
         if let Err(error) = engine.step(now, input, &mut out) {
             return self.violate(format!("{} got what fits nothing: {error}", self.name(node)));
@@ -121,9 +126,11 @@ impl World {
     /// may follow from it.
     fn answer(&mut self, node: NodeId, server: usize, mut reply: Reply) {
         let broken = self.config.broken;
-        let Kind::Worker(WorkerNode { engine: Some(engine), .. }) = &mut self.nodes[node].kind else { return };
+        let Kind::Worker(WorkerNode { engine: Some(engine), given_up, .. }) = &mut self.nodes[node].kind else {
+            return;
+        };
         let (task, epoch) = (reply.task, engine.view().epoch);
-        let old = reply.epoch < epoch && !engine.finished(task);
+        let old = reply.epoch < epoch && !engine.finished(task) && !*given_up;
         if broken == Some(Broken::OldAnswers) {
             reply.epoch = epoch;
         }

@@ -177,7 +177,10 @@ pub(super) fn sound(view: &View) -> Result<(), String> {
         let known = s.chain.iter().all(|m| view.servers.contains_key(m));
         let once = s.chain.iter().enumerate().all(|(n, m)| !s.chain[..n].contains(m));
         if !follows || !known || !once || s.full == 0 || s.full > s.chain.len() {
-            return Err(format!("view {} must give every segment a full chain of its servers, gives {s:?}", view.epoch));
+            return Err(format!(
+                "view {} must give every segment a full chain of its servers, gives {s:?}",
+                view.epoch
+            ));
         }
     }
     Ok(())

@@ -49,9 +49,23 @@ impl World {
             if pushed && let Some(lost) = self.lost_at.take() {
                 self.failover_us_max = self.failover_us_max.max(self.now - lost);
             }
+            let lost = matches!((&expect, &result), (Expect::Own { .. }, Err(Error::Deadline { .. })));
             if let Err(what) = self.oracle.check(rank, &expect, result) {
                 return self.violate(format!("worker {rank}, task {}: {what}", task.0));
             }
+            if lost && !self.config.push_on {
+                return self.give_up(node);
+            }
+        }
+    }
+
+    /// The end of a worker's program: what it has under way may take effect or not.
+    fn give_up(&mut self, node: NodeId) {
+        self.tell(|w| format!("{} gives up", w.name(node)));
+        let Kind::Worker(w) = &mut self.nodes[node].kind else { return };
+        w.given_up = true;
+        for open in std::mem::take(&mut w.open) {
+            self.oracle.abandoned(w.rank, &open.expect);
         }
     }
 
@@ -63,6 +77,10 @@ impl World {
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let Some(engine) = &mut w.engine else { return false };
         if w.leaving || w.ended {
+            return false;
+        }
+        if w.given_up {
+            w.leaving = healing;
             return false;
         }
         if w.tables < 2 {
@@ -208,7 +226,9 @@ impl World {
             let before = w.open.iter().filter(|o| o.table == Some(table)).map(|o| o.timestamp).min();
             let early = before.filter(|b| timestamp - b > delay_max).map(|b| {
                 let rank = w.rank;
-                format!("worker {rank} must not start task {timestamp} of a table before task {b} under tau = {delay_max}")
+                format!(
+                    "worker {rank} must not start task {timestamp} of a table before task {b} under tau = {delay_max}"
+                )
             });
             if let Some(what) = early.or_else(|| self.oracle.stale(w.rank, &expect, delay_max)) {
                 self.violate(what);

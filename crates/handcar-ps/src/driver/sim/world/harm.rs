@@ -1,7 +1,7 @@
 //! The faults that strike, and when they may.
 
 use super::{Event, SCHEDULER, SUSPECT_MS, World};
-use crate::driver::sim::fault::FAILPOINTS;
+use crate::driver::sim::fault::{FAILPOINTS, passes_max};
 use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Life, Server};
 use crate::engine::control::Control;
@@ -22,6 +22,16 @@ pub(super) struct Harm {
 const SERVERS_MAX: usize = 8;
 
 impl World {
+    /// Perhaps a server will die while the first tables are made.
+    pub(super) fn plan(&mut self) {
+        const EARLY: [&str; 4] = ["before created", "after created", "before table", "after table"];
+        if self.rng.below(2) == 0 && !self.oracle.program.alone {
+            self.harm.armed = Some((EARLY[self.rng.below(4) as usize], self.rng.below(3)));
+        }
+        let first = 2_000_000 + self.rng.below(2_000_000);
+        self.at(first, Event::Fault);
+    }
+
     /// One fault, and the time of the next.
     pub(super) fn strike(&mut self) {
         if self.healing {
@@ -37,7 +47,7 @@ impl World {
                 (self.rng.below(20), self.rng.below(20), 1_000 + self.rng.below(20_000));
         }
         let server = self.any_server();
-        match self.rng.below(18) {
+        match self.rng.below(24) {
             0 => self.burst("burst of losses", |w| w.network.loss = 100 + w.rng.below(150)),
             1 => self.burst("burst of delays", |w| w.network.delay_max_us = 50_000 + w.rng.below(350_000)),
             2 => self.burst("burst of losses", |w| (w.network.loss, w.network.double) = (80, 300)),
@@ -55,7 +65,7 @@ impl World {
             15 => self.part_worker_from_scheduler(),
             _ => {
                 let point = FAILPOINTS[self.rng.below(FAILPOINTS.len() as u64) as usize];
-                self.harm.armed = Some((point, self.rng.below(12)));
+                self.harm.armed = Some((point, self.rng.below(passes_max(point))));
             }
         }
     }
@@ -139,6 +149,16 @@ impl World {
         let pusher = self.rng.below(self.workers as u64) as usize;
         self.harm.watch = Some((pusher, until + 1_500_000));
         self.at(until, Event::Kill { node });
+    }
+
+    /// Copies are being filled; when they are, heads may change. Updates that hang on the way to another server then must
+    /// not be forgotten.
+    pub(super) fn disturb(&mut self) {
+        if !self.healing && self.rng.below(2) == 0 {
+            let pusher = self.rng.below(self.workers as u64) as usize;
+            self.harm.watch = Some((pusher, self.now + 1_000_000));
+            self.part_servers();
+        }
     }
 
     /// The end of one that was cut off. The worker that pushed learns late that others took over.

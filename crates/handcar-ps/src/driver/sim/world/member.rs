@@ -93,6 +93,8 @@ impl World {
                     let params = ServerParams {
                         resend_ms: Some(RESEND_MS),
                         fill_keys: 16,
+                        // So few that lists are forgotten now and then.
+                        key_cache_bytes_max: 1 << 12,
                         broken,
                         ..ServerParams::new(rank, workers)
                     };

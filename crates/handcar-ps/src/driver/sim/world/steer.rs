@@ -70,10 +70,13 @@ impl World {
 
     /// A view is safe and may be announced: there must be one of each epoch.
     fn announced(&mut self, view: &Arc<View>) {
-        if !self.views.contains_key(&view.epoch)
-            && let Err(what) = check::sound(view)
-        {
-            self.violate(what);
+        if !self.views.contains_key(&view.epoch) {
+            if let Err(what) = check::sound(view) {
+                self.violate(what);
+            }
+            if view.unfilled() {
+                self.disturb();
+            }
         }
         let known = self.views.entry(view.epoch).or_insert_with(|| Arc::clone(view));
         if known != view {
