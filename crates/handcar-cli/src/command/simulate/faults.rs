@@ -37,7 +37,7 @@ pub struct FaultsArgs {
     threads: Option<u32>,
     /// Tell the story of every seed; of few, since each has thousands of lines
     #[arg(long)]
-    story: bool,
+    pub story: bool,
     /// Build a deliberate mistake in; fails unless a seed finds it. `all`: every one, each on at most 100 of the seeds
     #[arg(long, value_name = "NAME|all", value_parser = broken)]
     broken: Option<BrokenChoice>,
@@ -52,7 +52,7 @@ pub struct FaultsArgs {
     copies: Option<u16>,
     /// Write a JSON report
     #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    pub report: Option<PathBuf>,
 }
 
 /// One deliberate mistake, or all of them.

@@ -11,6 +11,7 @@ use handcar_base::Rng;
 use std::collections::VecDeque;
 
 use super::network::NodeId;
+use super::program::TABLES;
 
 pub(super) struct Node {
     pub kind: Kind,
@@ -66,7 +67,7 @@ pub(super) struct WorkerNode {
     pub extras: u64,
     pub open: VecDeque<Open>,
     /// Tasks submitted to each table.
-    pub submitted: [u64; 2],
+    pub submitted: [u64; TABLES.len()],
     pub policy: Policy,
     pub think_until_us: u64,
     pub watch_until_us: u64,
@@ -87,7 +88,7 @@ impl WorkerNode {
             round: 0,
             extras: 0,
             open: VecDeque::new(),
-            submitted: [0; 2],
+            submitted: [0; TABLES.len()],
             policy: Policy::default(),
             think_until_us: 0,
             watch_until_us: 0,

@@ -23,6 +23,8 @@ pub(super) enum Expect {
     Own {
         add: Vec<(Key, i64)>,
     },
+    /// A push to the third table.
+    Mixed,
     /// A pull of the other table: own keys and others'.
     Look {
         keys: Vec<Key>,
@@ -168,7 +170,7 @@ impl Oracle {
         self.tasks += 1;
         let program = Arc::clone(&self.program);
         match (expect, result) {
-            (Expect::Created, Ok(_)) => Ok(()),
+            (Expect::Created | Expect::Mixed, Ok(_)) => Ok(()),
             (Expect::Round { step, round }, result) => {
                 let want = &program.rounds[*round];
                 let known = &mut self.workers[worker];
@@ -242,7 +244,9 @@ impl Oracle {
                     None => Ok(()),
                 }
             }
-            (Expect::Own { .. } | Expect::Look { .. }, Err(Error::Deadline { .. })) if program.alone => {
+            (Expect::Own { .. } | Expect::Mixed | Expect::Look { .. }, Err(Error::Deadline { .. }))
+                if program.alone =>
+            {
                 self.expired += 1;
                 self.abandoned(worker, expect);
                 Ok(())

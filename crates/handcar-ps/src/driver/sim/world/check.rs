@@ -24,7 +24,7 @@ impl World {
         }
     }
 
-    /// Whether all workers are done and the cluster is at rest; then they may leave.
+    /// Whether all workers are done and the cluster is at rest.
     pub(super) fn over(&mut self) -> bool {
         let done = |n: &super::Node| !matches!(&n.kind, Kind::Worker(w) if !w.leaving && !w.ended);
         if !self.nodes.iter().all(done) {

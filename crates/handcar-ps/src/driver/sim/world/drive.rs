@@ -4,7 +4,7 @@ use super::World;
 use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Open, WorkerNode};
 use crate::driver::sim::oracle::Expect;
-use crate::driver::sim::program::{Step, own_keys};
+use crate::driver::sim::program::{Step, TABLES, mixed_keys, own_keys};
 use crate::engine::server::Broken;
 use crate::engine::task::{Submission, Work};
 use crate::engine::worker::DEADLINE_GRACE_MS;
@@ -49,7 +49,7 @@ impl World {
             if pushed && let Some(lost) = self.lost_at.take() {
                 self.failover_us_max = self.failover_us_max.max(self.now - lost);
             }
-            let lost = matches!((&expect, &result), (Expect::Own { .. }, Err(Error::Deadline { .. })));
+            let lost = matches!((&expect, &result), (Expect::Own { .. } | Expect::Mixed, Err(Error::Deadline { .. })));
             if let Err(what) = self.oracle.check(rank, &expect, result) {
                 return self.violate(format!("worker {rank}, task {}: {what}", task.0));
             }
@@ -83,22 +83,22 @@ impl World {
             w.leaving = healing;
             return false;
         }
-        if w.tables < 2 {
+        if w.tables < TABLES.len() {
             if !w.open.is_empty() {
                 return false;
             }
-            let (name, updater) = [("shared", "decay"), ("own", "sum.i64")][w.tables];
+            let (name, updater) = TABLES[w.tables];
             w.tables += 1;
             let work = Work::Create { name: name.into(), updater: updater.into(), params: Vec::new() };
             let table = engine.next_table();
             return self.submit(node, table, work, Expect::Created);
         }
-        if engine.shape(TableId(1)).is_none() || w.open.len() >= OPEN_MAX {
+        if engine.shape(TableId(2)).is_none() || w.open.len() >= OPEN_MAX {
             return false;
         }
         let waits = |table: u32| engine.blocker(TableId(table)).is_some() && !careless;
         if let Some(pusher) = watch {
-            if waits(1) || now < w.watch_until_us {
+            if waits(1) || waits(2) || now < w.watch_until_us {
                 return false;
             }
             w.watch_until_us = now + 1_000 + w.rng.below(5_000);
@@ -108,7 +108,7 @@ impl World {
             return false;
         }
         if w.extras > 0 {
-            if waits(0) || waits(1) {
+            if waits(0) || waits(1) || waits(2) {
                 return false;
             }
             w.extras -= 1;
@@ -168,9 +168,10 @@ impl World {
         let alone = self.oracle.program.alone;
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let rank = w.rank;
-        match w.rng.below(if alone { 4 } else { 5 }) {
+        match w.rng.below(if alone { 5 } else { 6 }) {
             0..=2 => self.submit_own(node),
-            3 => {
+            3 => self.submit_mixed(node),
+            4 => {
                 let mut keys: Vec<Key> = (0..workers).flat_map(own_keys).filter(|_| w.rng.below(3) > 0).collect();
                 keys.sort_unstable();
                 self.submit_look(node, keys)
@@ -199,6 +200,17 @@ impl World {
         self.submit(node, TableId(1), work, Expect::Own { add })
     }
 
+    /// A push to keys that all push to: every copy must take these in one order, and nobody else knows which.
+    fn submit_mixed(&mut self, node: NodeId) -> bool {
+        let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
+        let keys: Vec<Key> = mixed_keys().into_iter().filter(|_| w.rng.below(2) == 0).collect();
+        let values: Vec<f64> = keys.iter().map(|_| w.rng.uniform() - 0.5).collect();
+        let list = KeyList::new(keys).unwrap_or_default();
+        let push = Some(values.into());
+        let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None };
+        self.submit(node, TableId(2), work, Expect::Mixed)
+    }
+
     /// A pull of anybody's keys.
     fn submit_look(&mut self, node: NodeId, keys: Vec<Key>) -> bool {
         let Kind::Worker(w) = &self.nodes[node].kind else { return false };
@@ -211,7 +223,10 @@ impl World {
 
     /// Around a failover: one worker pushes, the others look at what it pushes, again and again.
     fn submit_watch(&mut self, node: NodeId, pusher: usize) -> bool {
-        let Kind::Worker(w) = &self.nodes[node].kind else { return false };
+        let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
+        if w.rng.below(4) == 0 {
+            return self.submit_mixed(node);
+        }
         if w.rank == pusher { self.submit_own(node) } else { self.submit_look(node, own_keys(pusher)) }
     }
 

@@ -38,12 +38,9 @@ impl World {
                 }
                 self.server_step(node, server::Input::Tick);
             }
-            Kind::Worker(w) => {
-                let leaving = w.leaving;
+            // It does not leave when it is done: the last one to do so would end the job, and copies are compared first.
+            Kind::Worker(_) => {
                 self.beat(node);
-                if leaving {
-                    self.send(node, SCHEDULER, Packet::Control(Control::Leave));
-                }
                 self.worker_step(node, worker::Input::Tick);
                 self.check_deadlines(node);
             }
