@@ -7,10 +7,7 @@
 //! Knows nothing about learning, data formats or tensors.
 #![forbid(unsafe_code)]
 
-<<<<<<< HEAD
-=======
 pub mod carried;
->>>>>>> wip-filters
 pub mod checkpoint;
 pub mod coordinator;
 pub mod driver;

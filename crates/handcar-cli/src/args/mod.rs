@@ -3,10 +3,12 @@
 mod data;
 mod numbers;
 mod output;
+mod seeds;
 mod train;
 
 pub use data::{CacheDirArgs, InputArgs, SchemaArgs};
 pub use output::ReportArgs;
+pub use seeds::seeds;
 pub use train::TrainArgs;
 
 pub use numbers::{count, not_negative, share};

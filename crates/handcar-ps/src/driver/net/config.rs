@@ -75,13 +75,9 @@ pub struct NodeConfig {
     pub key_cache_bytes_max: usize,
     /// Bytes of split plans a worker keeps.
     pub plan_bytes_max: usize,
-<<<<<<< HEAD
-    /// Called when a member is lost for good.
-=======
     /// The filters a worker knows; servers have those of their registry.
     pub filters: FilterRegistry,
-    /// Called when a member is lost.
->>>>>>> wip-filters
+    /// Called when a member is lost for good.
     pub on_loss: Option<LossHook>,
     /// Set to true to make a server leave: its keys move to others first.
     pub leave: Option<Arc<AtomicBool>>,

@@ -7,6 +7,7 @@ mod carried;
 mod codec;
 mod config;
 mod control;
+mod copied;
 mod frame;
 mod hub;
 mod inbox;

@@ -1,12 +1,14 @@
 //! Messages between servers as parcels.
 
+use super::carried::{put_filters, take_filters};
 use super::codec::{put_set, take_set};
+use super::copied::{put_copied, put_result, put_tasks, put_words, take_copied, take_result, take_tasks, take_words};
 use super::parcel::{Fields, Parcel, Reader};
 use crate::lru::Lru;
 use crate::message::{TableId, Task};
-use crate::peer::{Change, Copied, CopiedTable, Kept, PeerMessage, Say, Update};
+use crate::peer::{Change, PeerMessage, Say, Update};
 use crate::values::Values;
-use handcar_base::{KeyList, KeyRange};
+use handcar_base::KeyList;
 use std::sync::Arc;
 
 /// Kinds of parcels between servers.
@@ -21,60 +23,6 @@ const COPY: u8 = 54;
 /// Whether a parcel is a message between servers.
 pub fn is_peer(kind: u8) -> bool {
     (ACK..=COPY).contains(&kind)
-}
-
-fn put_tasks(tasks: &[Task], f: &mut Fields) {
-    f.u32(tasks.len() as u32);
-    tasks.iter().for_each(|t| {
-        f.u64(t.0);
-    });
-}
-
-fn take_tasks(r: &mut Reader<'_>) -> Result<Vec<Task>, String> {
-    let n = count(r, 8)?;
-    (0..n).map(|_| r.u64().map(Task)).collect()
-}
-
-/// A count of things of at least so many bytes each.
-fn count(r: &mut Reader<'_>, bytes: usize) -> Result<usize, String> {
-    let n = r.u32()? as usize;
-    if r.0.len() / bytes < n {
-        return Err(format!("{n} items, got {} bytes", r.0.len()));
-    }
-    Ok(n)
-}
-
-fn put_result<T>(result: &Result<T, String>, f: &mut Fields, put: impl FnOnce(&T, &mut Fields)) {
-    f.u8(result.is_ok() as u8);
-    match result {
-        Ok(value) => put(value, f),
-        Err(reason) => {
-            f.bytes(reason.as_bytes());
-        }
-    }
-}
-
-fn take_result<T>(
-    r: &mut Reader<'_>,
-    take: impl FnOnce(&mut Reader<'_>) -> Result<T, String>,
-) -> Result<Result<T, String>, String> {
-    match r.u8()? {
-        0 => Ok(Err(r.text()?)),
-        1 => take(r).map(Ok),
-        other => Err(format!("0 or 1, got {other}")),
-    }
-}
-
-fn put_words(words: &[i64], f: &mut Fields) {
-    f.u32(words.len() as u32);
-    words.iter().for_each(|&w| {
-        f.u64(w as u64);
-    });
-}
-
-fn take_words(r: &mut Reader<'_>) -> Result<Vec<i64>, String> {
-    let n = count(r, 8)?;
-    (0..n).map(|_| r.u64().map(|w| w as i64)).collect()
 }
 
 /// Bytes of key lists that either end of a connection remembers.
@@ -151,8 +99,9 @@ pub fn pack(message: &PeerMessage, lists: &mut Lists, mut copy: impl FnMut(&Valu
     put_set(&update.within, &mut f);
     put_tasks(&update.answered, &mut f);
     p.kind = match &update.change {
-        Change::Create { table, name, updater, params } => {
+        Change::Create { table, name, updater, params, filters } => {
             f.u32(table.0).bytes(name.as_bytes()).bytes(updater.as_bytes()).bytes(params);
+            put_filters(filters, &mut f);
             CREATE
         }
         Change::Round { table, round, args, pushed, tasks, refused } => {
@@ -204,7 +153,9 @@ pub fn unpack(p: Parcel, lists: &mut Lists) -> Result<PeerMessage, String> {
     let answered = take_tasks(&mut r)?;
     let change = match p.kind {
         CREATE => {
-            Change::Create { table: TableId(r.u32()?), name: r.text()?, updater: r.text()?, params: r.bytes()?.into() }
+            let (table, name, updater) = (TableId(r.u32()?), r.text()?, r.text()?);
+            let params = r.bytes()?.to_vec();
+            Change::Create { table, name, updater, params, filters: take_filters(&mut r)? }
         }
         ROUND => {
             let (table, round, args) = (TableId(r.u32()?), r.u64()?, r.bytes()?.to_vec());
@@ -235,77 +186,12 @@ pub fn unpack(p: Parcel, lists: &mut Lists) -> Result<PeerMessage, String> {
     Ok(PeerMessage { epoch, say: Say::Update { seq, update: Arc::new(Update { within, answered, change }) } })
 }
 
-fn put_copied(copied: &Copied, f: &mut Fields) {
-    f.u32(copied.tables.len() as u32);
-    for t in &copied.tables {
-        f.bytes(t.name.as_bytes()).bytes(t.updater.as_bytes()).bytes(&t.params);
-        f.u32(t.keys.len() as u32);
-        f.0.extend_from_slice(bytemuck::cast_slice(t.keys.keys()));
-        f.bytes(&t.entries).u32(t.clock.len() as u32);
-        for (range, time) in &t.clock {
-            // The last position, since one past it may not fit.
-            f.u64(range.begin() as u64).u64((range.end() - 1) as u64).u64(*time);
-        }
-    }
-    f.u32(copied.applied.len() as u32);
-    for tasks in &copied.applied {
-        f.u32(tasks.len() as u32);
-        for (task, set) in tasks {
-            f.u64(task.0);
-            put_set(set, f);
-        }
-    }
-    f.u8(copied.reduced.is_some() as u8);
-    if let Some((next, kept)) = &copied.reduced {
-        f.u64(*next).u32(kept.len() as u32);
-        for k in kept {
-            f.u64(k.round);
-            put_set(&k.within, f);
-            put_tasks(&k.tasks, f);
-            put_result(&k.result, f, |w, f| put_words(w, f));
-        }
-    }
-}
-
-fn take_copied(r: &mut Reader<'_>) -> Result<Copied, String> {
-    let n = count(r, 24)?;
-    let mut tables = Vec::with_capacity(n);
-    for _ in 0..n {
-        let (name, updater, params) = (r.text()?, r.text()?, r.bytes()?.to_vec());
-        let keys = count(r, 8)?;
-        let keys = (0..keys).map(|_| r.u64()).collect::<Result<Vec<_>, _>>()?;
-        let keys = KeyList::new(keys).map_err(|e| e.to_string())?;
-        let entries = r.bytes()?.to_vec();
-        let pieces = count(r, 24)?;
-        let piece = |r: &mut Reader<'_>| Ok((KeyRange::new(r.u64()?, r.u64()? as u128 + 1), r.u64()?));
-        let clock = (0..pieces).map(|_| piece(r)).collect::<Result<_, String>>()?;
-        tables.push(CopiedTable { name, updater, params, keys, entries, clock });
-    }
-    let workers = count(r, 4)?;
-    let mut applied = Vec::with_capacity(workers);
-    for _ in 0..workers {
-        let tasks = count(r, 12)?;
-        let task = |r: &mut Reader<'_>| Ok::<_, String>((Task(r.u64()?), Arc::new(take_set(r)?)));
-        applied.push((0..tasks).map(|_| task(r)).collect::<Result<_, _>>()?);
-    }
-    let reduced = match r.u8()? {
-        0 => None,
-        _ => {
-            let (next, n) = (r.u64()?, count(r, 17)?);
-            let kept = |r: &mut Reader<'_>| {
-                let (round, within, tasks) = (r.u64()?, Arc::new(take_set(r)?), take_tasks(r)?);
-                Ok::<_, String>(Kept { round, within, tasks, result: take_result(r, take_words)? })
-            };
-            Some((next, (0..n).map(|_| kept(r)).collect::<Result<_, _>>()?))
-        }
-    };
-    Ok(Copied { tables, applied, reduced })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use handcar_base::RangeSet;
+    use crate::filter::TableFilters;
+    use crate::peer::{Copied, CopiedTable, Kept};
+    use handcar_base::{KeyRange, RangeSet};
 
     fn messages() -> Vec<PeerMessage> {
         let within: RangeSet = [KeyRange::new(1, 5), KeyRange::new(u64::MAX, 1 << 64)].into_iter().collect();
@@ -313,11 +199,13 @@ mod tests {
         let keys = KeyList::new(vec![2, 9]).unwrap();
         let tasks = vec![Task(4), Task(7)];
         let table = TableId(3);
+        let filters = TableFilters::parse("zero,zstd:1", "lz4").unwrap();
         let copied = Copied {
             tables: vec![CopiedTable {
                 name: "w".into(),
                 updater: "sum.f32".into(),
                 params: vec![1, 2],
+                filters: filters.clone(),
                 keys: keys.clone(),
                 entries: vec![1; 8],
                 clock: vec![(KeyRange::all(), 9)],
@@ -329,7 +217,7 @@ mod tests {
             )),
         };
         let changes = vec![
-            Change::Create { table, name: "w".into(), updater: "u".into(), params: vec![3] },
+            Change::Create { table, name: "w".into(), updater: "u".into(), params: vec![3], filters },
             Change::Round {
                 table,
                 round: 6,

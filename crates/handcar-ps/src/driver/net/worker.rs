@@ -62,16 +62,12 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
         arrived: Vec::new(),
         written: Vec::new(),
     };
-<<<<<<< HEAD
     for (&server, addr) in &view.servers {
         let conn = link.connect(server, addr, until).map_err(|e| link.watch.judge(e))?;
         link.conns.insert(server, conn);
     }
-    Ok(Worker::new(rank, WorkerEngine::new(params, view), Box::new(link)))
-=======
-    let engine = WorkerEngine::new(params, view).with_filters(config.filters.clone(), Seed(welcome.rank as u64));
-    Ok(Worker::new(welcome.rank, engine, Box::new(link)))
->>>>>>> wip-filters
+    let engine = WorkerEngine::new(params, view).with_filters(config.filters.clone(), Seed(rank as u64));
+    Ok(Worker::new(rank, engine, Box::new(link)))
 }
 
 /// One attempt to reach a server again.
@@ -303,14 +299,8 @@ impl Link for NetLink {
     }
 
     fn stats(&self) -> Stats {
-<<<<<<< HEAD
         let bytes_sent = self.bytes.0 + self.conns.values().map(|c| c.outbox.bytes()).sum::<u64>();
         let bytes_received = self.bytes.1 + self.conns.values().map(|c| c.inbox.bytes()).sum::<u64>();
-        Stats { bytes_sent, bytes_received, staleness_max: 0 }
-=======
-        let bytes_sent = self.conns.iter().map(|c| c.outbox.bytes()).sum();
-        let bytes_received = self.conns.iter().map(|c| c.inbox.bytes()).sum();
         Stats { bytes_sent, bytes_received, ..Stats::default() }
->>>>>>> wip-filters
     }
 }

@@ -13,11 +13,7 @@ use crate::lru::Lru;
 use crate::message::{Answer, Millis, Reply, Request, TableId, Task};
 use crate::peer::{Kept, PeerMessage};
 use crate::registry::Registry;
-<<<<<<< HEAD
-use crate::shard::Shape;
 use crate::values::Values;
-=======
->>>>>>> wip-filters
 use handcar_base::{KeyList, KeyRange, RangeSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -318,21 +314,6 @@ impl ServerEngine {
     }
 }
 
-<<<<<<< HEAD
-/// One worker's own push or insertion of keys.
-struct Single {
-    task: Task,
-    epoch: u64,
-    id: TableId,
-    within: Arc<RangeSet>,
-    args: Vec<u8>,
-    keys: KeyList,
-    values: Option<Values>,
-    pull: Option<Values>,
-}
-
-=======
->>>>>>> wip-filters
 fn table(tables: &mut [Table], id: TableId) -> Result<&mut Table, String> {
     let count = tables.len();
     tables.get_mut(id.0 as usize).ok_or_else(|| format!("expected a table below {count}, got {}", id.0))

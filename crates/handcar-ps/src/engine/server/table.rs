@@ -172,13 +172,8 @@ impl ServerEngine {
             if let Some(p) = c.push {
                 let whole = c.within == fresh;
                 let (list, values) = if whole { (p.keys, p.values) } else { restrict(p.keys, p.values, &fresh) };
-<<<<<<< HEAD
                 pushed.push((list, values));
-                (keys, pull) = (Some(given), p.pull);
-=======
-                pushed.push(Contribution { keys: list, values });
                 wanted = Some((p.list, p.pull, p.form));
->>>>>>> wip-filters
             }
             asking.push((c.worker, c.task, c.epoch, c.within, wanted));
         }
