@@ -28,7 +28,6 @@ pub(super) enum Life {
     Dead,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a handful of nodes")]
 pub(super) enum Kind {
     Scheduler(Option<SchedulerEngine>),
     Server(Server),

@@ -229,8 +229,8 @@ impl World {
             }
             Event::Arrive { from, to, packet } => match self.nodes[to].state {
                 Life::Dead => {}
-                Life::Paused(_) => self.nodes[to].waiting.push((from, packet)),
-                Life::Up => self.receive(from, to, packet),
+                Life::Paused(_) => self.nodes[to].waiting.push((from, *packet)),
+                Life::Up => self.receive(from, to, *packet),
             },
         }
     }
