@@ -24,10 +24,12 @@ impl SchedulerEngine {
         // Before the job begins members only wait; then the time to join is the limit.
         while self.view.is_some() && !self.over {
             let back = self.back_until_ms.is_some_and(|ms| now.since(start) <= ms);
-            let silent = |m: &Member| match m.conn {
-                None => !back && !(m.left && m.role == Role::Worker),
-                Some(_) => !(m.left && m.role == Role::Worker) && now.since(m.heard) > self.params.suspect_ms,
+            let done = |m: &Member| m.left && m.role == Role::Worker;
+            let away = |m: &Member| match m.conn {
+                None => !back,
+                Some(_) => now.since(m.heard) > self.params.suspect_ms,
             };
+            let silent = |m: &Member| !done(m) && away(m);
             let worst = self.members.iter().filter(|(_, m)| silent(m)).min_by_key(|(_, m)| m.heard);
             let Some((&at, m)) = worst else { return };
             let how = match m.conn {

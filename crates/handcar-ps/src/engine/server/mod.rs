@@ -269,10 +269,10 @@ impl ServerEngine {
                 let frozen = self.place.as_ref().is_some_and(|p| p.view.frozen);
                 if epoch > self.epoch() {
                     self.keep_early(Input::Request { worker, request });
-                } else if (epoch == self.epoch() && !frozen) || self.is(Broken::NoEpochCheck) {
-                    if let Err(reason) = self.request(now, worker, request, out) {
-                        out.push(refuse(worker, task, epoch, reason));
-                    }
+                } else if ((epoch == self.epoch() && !frozen) || self.is(Broken::NoEpochCheck))
+                    && let Err(reason) = self.request(now, worker, request, out)
+                {
+                    out.push(refuse(worker, task, epoch, reason));
                 }
             }
         }
