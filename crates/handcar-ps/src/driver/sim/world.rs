@@ -13,6 +13,7 @@ use crate::engine::view::View;
 use crate::message::Millis;
 use handcar_base::{Rng, Seed};
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 mod carry;
@@ -54,6 +55,7 @@ pub(super) struct World {
     healing: bool,
     rest: Rest,
     old_answers: u64,
+    kept_max: usize,
     lost_at: Option<u64>,
     failover_us_max: u64,
     node_us: u64,
@@ -87,6 +89,7 @@ impl World {
             healing: false,
             rest: Rest::default(),
             old_answers: 0,
+            kept_max: 0,
             lost_at: None,
             failover_us_max: 0,
             node_us: 0,
@@ -162,6 +165,15 @@ impl World {
     }
 
     pub fn run(mut self) -> SimReport {
+        // An engine's own assertion is a violation like any other, with its seed and its story.
+        if let Err(cause) = panic::catch_unwind(AssertUnwindSafe(|| self.play())) {
+            let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+            self.violate(format!("a panic: {}", text.unwrap_or("without a message")));
+        }
+        self.report()
+    }
+
+    fn play(&mut self) {
         let faults_end = self.config.virtual_ms * 1000;
         let end = faults_end + HEAL_US;
         while self.violation.is_none() {
@@ -183,18 +195,22 @@ impl World {
         if self.violation.is_none() {
             self.check_end();
         }
+    }
+
+    fn report(self) -> SimReport {
         let hours = self.node_us as f64 / 3.6e9;
         SimReport {
             seed: self.config.seed,
             violation: self.violation,
             trace_hash: self.story.hash(),
             virtual_ms: self.now / 1000,
-            cluster_hours: hours,
+            process_hours: hours,
             faults: self.faults,
             tasks: self.oracle.tasks,
             views: self.views.len() as u64,
             rests: self.rest.count,
             old_answers: self.old_answers,
+            kept_max: self.kept_max as u64,
             expired: self.oracle.expired,
             failover_ms_max: self.failover_us_max / 1000,
             story: self.story.into_lines(),

@@ -1,6 +1,7 @@
 //! The end of a story: everything finished, every copy equal to every other and to the reference.
 
 use super::{SCHEDULER, World};
+use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Life, Server};
 use crate::engine::server::ServerEngine;
 use crate::engine::view::View;
@@ -92,6 +93,17 @@ impl World {
         }
     }
 
+    /// What a server keeps for repetition is bounded by what its workers have under way.
+    pub(super) fn check_kept(&mut self, node: NodeId) {
+        let Kind::Server(Server { engine: Some(engine), .. }) = &self.nodes[node].kind else { return };
+        let kept = engine.kept();
+        self.kept_max = self.kept_max.max(kept);
+        if kept > KEPT_MAX * self.workers {
+            let (name, workers) = (self.name(node), self.workers);
+            self.violate(format!("{name} keeps {kept} records for {workers} workers, {KEPT_MAX} each are the most"));
+        }
+    }
+
     pub(super) fn check_end(&mut self) {
         if let Err(what) = self.ends() {
             self.violate(what);
@@ -144,6 +156,9 @@ impl World {
         Ok(())
     }
 }
+
+/// Records that a server may keep for one worker.
+const KEPT_MAX: usize = 1_000_000;
 
 /// Moments at which the copies were compared.
 #[derive(Default)]

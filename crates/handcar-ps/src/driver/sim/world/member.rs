@@ -37,6 +37,7 @@ impl World {
                     self.send(node, SCHEDULER, Packet::Control(Control::Leave));
                 }
                 self.server_step(node, server::Input::Tick);
+                self.check_kept(node);
             }
             // It does not leave when it is done: the last one to do so would end the job, and copies are compared first.
             Kind::Worker(_) => {
