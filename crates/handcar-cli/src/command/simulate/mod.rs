@@ -2,6 +2,7 @@
 
 mod campaign;
 mod faults;
+mod markdown;
 mod mistakes;
 mod report;
 mod watch;

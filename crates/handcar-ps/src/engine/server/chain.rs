@@ -71,6 +71,11 @@ impl Chain {
         self.log.is_empty()
     }
 
+    /// Updates kept: those passed on and not acknowledged, those that came before their turn.
+    pub fn kept(&self) -> usize {
+        self.log.len() + self.before.values().map(|b| b.ahead.len()).sum::<usize>()
+    }
+
     /// Forgets links and promises; returns the updates that may not have reached the end of their chains.
     pub fn reset(&mut self) -> Vec<Arc<Update>> {
         self.base += self.log.len() as u64;

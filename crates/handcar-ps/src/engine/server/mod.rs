@@ -235,6 +235,14 @@ impl ServerEngine {
         self.chain.idle() && !self.waiting() && self.early.is_empty()
     }
 
+    /// Records kept because a worker or another server may ask again: single pushes, results of collectives, updates and
+    /// messages under way.
+    pub fn kept(&self) -> usize {
+        let applied: usize = self.applied.iter().map(BTreeMap::len).sum();
+        let notes: usize = self.tables.iter().map(|t| t.notes.len()).sum();
+        applied + notes + self.reduced.len() + self.chain.kept() + self.early.len()
+    }
+
     /// Keys held over all tables.
     pub fn keys(&self) -> usize {
         self.tables.iter().map(|t| t.shard.keys()).sum()
