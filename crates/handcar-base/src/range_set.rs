@@ -90,7 +90,11 @@ impl RangeSet {
         std::iter::from_fn(move || {
             while let (Some(a), Some(b)) = (self.ranges.get(i), other.ranges.get(j)) {
                 let (begin, end) = (a.0.max(b.0), a.1.min(b.1));
-                if a.1 <= b.1 { i += 1 } else { j += 1 }
+                if a.1 <= b.1 {
+                    i += 1
+                } else {
+                    j += 1
+                }
                 if begin < end {
                     return Some((begin, end));
                 }

@@ -7,13 +7,14 @@ use crate::peer::{Change, Say};
 use super::network::Packet;
 
 /// What the world around the processes does to them.
-pub const ENVIRONMENT: [&str; 18] = [
+pub const ENVIRONMENT: [&str; 19] = [
     "message lost",
     "message delayed",
     "message doubled",
     "burst of losses",
     "burst of delays",
     "partition of two servers",
+    "servers parted while keys move",
     "one-way partition",
     "partition of server and scheduler",
     "partition of worker and server",

@@ -140,7 +140,7 @@ impl Program {
                     let part = |rng: &mut Rng| {
                         let share = 1 + rng.below(4);
                         let keys: Vec<Key> = shared.iter().copied().filter(|_| rng.below(4) < share).collect();
-                        let values = keys.iter().map(|_| rng.uniform() - 0.5).collect();
+                        let values = keys.iter().map(|_| uneven(rng)).collect();
                         (KeyList::new(keys).unwrap_or_default(), values)
                     };
                     let args = if rng.below(40) == 0 { b"refuse".to_vec() } else { Vec::new() };
@@ -152,6 +152,11 @@ impl Program {
         let deadline_ms = if alone { short_ms } else { DEADLINE_LONG_MS };
         Self { steps, rounds, shared, filters: filters(seed), think_ms, deadline_ms, alone }
     }
+}
+
+/// A number that rounds when it is added to others: their order shows in the sum.
+pub(super) fn uneven(rng: &mut Rng) -> f64 {
+    (rng.uniform() - 0.5) / (1 + rng.below(1000)) as f64
 }
 
 /// Half of all seeds do without. `significant:0` tells only what changed, so that a reply builds on all earlier ones.

@@ -20,6 +20,7 @@ mod carry;
 mod check;
 mod drive;
 mod event;
+mod failpoint;
 mod harm;
 mod member;
 mod steer;

@@ -1,10 +1,11 @@
 //! A worker's program: what it submits next, and what it checks.
 
 use super::World;
+use super::harm::Watch;
 use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Open, WorkerNode};
 use crate::driver::sim::oracle::Expect;
-use crate::driver::sim::program::{Step, TABLES, mixed_keys, own_keys};
+use crate::driver::sim::program::{Step, TABLES, mixed_keys, own_keys, uneven};
 use crate::engine::server::Broken;
 use crate::engine::task::{Submission, Work};
 use crate::engine::worker::DEADLINE_GRACE_MS;
@@ -98,12 +99,12 @@ impl World {
             return false;
         }
         let waits = |table: u32| engine.blocker(TableId(table)).is_some() && !careless;
-        if let Some(pusher) = watch {
+        if let Some(watch) = watch {
             if waits(1) || waits(2) || now < w.watch_until_us {
                 return false;
             }
             w.watch_until_us = now + 1_000 + w.rng.below(5_000);
-            return self.submit_watch(node, pusher);
+            return self.submit_watch(node, watch);
         }
         if now < w.think_until_us {
             return false;
@@ -213,7 +214,7 @@ impl World {
     fn submit_mixed(&mut self, node: NodeId) -> bool {
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let keys: Vec<Key> = mixed_keys().into_iter().filter(|_| w.rng.below(2) == 0).collect();
-        let values: Vec<f64> = keys.iter().map(|_| w.rng.uniform() - 0.5).collect();
+        let values: Vec<f64> = keys.iter().map(|_| uneven(&mut w.rng)).collect();
         let list = KeyList::new(keys).unwrap_or_default();
         let push = Some(values.into());
         let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false };
@@ -231,9 +232,10 @@ impl World {
     }
 
     /// Around a failover: one worker pushes, the others look at what it pushes, again and again.
-    fn submit_watch(&mut self, node: NodeId, pusher: usize) -> bool {
+    fn submit_watch(&mut self, node: NodeId, watch: Watch) -> bool {
+        let Watch { pusher, mixed, .. } = watch;
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
-        if w.rng.below(4) == 0 {
+        if (w.rng.below(4) == 0) != mixed {
             return self.submit_mixed(node);
         }
         if w.rank == pusher { self.submit_own(node) } else { self.submit_look(node, own_keys(pusher)) }

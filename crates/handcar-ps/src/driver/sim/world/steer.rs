@@ -77,6 +77,9 @@ impl World {
             if view.unfilled() {
                 self.disturb();
             }
+            if view.frozen {
+                self.stall_move();
+            }
         }
         let known = self.views.entry(view.epoch).or_insert_with(|| Arc::clone(view));
         if known != view {
