@@ -3,6 +3,7 @@
 use crate::engine::task::{Outcome, Submission, Work};
 use crate::error::Result;
 use crate::message::Task;
+use crate::portion::{Portion, Tag};
 use crate::values::Values;
 use crate::worker::Worker;
 
@@ -38,6 +39,15 @@ impl<'a> Transfer<'a> {
     pub fn immediate(mut self) -> Self {
         if let Work::Move { aggregate, .. } = &mut self.submission.work {
             *aggregate = false;
+        }
+        self
+    }
+
+    /// Makes the push for a portion: it is applied on arrival, and once, even if another worker makes it too because this
+    /// one was lost or slow. Whoever does a portion must make the same pushes in the same order.
+    pub fn portion(mut self, of: Portion) -> Self {
+        if let Work::Move { aggregate, tag, .. } = &mut self.submission.work {
+            (*aggregate, *tag) = (false, Some(Tag { portion: of, number: 0 }));
         }
         self
     }

@@ -127,7 +127,15 @@ impl World {
 fn moving(list: &[Key], push: Option<Vec<i64>>, pull: bool) -> Work {
     let aggregate = push.is_some();
     let pull = pull.then(|| Values::I64(vec![]));
-    Work::Move { keys: keys(list), aggregate, args: vec![], push: push.map(Values::from), pull, exact: false }
+    Work::Move {
+        keys: keys(list),
+        aggregate,
+        args: vec![],
+        push: push.map(Values::from),
+        pull,
+        exact: false,
+        tag: None,
+    }
 }
 
 fn pulled(world: &mut World, worker: usize, list: &[Key]) -> Vec<i64> {

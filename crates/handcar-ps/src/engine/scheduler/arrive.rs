@@ -1,6 +1,6 @@
 //! Who comes: greetings before the job, during it, and of members that were away.
 
-use super::{Member, Output, SchedulerEngine, SchedulerParams};
+use super::{Member, Output, RANKS_MAX, SchedulerEngine, SchedulerParams};
 use crate::engine::control::Control;
 use crate::engine::view::View;
 use crate::error::Role;
@@ -38,10 +38,15 @@ impl SchedulerEngine {
         }
         // Into a running job: a number of its own, and a share of the keys.
         if let Some(member) = self.members.get_mut(&(self.member_next - 1)) {
-            member.rank = Some(self.server_next);
-            self.server_next += 1;
-            let rank = member.rank;
-            self.reshape(out);
+            let next = if member.role == Role::Worker { &mut self.worker_next } else { &mut self.server_next };
+            member.rank = Some(*next);
+            *next += 1;
+            let (role, rank) = (member.role, member.rank);
+            if role == Role::Worker {
+                self.staff(out)
+            } else {
+                self.reshape(out)
+            }
             self.welcome(conn, rank, out);
         }
     }
@@ -89,7 +94,10 @@ impl SchedulerEngine {
             Role::Scheduler => return Err("expected a worker or server, got a second scheduler".into()),
         };
         // Servers may join a job in which keys can move; with one copy and no way to recover it is as it began.
-        let joins = running && new.role == Role::Server;
+        let joins = running && (new.role == Role::Server || self.params.elastic);
+        if joins && new.role == Role::Worker && self.worker_next >= RANKS_MAX {
+            return Err(format!("expected at most {RANKS_MAX} workers in the course of a job, got one more"));
+        }
         if let Some(rank) = new.rank.filter(|&r| r >= expected && !joins) {
             return Err(format!("expected a rank below {expected} {role}, got {rank}"));
         }
@@ -121,7 +129,9 @@ impl SchedulerEngine {
                 m.rank = free.next();
             }
         }
-        self.view = Some(Arc::new(View::first(self.alive(), self.params.copies)));
+        let mut view = View::first(self.alive(), self.params.copies);
+        view.workers = self.params.elastic.then(|| (0..self.params.workers).collect());
+        self.view = Some(Arc::new(view));
         self.store(out);
         self.members.values_mut().for_each(|m| m.heard = now);
         for m in self.members.values() {

@@ -79,6 +79,18 @@ impl SchedulerEngine {
             }
             return;
         }
+        let others = || self.of(Role::Worker).filter(|m| m.rank != lost.rank);
+        if role == Role::Worker && self.params.elastic && self.view.is_some() && others().next().is_some() {
+            tracing::warn!(rank, addr, how, "lost a worker; others do its work");
+            let conn = self.members.remove(&at).and_then(|m| m.conn);
+            self.end_if_all_left(out);
+            self.staff(out);
+            if let Some(conn) = conn {
+                out.push(Output::Send { conn, message });
+                out.push(Output::Close { conn });
+            }
+            return;
+        }
         self.over = true;
         self.store(out);
         // The lost one is told too, for the same reason.

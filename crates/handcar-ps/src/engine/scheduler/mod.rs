@@ -16,6 +16,9 @@ mod tests;
 
 pub use state::{MemberState, State, read_view, write_view};
 
+/// Workers that may ever join a job: servers keep a little for each.
+pub const RANKS_MAX: usize = 1 << 16;
+
 /// What a scheduler must know.
 #[derive(Clone, Debug)]
 pub struct SchedulerParams {
@@ -25,6 +28,8 @@ pub struct SchedulerParams {
     pub servers: usize,
     /// Copies of each key in all; with one, the loss of a server ends the job.
     pub copies: usize,
+    /// Whether workers may join and leave the running job, and be lost. Then there are no collectives.
+    pub elastic: bool,
     /// Silence after which a member counts as lost.
     pub suspect_ms: u64,
     /// Time for all members to arrive.
@@ -101,6 +106,8 @@ pub struct SchedulerEngine {
     members: BTreeMap<u64, Member>,
     member_next: u64,
     server_next: usize,
+    /// The rank the next worker gets.
+    worker_next: usize,
     /// `None` before the job begins.
     view: Option<Arc<View>>,
     /// Servers whose report on the present view is missing.
@@ -115,6 +122,7 @@ impl SchedulerEngine {
     pub fn new(params: SchedulerParams) -> Self {
         Self {
             server_next: params.servers,
+            worker_next: params.workers,
             params,
             start: None,
             stepped: Millis(0),
@@ -129,9 +137,10 @@ impl SchedulerEngine {
 
     /// A scheduler that takes over a running job. Its members get `back_ms` to find it.
     pub fn resume(params: SchedulerParams, state: State, back_ms: u64) -> Self {
-        let State { job, workers, servers, copies, server_next, view, members, over: _ } = state;
-        let mut engine = Self::new(SchedulerParams { job, workers, servers, copies, ..params });
-        engine.server_next = server_next;
+        let State { job, workers, servers, copies, server_next, worker_next, view, members, over: _ } = state;
+        let elastic = worker_next.is_some();
+        let mut engine = Self::new(SchedulerParams { job, workers, servers, copies, elastic, ..params });
+        (engine.server_next, engine.worker_next) = (server_next, worker_next.unwrap_or(workers));
         for m in members {
             let MemberState { role, rank, name, addr, left } = m;
             let member = Member { role, rank: Some(rank), name, addr, conn: None, heard: Millis(0), progress: 0, left };
@@ -208,6 +217,7 @@ impl SchedulerEngine {
                 member.left = true;
                 out.push(Output::Send { conn, message: Control::End });
                 self.end_if_all_left(out);
+                self.staff(out);
             }
             Control::Leave if role == Role::Server => {
                 if !member.left {
@@ -225,7 +235,7 @@ impl SchedulerEngine {
         }
     }
 
-    fn end_if_all_left(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn end_if_all_left(&mut self, out: &mut Vec<Output>) {
         if self.view.is_none() || !self.of(Role::Worker).all(|m| m.left) {
             return;
         }

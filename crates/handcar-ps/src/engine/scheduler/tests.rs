@@ -7,6 +7,7 @@ fn scheduler(workers: usize, servers: usize) -> SchedulerEngine {
         workers,
         servers,
         copies: 1,
+        elastic: false,
         suspect_ms: 1000,
         join_ms: 5000,
         patience_ms: 0,

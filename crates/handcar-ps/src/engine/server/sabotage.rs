@@ -36,6 +36,8 @@ pub enum Broken {
     ClockNotReplicated,
     /// Collectives are added up in the order of arrival.
     ArrivalOrder,
+    /// What two workers push for the same portion is applied twice.
+    NoPortionCheck,
     /// A worker takes answers of older views for good.
     OldAnswers,
     /// A worker starts tasks without waiting for those that its policy makes it wait for.
@@ -46,7 +48,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them, with their names and what is wrong.
-    const NAMES: [(Self, &str, &str); 18] = [
+    const NAMES: [(Self, &str, &str); 19] = [
         (Self::NoDuplicateCheck, "no-duplicate-check", "a single push that comes again is applied again"),
         (Self::NoRoundCheck, "no-round-check", "a collective that comes again is applied again"),
         (Self::EarlyReply, "early-reply", "answers leave before the rest of the chain has the update"),
@@ -70,6 +72,7 @@ impl Broken {
             "the sum is applied without telling the chain the round is over",
         ),
         (Self::ArrivalOrder, "arrival-order", "collectives are added up in the order of arrival"),
+        (Self::NoPortionCheck, "no-portion-check", "what two workers push for the same portion is applied twice"),
         (Self::OldAnswers, "old-answers", "a worker takes answers of older views for good"),
         (Self::NoWait, "no-wait", "a worker starts tasks without waiting for those that its policy makes it wait for"),
         (Self::NoForgetting, "no-forgetting", "a server keeps for ever what a worker may no longer ask for"),

@@ -281,7 +281,7 @@ impl WorkerEngine {
             let Some((keys, bytes)) = flushed.map_err(|e| unfit("flush", e))? else { continue };
             let got = ends.effect(&cx, &keys, &bytes).map_err(|e| unfit("flush", e))?;
             let (keys, push, args) = (got.keys(&keys), Some(got.values), ends.args.clone());
-            pushes.push(Work::Move { keys, aggregate: false, args, push, pull: None, exact: true });
+            pushes.push(Work::Move { keys, aggregate: false, args, push, pull: None, exact: true, tag: None });
         }
         Ok(pushes)
     }

@@ -164,6 +164,7 @@ impl World {
                     push: Some(values.into()),
                     pull,
                     exact: false,
+                    tag: None,
                 };
                 self.oracle.begun(round + 1);
                 self.submit(node, TableId(0), work, Expect::Round { step: at, round })
@@ -188,8 +189,15 @@ impl World {
             _ => {
                 let list = KeyList::new(self.oracle.program.shared.clone()).unwrap_or_default();
                 let pull = Some(Values::empty(Dtype::F64));
-                let work =
-                    Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull, exact: false };
+                let work = Work::Move {
+                    keys: list,
+                    aggregate: false,
+                    args: Vec::new(),
+                    push: None,
+                    pull,
+                    exact: false,
+                    tag: None,
+                };
                 let rounds_known = self.oracle.rounds_acked(rank);
                 self.submit(node, TableId(0), work, Expect::Shared { rounds_known })
             }
@@ -205,7 +213,8 @@ impl World {
         let values: Vec<i64> = add.iter().map(|a| a.1).collect();
         let list = KeyList::new(keys).unwrap_or_default();
         let push = Some(values.into());
-        let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false };
+        let work =
+            Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false, tag: None };
         self.oracle.submitted(rank, &add);
         self.submit(node, TableId(1), work, Expect::Own { add })
     }
@@ -217,7 +226,8 @@ impl World {
         let values: Vec<f64> = keys.iter().map(|_| uneven(&mut w.rng)).collect();
         let list = KeyList::new(keys).unwrap_or_default();
         let push = Some(values.into());
-        let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false };
+        let work =
+            Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false, tag: None };
         self.submit(node, TableId(2), work, Expect::Mixed)
     }
 
@@ -227,7 +237,8 @@ impl World {
         let at_least = self.oracle.at_least(w.rank, &keys);
         let list = KeyList::new(keys.clone()).unwrap_or_default();
         let pull = Some(Values::empty(Dtype::I64));
-        let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull, exact: false };
+        let work =
+            Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull, exact: false, tag: None };
         self.submit(node, TableId(1), work, Expect::Look { keys, at_least })
     }
 
