@@ -7,7 +7,7 @@ use crate::peer::{Change, Say};
 use super::network::Packet;
 
 /// What the world around the processes does to them.
-pub const ENVIRONMENT: [&str; 19] = [
+pub const ENVIRONMENT: [&str; 23] = [
     "message lost",
     "message delayed",
     "message doubled",
@@ -24,6 +24,10 @@ pub const ENVIRONMENT: [&str; 19] = [
     "server cut off from the others, then killed",
     "server stopped, then awake as a zombie",
     "short pause",
+    "worker killed",
+    "worker stopped, then awake as a zombie",
+    "worker joins",
+    "worker leaves",
     "scheduler killed and started again",
     "slow disk",
     "write torn by a crash",

@@ -9,6 +9,7 @@ mod fault;
 mod network;
 mod node;
 mod oracle;
+mod passes;
 mod program;
 mod story;
 mod world;

@@ -23,6 +23,7 @@ mod event;
 mod failpoint;
 mod harm;
 mod member;
+mod portions;
 mod steer;
 
 use check::Rest;
@@ -115,7 +116,7 @@ impl World {
     fn scheduler_params(&self, servers: usize) -> SchedulerParams {
         SchedulerParams {
             workers: self.workers,
-            elastic: false,
+            elastic: self.oracle.program.elastic,
             servers,
             copies: self.copies,
             suspect_ms: SUSPECT_MS,
@@ -162,6 +163,7 @@ impl World {
         match &self.nodes[node].kind {
             Kind::Scheduler(_) => "scheduler".into(),
             Kind::Server(s) => s.id.map_or_else(|| format!("server at n{node}"), |id| format!("server {id}")),
+            Kind::Worker(w) if w.rank == usize::MAX => format!("worker at n{node}"),
             Kind::Worker(w) => format!("worker {}", w.rank),
         }
     }

@@ -249,7 +249,7 @@ impl ServerEngine {
     pub fn kept(&self) -> usize {
         let applied: usize = self.applied.iter().map(BTreeMap::len).sum();
         let notes: usize = self.tables.iter().map(|t| t.notes.len()).sum();
-        applied + notes + self.reduced.len() + self.chain.kept() + self.early.len()
+        applied + self.pushed.len() + notes + self.reduced.len() + self.chain.kept() + self.early.len()
     }
 
     /// Keys held over all tables.

@@ -60,6 +60,7 @@ impl World {
         for node in &self.nodes {
             if let Kind::Worker(w) = &node.kind
                 && !w.leaving
+                && !w.ended
             {
                 let open: Vec<_> = w.open.iter().map(|o| (o.task.0, &o.expect)).collect();
                 all.push(format!(
@@ -98,8 +99,9 @@ impl World {
         let Kind::Server(Server { engine: Some(engine), .. }) = &self.nodes[node].kind else { return };
         let kept = engine.kept();
         self.kept_max = self.kept_max.max(kept);
-        if kept > KEPT_MAX * self.workers {
-            let (name, workers) = (self.name(node), self.workers);
+        let workers = self.oracle.workers();
+        if kept > KEPT_MAX * workers {
+            let name = self.name(node);
             self.violate(format!("{name} keeps {kept} records for {workers} workers, {KEPT_MAX} each are the most"));
         }
     }
@@ -148,6 +150,12 @@ impl World {
                 if want.to_bits() != got.to_bits() {
                     return Err(format!("key {key:016x} must end as {want}, is {got}"));
                 }
+            }
+        }
+        for (key, want) in self.oracle.passes.last() {
+            let got = tables[1].get(&key).map_or(0, |&v| v as i64);
+            if got != want {
+                return Err(format!("key {key:016x} must end with {want} after the last pass, has {got}"));
             }
         }
         for key in self.oracle.final_own().into_keys() {

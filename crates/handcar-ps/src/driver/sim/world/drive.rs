@@ -42,11 +42,19 @@ impl World {
             }
             let Some(Open { task, since, expect, .. }) = open.remove(at) else { return };
             let result = engine.take(task);
+            if result.is_err() && self.dismissed(rank) {
+                self.oracle.abandoned(rank, &expect);
+                return self.end_worker(node);
+            }
+            if let (Expect::Given, Ok(outcome)) = (&expect, &result) {
+                self.given(node, outcome.given.clone());
+            }
             if matches!(result, Err(Error::Deadline { .. })) && now.since(since) < deadline_ms {
                 let what = format!("worker {rank}, task {}: out of time after {} ms", task.0, now.since(since));
                 return self.violate(what);
             }
-            let pushed = matches!(expect, Expect::Own { .. } | Expect::Round { .. }) && result.is_ok();
+            let pushed =
+                matches!(expect, Expect::Own { .. } | Expect::Round { .. } | Expect::Portion) && result.is_ok();
             if pushed && let Some(lost) = self.lost_at.take() {
                 self.failover_us_max = self.failover_us_max.max(self.now - lost);
             }
@@ -77,7 +85,7 @@ impl World {
         let program = Arc::clone(&self.oracle.program);
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let Some(engine) = &mut w.engine else { return false };
-        if w.leaving || w.ended {
+        if w.leaving || w.ended || w.wants_out {
             return false;
         }
         if w.given_up {
@@ -115,6 +123,9 @@ impl World {
             }
             w.extras -= 1;
             return self.submit_extra(node);
+        }
+        if program.elastic {
+            return self.submit_portion(node);
         }
         let Some(step) = program.steps.get(w.step) else {
             if healing {
@@ -174,7 +185,7 @@ impl World {
 
     /// A push of one's own, or a look at what is there.
     fn submit_extra(&mut self, node: NodeId) -> bool {
-        let workers = self.workers;
+        let workers = self.oracle.workers();
         let alone = self.oracle.program.alone;
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let rank = w.rank;
@@ -252,11 +263,11 @@ impl World {
         if w.rank == pusher { self.submit_own(node) } else { self.submit_look(node, own_keys(pusher)) }
     }
 
-    fn submit(&mut self, node: NodeId, table: TableId, work: Work, expect: Expect) -> bool {
+    pub(super) fn submit(&mut self, node: NodeId, table: TableId, work: Work, expect: Expect) -> bool {
         let now = self.millis();
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let Some(engine) = &mut w.engine else { return false };
-        let reduces = matches!(work, Work::Reduce { .. });
+        let reduces = matches!(work, Work::Reduce { .. } | Work::Portion { .. });
         let (delay_max, timestamp) = (w.policy.delay_max(), w.submitted[table.0 as usize]);
         if !reduces {
             w.submitted[table.0 as usize] += 1;

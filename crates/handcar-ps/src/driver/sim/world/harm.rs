@@ -54,6 +54,9 @@ impl World {
             (self.network.loss, self.network.double, self.network.delay_max_us) =
                 (self.rng.below(20), self.rng.below(20), 1_000 + self.rng.below(20_000));
         }
+        if self.oracle.program.elastic && self.rng.below(3) == 0 {
+            return self.strike_worker();
+        }
         let server = self.any_server();
         match self.rng.below(24) {
             0 => self.burst("burst of losses", |w| w.network.loss = 100 + w.rng.below(150)),
