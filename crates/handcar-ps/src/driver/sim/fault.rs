@@ -34,15 +34,17 @@ pub const ENVIRONMENT: [&str; 23] = [
 ];
 
 /// Moments at which a process is killed: right before or after it says something, or after it heard it.
-pub const FAILPOINTS: [&str; 30] = [
+pub const FAILPOINTS: [&str; 34] = [
     "before created",
     "before moved",
     "before called",
     "before reduced",
     "before miss",
+    "before given",
     "before round",
     "before single",
     "before reduction",
+    "before progress",
     "before table",
     "before copy",
     "before ack",
@@ -53,9 +55,11 @@ pub const FAILPOINTS: [&str; 30] = [
     "after moved",
     "after called",
     "after reduced",
+    "after given",
     "after round",
     "after single",
     "after reduction",
+    "after progress",
     "after table",
     "after copy",
     "after ack",

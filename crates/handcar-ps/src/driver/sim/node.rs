@@ -28,6 +28,7 @@ pub(super) enum Life {
     Dead,
 }
 
+#[allow(clippy::large_enum_variant, reason = "a handful of nodes, and engines grow")]
 pub(super) enum Kind {
     Scheduler(Option<SchedulerEngine>),
     Server(Server),
