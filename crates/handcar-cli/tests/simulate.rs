@@ -27,7 +27,8 @@ fn a_mistake_is_found_and_its_replay_tells_the_same_story() {
     let story = |_| place.ok("-q simulate faults --seeds 0..20 --minutes 1 --broken no-duplicate-check --story").out;
     let [one, two] = [(), ()].map(story);
     let (one, two) = (one.rsplit_once('\n').unwrap().0.to_owned(), two);
-    let told = |text: &str| text.lines().filter(|l| !l.contains("mistakes found")).map(str::to_owned).collect::<Vec<_>>();
+    let told =
+        |text: &str| text.lines().filter(|l| !l.contains("mistakes found")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(told(&one), told(&two));
     let replay = one.lines().find(|l| l.trim_start().starts_with("handcar simulate faults")).expect("a replay");
     let again = place.ok(&format!("-q {}", replay.trim_start().trim_start_matches("handcar ")));

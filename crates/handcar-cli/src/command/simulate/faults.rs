@@ -18,13 +18,8 @@ use std::{
     time::Instant,
 };
 
-/// Lose messages, processes and writes by seed, and check every promise.
-///
-/// A seed is a cluster, a program for its workers, and faults: messages lost, delayed and doubled, partitions, processes
-/// killed and stopped, writes torn. It ends with a phase without faults in which everything must finish. The same seed
-/// gives the same story. The exit status is 1 if a promise was broken.
+/// Which seeds, and what to tell of them.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
 pub struct FaultsArgs {
     /// Seeds to run, the last one excluded
     #[arg(long, value_name = "A..B", default_value = "0..100", value_parser = seeds)]
