@@ -71,9 +71,14 @@ impl Chain {
         self.log.is_empty()
     }
 
-    /// Updates kept: those passed on and not acknowledged, those that came before their turn.
-    pub fn kept(&self) -> usize {
-        self.log.len() + self.before.values().map(|b| b.ahead.len()).sum::<usize>()
+    /// Updates passed on and not acknowledged.
+    pub fn open(&self) -> usize {
+        self.log.len()
+    }
+
+    /// Updates that came before their turn.
+    pub fn ahead(&self) -> usize {
+        self.before.values().map(|b| b.ahead.len()).sum()
     }
 
     /// Forgets links and promises; returns the updates that may not have reached the end of their chains.

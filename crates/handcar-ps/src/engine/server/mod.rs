@@ -244,12 +244,17 @@ impl ServerEngine {
         self.chain.idle() && !self.waiting() && self.early.is_empty()
     }
 
-    /// Records kept because a worker or another server may ask again: single pushes, results of collectives, updates and
-    /// messages under way.
-    pub fn kept(&self) -> usize {
+    /// Records kept because a worker or another server may ask again, by kind.
+    pub fn kept(&self) -> [(&'static str, usize); 5] {
         let applied: usize = self.applied.iter().map(BTreeMap::len).sum();
         let notes: usize = self.tables.iter().map(|t| t.notes.len()).sum();
-        applied + self.pushed.len() + notes + self.reduced.len() + self.chain.kept() + self.early.len()
+        [
+            ("single pushes", applied + self.pushed.len()),
+            ("results", notes + self.reduced.len()),
+            ("updates passed on", self.chain.open()),
+            ("updates before their turn", self.chain.ahead()),
+            ("messages of a view to come", self.early.len()),
+        ]
     }
 
     /// Keys held over all tables.

@@ -97,12 +97,14 @@ impl World {
     /// What a server keeps for repetition is bounded by what its workers have under way.
     pub(super) fn check_kept(&mut self, node: NodeId) {
         let Kind::Server(Server { engine: Some(engine), .. }) = &self.nodes[node].kind else { return };
-        let kept = engine.kept();
+        let kinds = engine.kept();
+        let kept = kinds.iter().map(|k| k.1).sum();
         self.kept_max = self.kept_max.max(kept);
-        let workers = self.oracle.workers();
-        if kept > KEPT_MAX * workers {
-            let name = self.name(node);
-            self.violate(format!("{name} keeps {kept} records for {workers} workers, {KEPT_MAX} each are the most"));
+        let servers = self.views.values().last().map_or(0, |v| v.servers.len());
+        let most = self.oracle.workers() * (KEPT_MAX + UPDATES_MAX * servers * self.copies);
+        if kept > most {
+            let what = format!("{} keeps {kept} records, {most} are the most: {kinds:?}", self.name(node));
+            self.violate(what);
         }
     }
 
@@ -168,6 +170,9 @@ impl World {
 /// Records that a server may keep for one worker. A task that hangs keeps all later ones: workers start one in 3 ms for at
 /// most 2 s, and far fewer outside such times.
 const KEPT_MAX: usize = 1_500;
+/// On top of that, for each head and copy, updates under way: each collective has one of every head, and in a new view
+/// every server of a chain passes it on again.
+const UPDATES_MAX: usize = 100;
 
 /// Moments at which the copies were compared.
 #[derive(Default)]
