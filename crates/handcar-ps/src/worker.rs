@@ -127,6 +127,25 @@ impl Worker {
         self.engine.shape(table)
     }
 
+    /// Name, updater and parameters of a table that this worker made.
+    pub fn made(&self, table: TableId) -> Option<(&str, &str, &[u8])> {
+        self.engine.made(table)
+    }
+
+    /// The table of a name, if this worker made it.
+    pub fn table_named(&self, name: &str) -> Option<TableId> {
+        (0..self.engine.tables()).map(TableId).find(|&t| self.made(t).is_some_and(|made| made.0 == name))
+    }
+
+    pub(crate) fn known_tables(&self) -> usize {
+        self.engine.tables() as usize
+    }
+
+    /// A failure of a task that nobody waited for.
+    pub(crate) fn take_failure(&mut self) -> Option<Error> {
+        self.engine.take_failure()
+    }
+
     /// Pushes `[keys * push_width]` values.
     pub fn push(&mut self, table: TableId, keys: &KeyList, values: impl Into<Values>) -> Transfer<'_> {
         self.transfer(table, keys, Some(values.into()), false)
