@@ -26,6 +26,7 @@ mod filters;
 mod name;
 mod portions;
 mod reduction;
+mod replay;
 mod request;
 mod sabotage;
 mod table;
