@@ -180,6 +180,7 @@ pub(super) struct Running {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a result is moved out as soon as it is there")]
 pub(super) enum State {
     Held {
         submission: Box<Submission>,
