@@ -124,6 +124,8 @@ pub(super) struct Part {
     /// The push is done and its answer was read but for the values, which built on an answer that is missing: these
     /// are asked for once more, whole; how often.
     pub whole: u32,
+    /// How often it was asked before that.
+    pub asked: u32,
     /// The filters could not carry the push.
     pub plain: bool,
     /// The request's pull buffer, likewise.

@@ -37,10 +37,10 @@ pub(super) struct Asking {
     pub form: Form,
 }
 
-fn chain<'a>(
-    slot: &'a mut Option<Chain>,
+fn chain(
+    slot: &mut Option<Chain>,
     make: impl FnOnce() -> Result<Chain, FilterError>,
-) -> Result<&'a mut Chain, FilterError> {
+) -> Result<&mut Chain, FilterError> {
     match slot {
         Some(chain) => Ok(chain),
         None => Ok(slot.insert(make()?)),
@@ -105,6 +105,7 @@ impl Table {
     ///
     /// # Errors
     /// The answer to give instead.
+    #[expect(clippy::result_large_err, reason = "it is sent at once")]
     pub(super) fn pushed(
         &mut self,
         id: TableId,

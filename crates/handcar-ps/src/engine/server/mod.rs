@@ -27,6 +27,7 @@ mod filters;
 mod name;
 mod portions;
 mod reduction;
+mod replay;
 mod request;
 mod sabotage;
 mod table;
@@ -247,6 +248,19 @@ impl ServerEngine {
     /// Whether nothing is under way.
     pub fn at_rest(&self) -> bool {
         self.chain.idle() && !self.waiting() && self.early.is_empty()
+    }
+
+    /// Records kept because a worker or another server may ask again, by kind.
+    pub fn kept(&self) -> [(&'static str, usize); 5] {
+        let applied: usize = self.applied.iter().map(BTreeMap::len).sum();
+        let notes: usize = self.tables.iter().map(|t| t.notes.len()).sum();
+        [
+            ("single pushes", applied + self.pushed.len()),
+            ("results", notes + self.reduced.len()),
+            ("updates passed on", self.chain.open()),
+            ("updates before their turn", self.chain.ahead()),
+            ("messages of a view to come", self.early.len()),
+        ]
     }
 
     /// Keys held over all tables.

@@ -191,7 +191,8 @@ impl ServerEngine {
         filters: TableFilters,
         shard: Box<dyn Shard>,
     ) {
-        let workers = self.params.workers;
+        // Those that joined are known by now, and the view will not name them again.
+        let workers = self.applied.len();
         let ends = Ends::new(&self.filters, filters, shard.shape(), self.params.id, workers);
         self.tables.push(Table::new(name, updater, params, ends, shard, workers));
     }

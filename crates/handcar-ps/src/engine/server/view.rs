@@ -1,6 +1,6 @@
 //! Entering a view: a new place in new chains.
 
-use super::{Broken, Input, Output, Place, ServerEngine};
+use super::{Broken, Input, Output, Place, ServerEngine, replay};
 use crate::engine::view::{Route, View};
 use crate::lru::Lru;
 use crate::message::Task;
@@ -51,11 +51,8 @@ impl ServerEngine {
         }
         let replay = self.chain.reset();
         if !self.is(Broken::NoReplay) {
-            for update in replay {
-                // A piece of a copy is made anew.
-                if !matches!(update.change, crate::peer::Change::Copy(_)) {
-                    self.launch(Some(update), Vec::new(), out);
-                }
+            for update in replay::once(replay) {
+                self.launch(Some(update), Vec::new(), out);
             }
         }
         self.begin_fill(out);

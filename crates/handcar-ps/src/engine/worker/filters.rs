@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// A reply that cannot be decoded whole after so many attempts never will be.
 const ATTEMPTS_MAX: u32 = 8;
+/// Answers to one request: a network that doubles the request may double each of its answers.
+const ANSWERS_MAX: u32 = 4;
 
 /// One table's chains, by server.
 #[derive(Debug)]
@@ -215,7 +217,8 @@ impl WorkerEngine {
     /// Before parts are cut anew: what the filters made of those that are open takes the place of what was pushed.
     pub(super) fn recover(&mut self, table: TableId, running: &mut Running, of: impl Fn(usize) -> bool) {
         let Running { parts, keys: Some((keys, plan)), whole_push: Some(whole), rows, .. } = running else { return };
-        let width = whole.len() / keys.len().max(1);
+        // A list without keys has a width as well.
+        let width = (whole.len() / keys.len().max(1)).max(1);
         for (&server, part) in parts.iter_mut().filter(|(s, p)| p.open && of(**s)) {
             let Some(coded) = part.coded.take() else { continue };
             let share = plan.as_ref().and_then(|p| p.shares.get(&server));
@@ -256,7 +259,8 @@ impl WorkerEngine {
             Err(FilterError::Behind { expected, got, .. }) => {
                 let Some(part) = running.parts.get_mut(&server) else { return Ok(None) };
                 part.whole += 1;
-                if part.whole > ATTEMPTS_MAX { Err((expected, got)) } else { Ok(None) }
+                // Answers to what was asked before, of a server that was stopped for long say, are no attempts.
+                if part.whole > ATTEMPTS_MAX + ANSWERS_MAX * part.asked { Err((expected, got)) } else { Ok(None) }
             }
             Err(FilterError::Unfit { filter, expected, got }) => Err((format!("{expected} (filter {filter})"), got)),
         }
