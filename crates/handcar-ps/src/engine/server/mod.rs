@@ -13,6 +13,7 @@ use crate::lru::Lru;
 use crate::message::{Answer, Millis, Reply, Request, TableId, Task};
 use crate::peer::{Kept, PeerMessage};
 use crate::portion::Tag;
+use crate::probation::Probation;
 use crate::registry::Registry;
 use crate::values::Values;
 use handcar_base::{KeyList, KeyRange, RangeSet};
@@ -169,6 +170,8 @@ pub struct ServerEngine {
     held: RangeSet,
     tables: Vec<Table>,
     lists: Lru<(u128, u64), KeyList>,
+    /// By worker: lists that it sent and has not named yet.
+    new_lists: BTreeMap<usize, Probation<(u128, u64), KeyList>>,
     reductions: Rounds<Words>,
     reduced_next: u64,
     reduced: VecDeque<Kept<Vec<i64>>>,
@@ -202,6 +205,7 @@ impl ServerEngine {
             held: RangeSet::new(),
             tables: Vec::new(),
             lists: Lru::new(params.key_cache_bytes_max),
+            new_lists: BTreeMap::new(),
             reductions: Rounds::new(workers),
             reduced_next: 0,
             reduced: VecDeque::new(),

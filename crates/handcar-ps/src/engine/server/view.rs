@@ -27,6 +27,7 @@ impl ServerEngine {
         }
         if let Some(workers) = &view.workers {
             self.portions.keep(workers);
+            self.new_lists.retain(|worker, _| workers.contains(worker));
             let ranks = workers.last().map_or(0, |last| last + 1).max(self.applied.len());
             self.applied.resize_with(ranks, BTreeMap::new);
             self.answered.resize(ranks, Task(0));
