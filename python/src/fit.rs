@@ -44,6 +44,7 @@ pub fn fit<'py>(
         seed,
         kkt_filter,
         init,
+        ..FitOptions::default()
     };
     let mut watch = Watch { observer, heard: Instant::now(), wish: RefCell::new(Wish::GoOn) };
     let fitted = py.detach(|| {

@@ -4,7 +4,7 @@ use crate::engine::policy::Policy;
 use crate::engine::task::{Outcome, Submission, Work};
 use crate::engine::worker::{Input, Output, WorkerEngine};
 use crate::error::{Error, Result};
-use crate::filter::TableFilters;
+use crate::filter::{FilterRegistry, TableFilters};
 use crate::link::{Link, Stats};
 use crate::message::{ReduceOp, TableId, Task};
 use crate::shard::Shape;
@@ -286,6 +286,11 @@ impl Worker {
     /// Sets which earlier tasks of a table must be finished before a task is submitted. Default: sequential.
     pub fn set_policy(&mut self, policy: Policy) {
         self.engine.set_policy(policy);
+    }
+
+    /// The filters that this worker knows.
+    pub fn filters(&self) -> &FilterRegistry {
+        self.engine.filters()
     }
 
     /// Counters so far.

@@ -1,6 +1,7 @@
 //! Groups of options that several commands share. The edge: flags become library settings here and nowhere else.
 
 mod data;
+mod filters;
 mod numbers;
 mod output;
 mod train;
@@ -9,4 +10,5 @@ pub use data::{CacheDirArgs, InputArgs, SchemaArgs};
 pub use output::ReportArgs;
 pub use train::TrainArgs;
 
+pub use filters::filters;
 pub use numbers::{count, not_negative, share};

@@ -125,6 +125,11 @@ impl WorkerEngine {
         self
     }
 
+    /// The filters known.
+    pub fn filters(&self) -> &FilterRegistry {
+        &self.filters
+    }
+
     pub(super) fn ends(&mut self, table: TableId) -> Option<&mut Ends> {
         self.tables.get_mut(table.0 as usize)?.ends.as_mut()
     }

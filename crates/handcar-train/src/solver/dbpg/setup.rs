@@ -8,7 +8,8 @@ use super::{BlockState, Dbpg, Settings, updater};
 use crate::error::{Result, TrainError};
 use handcar_base::{Key, KeyList, hash};
 use handcar_data::{ColumnBlock, Dataset, Entries};
-use handcar_ps::{Policy, Worker};
+use handcar_ps::filter::{Direction, TableFilters};
+use handcar_ps::{Dtype, Policy, Worker};
 use std::ops::Range;
 
 /// One in the fixed-point form of curvature bounds.
@@ -18,6 +19,7 @@ impl<'w> Dbpg<'w> {
     /// Prepares a solve over `rows` of the data. Collective.
     ///
     /// `weights`: example weights of these rows, if they are not all one. `start`: nonzero weights to begin with.
+    #[expect(clippy::too_many_arguments, reason = "a job's parts, each of another kind")]
     pub fn new(
         worker: &'w mut Worker,
         data: &Dataset,
@@ -25,6 +27,7 @@ impl<'w> Dbpg<'w> {
         weights: Option<Vec<f32>>,
         threads: usize,
         settings: Settings,
+        filters: &TableFilters,
         start: &dyn Fn(Key) -> f32,
     ) -> Result<Self> {
         same_keys_everywhere(worker, data)?;
@@ -68,7 +71,10 @@ impl<'w> Dbpg<'w> {
         };
         let shards = split(rows.len(), threads.max(1)).enumerate().map(|(t, rows)| RowShard::new(t, rows)).collect();
         worker.set_policy(Policy::BoundedDelay(settings.delay as u64));
-        let table = worker.create_table("weights", updater::NAME, &updater::params(settings.penalty))?;
+        let exact_filters =
+            worker.filters().chain(&filters.push, Direction::Push, Dtype::I64, 2).is_ok_and(|chain| chain.is_exact());
+        let params = updater::params(settings.penalty);
+        let table = worker.create_table_with("weights", updater::NAME, &params, filters)?;
         let all: Vec<Key> = blocks.iter().flat_map(|b| b.keys.iter().copied()).collect();
         worker.insert(table, &key_list(all)?).wait()?;
         let counts = key_rows(worker, &blocks, &mass)?;
@@ -87,6 +93,8 @@ impl<'w> Dbpg<'w> {
             violation: f64::INFINITY,
             dual: 0.0,
             work: 0.0,
+            exact_filters,
+            step_keys: (0, 0),
         };
         solve.push_caps(&mass)?;
         solve.push_start(start)?;
@@ -117,7 +125,7 @@ impl<'w> Dbpg<'w> {
             }
             let request = Request::Cap { scale: 2f64.powi(exponent) / CAP_ONE };
             let keys = self.states[i].all.clone();
-            self.worker.push(self.table, &keys, values).args(&request.to_bytes()).wait()?;
+            self.exactly(&keys, values, request, false).wait()?;
         }
         Ok(())
     }
@@ -176,7 +184,7 @@ impl<'w> Dbpg<'w> {
             let values: Vec<i64> =
                 weights.iter().flat_map(|w| [if mine { w.to_bits() as i64 } else { 0 }, 0]).collect();
             let keys = self.states[i].all.clone();
-            self.worker.push(self.table, &keys, values).args(&Request::Start.to_bytes()).wait()?;
+            self.exactly(&keys, values, Request::Start, false).wait()?;
             let (block, state) = (&self.blocks[i], &mut self.states[i]);
             for (c, &w) in state.change.of_keys(block).iter_mut().zip(&weights) {
                 *c = w as f64;
