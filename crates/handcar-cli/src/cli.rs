@@ -1,6 +1,6 @@
 //! The grammar of the command line.
 
-use crate::command::{cache, eval, fit, inspect, launch, predict, roles, synth};
+use crate::command::{cache, eval, fit, inspect, launch, predict, roles, simulate, synth};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -37,6 +37,8 @@ pub enum Command {
     Synth(synth::SynthArgs),
     /// Run a job over several processes
     Launch(launch::LaunchArgs),
+    /// Run a job in virtual time, with faults by seed
+    Simulate(simulate::SimulateArgs),
     /// Run the scheduler of a job
     Scheduler(roles::SchedulerArgs),
     /// Run a server of a job

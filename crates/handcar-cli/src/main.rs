@@ -38,6 +38,7 @@ fn run(args: Vec<OsString>) -> Result<Outcome> {
         Command::Inspect(a) => command::inspect::run(a),
         Command::Synth(a) => command::synth::run(a),
         Command::Launch(a) => command::launch::run(a, &general),
+        Command::Simulate(a) => command::simulate::run(a, &general),
         Command::Scheduler(a) => command::roles::scheduler(a),
         Command::Server(a) => command::roles::server(a),
         Command::Worker(a) => command::roles::worker(a, &general),

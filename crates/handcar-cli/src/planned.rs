@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 const OPTIONS: [&str; 6] = ["--cross", "--dtype", "--grid", "--hash", "--hogwild", "--replicas"];
-const COMMANDS: [&str; 7] = ["bench", "doctor", "simulate", "slurm", "mpi", "ray", "kubernetes"];
+const COMMANDS: [&str; 7] = ["bench", "doctor", "cost", "slurm", "mpi", "ray", "kubernetes"];
 
 /// The message for an option, command or value that is not built yet; `None` for any other usage error.
 pub fn explain(error: &clap::Error) -> Option<String> {
@@ -34,7 +34,7 @@ mod tests {
             "error: --hogwild is not built yet; --help lists what is\n"
         );
         assert!(told("handcar fit x -m m --cross=a:b").unwrap().contains("--cross is not"));
-        assert!(told("handcar simulate faults").unwrap().contains("simulate is not"));
+        assert!(told("handcar simulate cost").unwrap().contains("cost is not"));
         assert!(told("handcar launch slurm -- fit").unwrap().contains("slurm is not"));
         assert_eq!(told("handcar fit x -m m --hogwash"), None);
     }

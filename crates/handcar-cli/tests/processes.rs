@@ -64,6 +64,36 @@ fn losing_any_process_ends_all_and_names_it() {
     }
 }
 
+/// A fit of some twenty passes, so that it can lose processes on its way and still end.
+const LONG: &str = "fit clicks.tsv --format criteo --l1 0.05 --tol 1e-15 --passes 12 -m";
+
+#[test]
+fn with_two_copies_any_server_or_the_scheduler_may_be_lost_and_the_model_stays_the_same_to_the_byte() {
+    let place = place_with_clicks();
+    place.run(&format!("{LONG} calm"));
+    let calm = place.read("calm");
+    for victims in [&["server 0"][..], &["server 1", "scheduler"], &["server 2"]] {
+        let launch = "launch local --servers 3 --workers 2 --replicas 2 --";
+        let (mut job, mut err) = start(place.command(&format!("{launch} {LONG} stormy")));
+        let mut said = String::new();
+        for victim in victims {
+            read_until(&mut err, is_pass);
+            read_until(&mut err, is_pass);
+            let (role, rank) = victim.split_once(' ').unwrap_or((victim, ""));
+            let is_victim = |line: &str| {
+                line.split(' ').nth(1) == Some(role) && (rank.is_empty() || line.contains(&format!("--rank {rank} ")))
+            };
+            let all = children(&job);
+            send(all.iter().find(|(_, line)| is_victim(line)).expect("the victim").0, Signal::KILL);
+        }
+        err.read_to_string(&mut said).expect("the rest of standard error");
+        let status = job.wait().expect("wait for the launcher");
+        assert_eq!(status.code(), Some(0), "{victims:?}: {said}");
+        assert!(said.contains("another takes its place"), "{victims:?}: {said}");
+        assert!(place.read("stormy") == calm, "the loss of {victims:?} changed the model");
+    }
+}
+
 #[test]
 fn a_signal_ends_a_fit_with_the_model_so_far() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {

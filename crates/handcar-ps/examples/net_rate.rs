@@ -94,9 +94,31 @@ fn measure() -> Result<()> {
 
     let block = vec![1u8; BLOCK];
     let mut small = [0; 64];
-    let names = ["raw blocks", "raw ping", "push", "pull", "push+pull", "one-key pull", "one-key push"];
+    let names = [
+        "raw blocks",
+        "raw ping",
+        "push",
+        "pull",
+        "push+pull",
+        "one-key pull",
+        "one-key push",
+        "uncached push",
+        "uncached pull",
+    ];
+    // Lists nobody has seen: each misses another key.
+    let strange = |n: usize| KeyList::new((0..KEYS as u64).filter(|i| *i != n as u64).map(|i| i * 97).collect());
     let mut times = vec![Vec::new(); names.len()];
-    for _ in 0..ROUNDS {
+    for n in 0..ROUNDS {
+        let (a, b) = (strange(2 * n)?, strange(2 * n + 1)?);
+        let mut ones = Some(vec![1.0f32; KEYS - 1]);
+        times[7].push(seconds(|| {
+            w.push(table, &a, ones.take().unwrap_or_default()).immediate().wait()?;
+            Ok(())
+        })?);
+        times[8].push(seconds(|| {
+            black_box(w.pull(table, &b).wait()?);
+            Ok(())
+        })?);
         times[0].push(seconds(|| {
             s.write_all(&[1])?;
             for _ in 0..RAW_BLOCKS {
@@ -164,7 +186,7 @@ fn measure() -> Result<()> {
     println!("raw 1 MiB writes        {:8.2} GB/s", raw_rate / 1e9);
     println!("raw ping-pong           {:8.2} us", ping * 1e6);
     println!("first sight of the keys {:8.2} ms", uncached * 1e3);
-    for (i, bytes) in [(2, payload), (3, payload), (4, payload + 4.0 * KEYS as f64)] {
+    for (i, bytes) in [(2, payload), (3, payload), (4, payload + 4.0 * KEYS as f64), (7, payload), (8, payload)] {
         let rate = bytes / medians[i];
         println!(
             "{:<23} {:8.2} ms {:8.2} GB/s payload = {:5.1}% of raw",
@@ -202,14 +224,15 @@ fn round(w: &mut Worker, table: TableId, keys: &KeyList, values: &mut Values, bu
 fn local_rate() -> Result<()> {
     let mut w = local::cluster(1, 1, &Registry::new()).remove(0);
     let table = w.create_table("w", "sum.f32", &[])?;
-    for n in [1, 1000, KEYS, 16 * KEYS] {
+    for n in [1, 1000, KEYS, 16 * KEYS, 64 << 20] {
         let keys = KeyList::new((0..n as u64).map(|i| i * 97).collect())?;
         w.insert(table, &keys).wait()?;
         let (mut values, mut buffer) = (Values::from(vec![1.0f32; n]), Values::empty(Dtype::F32));
         let (from, mut to) = (vec![1.0f32; 2 * n], vec![0.0f32; 2 * n]);
+        let rounds = if n > 16 * KEYS { 5 } else { ROUNDS };
         let repeat = (4_000_000 / n).max(1);
         let (mut moved, mut copied) = (Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             moved.push(
                 seconds(|| {
                     for _ in 0..repeat {

@@ -3,6 +3,8 @@
 use handcar_base::Key;
 use std::ops::Range;
 
+/// Keys compared at once.
+const BLOCK: usize = 32;
 /// Stands for "not in the store"; a store therefore holds fewer than 2^32 - 1 keys.
 const MISSING: u32 = u32::MAX;
 
@@ -25,9 +27,24 @@ impl Positions {
         }
         let mut at = start;
         let mut found = Vec::with_capacity(list.len());
-        for &key in list {
+        let mut rest = list;
+        while let Some(&key) = rest.first() {
             at = gallop(keys, at, key);
-            found.push(if keys.get(at) == Some(&key) { at as u32 } else { MISSING });
+            // Neighbours in the list are mostly neighbours in the store: whole blocks are compared at once.
+            let mut run = 0;
+            while rest.len() >= run + BLOCK && keys.get(at + run..at + run + BLOCK) == Some(&rest[run..run + BLOCK]) {
+                run += BLOCK;
+            }
+            while run < rest.len() && keys.get(at + run) == Some(&rest[run]) {
+                run += 1;
+            }
+            if run == 0 {
+                found.push(MISSING);
+                rest = &rest[1..];
+            } else {
+                found.extend(at as u32..(at + run) as u32);
+                (at, rest) = (at + run, &rest[run..]);
+            }
         }
         Self::Scattered(found)
     }
@@ -82,8 +99,8 @@ mod tests {
     proptest! {
         #[test]
         fn equals_a_search_for_each_key(
-            list in prop::collection::btree_set(0u64..200, 0..50),
-            keys in prop::collection::btree_set(0u64..200, 0..150),
+            list in prop::collection::btree_set(0u64..200, 0..200),
+            keys in prop::collection::btree_set(0u64..200, 0..200),
         ) {
             let (list, keys): (Vec<_>, Vec<_>) = (list.into_iter().collect(), keys.into_iter().collect());
             let p = Positions::of(&list, &keys);

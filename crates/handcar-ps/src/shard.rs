@@ -26,12 +26,12 @@ pub struct Shape {
 }
 
 /// What one worker pushed in a task.
-#[derive(Debug)]
-pub struct Contribution {
+#[derive(Clone, Copy, Debug)]
+pub struct Contribution<'a> {
     /// The keys.
-    pub keys: KeyList,
+    pub keys: &'a KeyList,
     /// `[keys * push_width]`.
-    pub values: Values,
+    pub values: &'a Values,
 }
 
 /// One table on one server.
@@ -44,12 +44,12 @@ pub trait Shard: Send {
     ///
     /// # Errors
     /// The updater's text; nothing was applied.
-    fn apply(&mut self, args: &[u8], pushed: &[Contribution]) -> Result<Vec<u8>, String>;
+    fn apply(&mut self, args: &[u8], pushed: &[Contribution<'_>]) -> Result<Vec<u8>, String>;
     /// The contributions' sum, in the given order: applying it equals applying them.
     ///
     /// # Errors
     /// What does not fit; nothing was summed.
-    fn sum(&mut self, pushed: Vec<Contribution>) -> Result<Contribution, String>;
+    fn sum(&mut self, pushed: &[Contribution<'_>]) -> Result<(KeyList, Values), String>;
     /// Reads the values of keys into `out`.
     fn read(&mut self, keys: &KeyList, out: &mut Values);
     /// Runs the updater's server function.
@@ -120,9 +120,9 @@ impl<U: Updater> UpdaterShard<U> {
         }
     }
 
-    fn check(&self, pushed: &[Contribution]) -> Result<(), String> {
+    fn check(&self, pushed: &[Contribution<'_>]) -> Result<(), String> {
         let width = self.updater.push_width();
-        match pushed.iter().find(|c| U::Push::slice(&c.values).is_none_or(|v| v.len() != c.keys.len() * width)) {
+        match pushed.iter().find(|c| U::Push::slice(c.values).is_none_or(|v| v.len() != c.keys.len() * width)) {
             None => Ok(()),
             Some(c) => Err(format!(
                 "expected {} {} values ({} keys × {width}), got {} {}",
@@ -136,29 +136,29 @@ impl<U: Updater> UpdaterShard<U> {
     }
 
     /// Adds contributions in their order; returns the keys of the sums.
-    fn add(&mut self, pushed: &[Contribution], sums: &mut Vec<U::Push>) -> KeyList {
+    fn add(&mut self, pushed: &[Contribution<'_>], sums: &mut Vec<U::Push>) -> KeyList {
         let width = self.updater.push_width();
         sums.clear();
         let Some((first, rest)) = pushed.split_first() else { return KeyList::default() };
         if rest.iter().all(|c| c.keys == first.keys) {
-            sums.extend_from_slice(U::Push::slice(&first.values).unwrap_or_default());
+            sums.extend_from_slice(U::Push::slice(first.values).unwrap_or_default());
             for c in rest {
-                for (s, &v) in sums.iter_mut().zip(U::Push::slice(&c.values).unwrap_or_default()) {
+                for (s, &v) in sums.iter_mut().zip(U::Push::slice(c.values).unwrap_or_default()) {
                     *s = s.plus(v);
                 }
             }
             return first.keys.clone();
         }
-        let names: Vec<_> = pushed.iter().map(|c| name(&c.keys)).collect();
+        let names: Vec<_> = pushed.iter().map(|c| name(c.keys)).collect();
         if self.unions.get(&names).is_none() {
-            let union = Union::of(pushed.iter().map(|c| &c.keys));
+            let union = Union::of(pushed.iter().map(|c| c.keys));
             let bytes = union.bytes();
             self.unions.put(names.clone(), union, bytes);
         }
         let Some(union) = self.unions.get(&names) else { unreachable!("the newest entry is never evicted") };
         sums.resize(union.keys.len() * width, U::Push::default());
         for (c, places) in pushed.iter().zip(&union.places) {
-            let values = U::Push::slice(&c.values).unwrap_or_default();
+            let values = U::Push::slice(c.values).unwrap_or_default();
             for (&at, row) in places.iter().zip(values.chunks_exact(width)) {
                 for (s, &v) in sums[at as usize * width..][..width].iter_mut().zip(row) {
                     *s = s.plus(v);
@@ -206,12 +206,12 @@ impl<U: Updater> Shard for UpdaterShard<U> {
         }
     }
 
-    fn apply(&mut self, args: &[u8], pushed: &[Contribution]) -> Result<Vec<u8>, String> {
+    fn apply(&mut self, args: &[u8], pushed: &[Contribution<'_>]) -> Result<Vec<u8>, String> {
         self.check(pushed)?;
         self.updater.begin(args)?;
         match pushed {
             [] => {}
-            [one] => self.apply_list(&one.keys, U::Push::slice(&one.values).unwrap_or_default()),
+            [one] => self.apply_list(one.keys, U::Push::slice(one.values).unwrap_or_default()),
             _ => {
                 let mut sums = std::mem::take(&mut self.sums);
                 let keys = self.add(pushed, &mut sums);
@@ -222,16 +222,11 @@ impl<U: Updater> Shard for UpdaterShard<U> {
         Ok(self.updater.end())
     }
 
-    fn sum(&mut self, mut pushed: Vec<Contribution>) -> Result<Contribution, String> {
-        self.check(&pushed)?;
-        if pushed.len() == 1
-            && let Some(one) = pushed.pop()
-        {
-            return Ok(one);
-        }
+    fn sum(&mut self, pushed: &[Contribution<'_>]) -> Result<(KeyList, Values), String> {
+        self.check(pushed)?;
         let mut sums = Vec::new();
-        let keys = self.add(&pushed, &mut sums);
-        Ok(Contribution { keys, values: U::Push::wrap(sums) })
+        let keys = self.add(pushed, &mut sums);
+        Ok((keys, U::Push::wrap(sums)))
     }
 
     fn read(&mut self, keys: &KeyList, out: &mut Values) {

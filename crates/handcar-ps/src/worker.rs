@@ -2,6 +2,7 @@
 
 use crate::engine::policy::Policy;
 use crate::engine::task::{Outcome, Submission, Work};
+use crate::engine::view::View;
 use crate::engine::worker::{Input, Output, WorkerEngine};
 use crate::error::{Error, Result};
 use crate::filter::{FilterRegistry, TableFilters};
@@ -64,6 +65,11 @@ impl Worker {
     /// Number of servers.
     pub fn servers(&self) -> usize {
         self.engine.view().servers.len()
+    }
+
+    /// Who keeps which keys, as far as this worker has heard: news arrive during its calls.
+    pub fn view(&self) -> &View {
+        self.engine.view()
     }
 
     /// Creates a table run by a registered updater. Collective: all workers create the same tables in the same order.

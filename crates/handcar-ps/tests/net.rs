@@ -128,7 +128,7 @@ fn another_version_is_refused_by_name() {
     // The answer may be followed by a reset, since the rest of what we sent was not read.
     let _ = stream.read_to_end(&mut said);
     let text = String::from_utf8_lossy(&said);
-    assert!(text.contains("expected wire version 1, got version 9"), "{text}");
+    assert!(text.contains("expected wire version 2, got version 9"), "{text}");
 }
 
 #[test]

@@ -4,10 +4,12 @@ mod data;
 mod filters;
 mod numbers;
 mod output;
+mod seeds;
 mod train;
 
 pub use data::{CacheDirArgs, InputArgs, SchemaArgs};
 pub use output::ReportArgs;
+pub use seeds::seeds;
 pub use train::TrainArgs;
 
 pub use filters::filters;

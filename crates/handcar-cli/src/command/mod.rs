@@ -10,6 +10,7 @@ mod output;
 pub mod predict;
 pub mod roles;
 mod rows;
+pub mod simulate;
 pub mod synth;
 
 /// Options that every command has.

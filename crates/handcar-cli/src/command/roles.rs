@@ -6,11 +6,13 @@ use anyhow::Result;
 use clap::Args;
 use handcar_ps::driver::net::{self, LossHook, NodeConfig, SchedulerConfig};
 use handcar_train::job;
+use signal_hook::consts::SIGTERM;
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
     net::TcpListener,
-    sync::Arc,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
 };
@@ -48,11 +50,20 @@ pub struct SchedulerArgs {
     /// Workers to wait for
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: u16,
+    /// Copies of each key in all: with K, up to K - 1 servers at a time may be lost
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    replicas: u16,
+    /// Folder for the scheduler's state: started again with it, at the same address, it takes over the running job
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     #[command(flatten)]
     role: RoleArgs,
 }
 
 /// Run a server of a job: it owns a share of the keys.
+///
+/// Started while the job runs, it takes over keys from the others. SIGTERM makes it leave: its keys go to the others
+/// first, if there are any.
 #[derive(Args, Debug)]
 pub struct ServerArgs {
     /// Address of the scheduler
@@ -93,7 +104,9 @@ pub struct WorkerArgs {
 pub fn scheduler(args: SchedulerArgs) -> Result<Outcome> {
     args.role.watch_parent();
     let listener = args.listen.open()?;
-    net::run_scheduler(listener, &SchedulerConfig::new(args.workers as usize, args.servers as usize))?;
+    let config = SchedulerConfig::new(args.workers as usize, args.servers as usize);
+    let config = SchedulerConfig { state: args.state, ..config.with_copies(args.replicas as usize) };
+    net::run_scheduler(listener, &config)?;
     Ok(Outcome::Done)
 }
 
@@ -101,7 +114,12 @@ pub fn scheduler(args: SchedulerArgs) -> Result<Outcome> {
 pub fn server(args: ServerArgs) -> Result<Outcome> {
     args.role.watch_parent();
     let listener = args.listen.open()?;
-    let config = NodeConfig { rank: args.rank, advertise: args.advertise, ..NodeConfig::default() };
+    let leave = Arc::new(AtomicBool::new(false));
+    // The first signal asks, the second ends it at once; the order of registration makes it so.
+    signal_hook::flag::register_conditional_default(SIGTERM, leave.clone())?;
+    signal_hook::flag::register(SIGTERM, leave.clone())?;
+    let leave = Some(leave);
+    let config = NodeConfig { rank: args.rank, advertise: args.advertise, leave, ..NodeConfig::default() };
     net::run_server(listener, &args.scheduler, &job::registry(), &config)?;
     Ok(Outcome::Done)
 }

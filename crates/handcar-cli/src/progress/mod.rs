@@ -3,10 +3,12 @@
 pub mod bar;
 mod busy;
 pub mod columns;
+mod redrawn;
 mod terminal;
 
 pub use busy::Busy;
 pub use columns::{Line, grouped, significant};
+pub use redrawn::Redrawn;
 pub use terminal::ClearLine;
 
 use columns::Column;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod filters;
+pub mod trial;
 
 use handcar_base::{Key, KeyList, Rng, Seed};
 use handcar_ps::filter::{Block, Context, Filter, FilterError, Payload};

@@ -3,7 +3,9 @@
 use crate::error::Error;
 use crate::filter::FilterRegistry;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Something to do at once when a member is lost, on the watching thread: a process whose own thread computes for long
 /// would notice only at its next call.
@@ -23,8 +25,15 @@ pub struct SchedulerConfig {
     pub workers: usize,
     /// Servers in the job.
     pub servers: usize,
-    /// Silence after which a member counts as lost. 1 s: on a machine with fewer cores than busy processes a heartbeat
-    /// thread may wait for hundreds of milliseconds, and a false alarm ends the job.
+    /// Copies of each key in all. With one the loss of a server ends the job; with k, up to k - 1 at a time are survived.
+    pub copies: usize,
+    /// A folder for the scheduler's state: with it, another process started with the same folder takes over the job.
+    pub state: Option<PathBuf>,
+    /// How long members go on while the scheduler is away, if it has a folder for its state.
+    pub patience_ms: u64,
+    /// Silence after which a member counts as lost. 1 s with one copy: on a machine with fewer cores than busy processes
+    /// a heartbeat thread may wait for hundreds of milliseconds, and a false alarm ends the job. 300 ms with more, where
+    /// a server that was given up costs a new copy and nothing else.
     pub suspect_ms: u64,
     /// Time for all members to arrive.
     pub join_ms: u64,
@@ -33,7 +42,15 @@ pub struct SchedulerConfig {
 impl SchedulerConfig {
     /// Defaults for a number of workers and servers.
     pub fn new(workers: usize, servers: usize) -> Self {
-        Self { workers, servers, suspect_ms: 1000, join_ms: 60_000 }
+        let (copies, patience_ms) = (1, 30_000);
+        Self { workers, servers, copies, state: None, patience_ms, suspect_ms: 1000, join_ms: 60_000 }
+    }
+
+    /// The same with some copies of each key, and a server counting as lost sooner.
+    #[must_use]
+    pub fn with_copies(self, copies: usize) -> Self {
+        let suspect_ms = if copies > 1 { 300 } else { self.suspect_ms };
+        Self { copies, suspect_ms, ..self }
     }
 }
 
@@ -60,8 +77,10 @@ pub struct NodeConfig {
     pub plan_bytes_max: usize,
     /// The filters a worker knows; servers have those of their registry.
     pub filters: FilterRegistry,
-    /// Called when a member is lost.
+    /// Called when a member is lost for good.
     pub on_loss: Option<LossHook>,
+    /// Set to true to make a server leave: its keys move to others first.
+    pub leave: Option<Arc<AtomicBool>>,
 }
 
 impl Default for NodeConfig {
@@ -78,6 +97,7 @@ impl Default for NodeConfig {
             plan_bytes_max: 256 << 20,
             filters: FilterRegistry::new(),
             on_loss: None,
+            leave: None,
         }
     }
 }

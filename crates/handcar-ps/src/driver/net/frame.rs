@@ -11,7 +11,7 @@
 use crate::error::Error;
 
 /// Version of the wire format; both ends must agree.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 32;
 /// 256 KiB: half of a common second-level cache, and 128 frames for a million f32.
@@ -137,6 +137,6 @@ mod tests {
         let mut bytes = header().encode();
         bytes[2] = 9;
         let text = Header::decode(&bytes, "worker 3").unwrap_err().to_string();
-        assert_eq!(text, "wire: from worker 3: expected wire version 1, got version 9");
+        assert_eq!(text, "wire: from worker 3: expected wire version 2, got version 9");
     }
 }

@@ -11,7 +11,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::BTreeMap;
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -173,6 +173,32 @@ impl Hub {
             };
             self.conns.insert(self.next, conn);
             self.next += 1;
+        }
+    }
+
+    /// Opens a connection; whether it succeeds shows later. Whom one calls one trusts with large messages.
+    ///
+    /// # Errors
+    /// The system's, if the address has no meaning or there is no free handle.
+    pub fn connect(&mut self, addr: &str) -> io::Result<u64> {
+        let socket = addr.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
+        let mut stream = TcpStream::connect(socket)?;
+        stream.set_nodelay(true)?;
+        let number = self.next;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, Token(number as usize), interest)?;
+        let mut inbox = Inbox::new(addr.into());
+        inbox.admit(addr.into());
+        let (outbox, born) = (Outbox::default(), Instant::now());
+        self.conns.insert(number, Conn { stream, inbox, outbox, born, admitted: true, closing: false });
+        self.next += 1;
+        Ok(number)
+    }
+
+    /// Ends a connection at once, without an event.
+    pub fn cut(&mut self, conn: u64) {
+        if let Some(mut c) = self.conns.remove(&conn) {
+            let _ = self.poll.registry().deregister(&mut c.stream);
         }
     }
 

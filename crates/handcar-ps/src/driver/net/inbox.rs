@@ -202,11 +202,11 @@ fn join(
             take_block(r.0, 1, 0..=j.keys_due - 1, &mut steps)?;
             let keys = j.keys.get_or_insert_default();
             keys.push(key);
-            for &step in &steps {
-                // Wild steps break the order, which is checked when the list is whole.
+            // Wild steps break the order, which is checked when the list is whole.
+            keys.extend(steps.iter().map(|&step| {
                 key = key.wrapping_add(step as u64);
-                keys.push(key);
-            }
+                key
+            }));
             j.keys_due -= 1 + steps.len();
         }
         Part::Values if j.head_ended && j.keys_due == 0 && j.values_due > 0 => {
@@ -270,18 +270,9 @@ fn begin(header: Header, body: &[u8], bulk: bool, buffers: Buffers<'_>) -> Resul
     let values_room = (values as usize).min(TRUSTED_BYTES / 8);
     let mut found = dtype.map(|d| buffers(header.kind, header.task, d));
     match &mut found {
-        Some(Values::F32(v)) => {
-            v.clear();
-            v.reserve(values_room);
-        }
-        Some(Values::F64(v)) => {
-            v.clear();
-            v.reserve(values_room);
-        }
-        Some(Values::I64(v)) => {
-            v.clear();
-            v.reserve(values_room);
-        }
+        Some(Values::F32(v)) => empty_with_room(v, values_room),
+        Some(Values::F64(v)) => empty_with_room(v, values_room),
+        Some(Values::I64(v)) => empty_with_room(v, values_room),
         None => {}
     }
     if found.as_ref().map(Values::dtype) != dtype {
@@ -290,8 +281,17 @@ fn begin(header: Header, body: &[u8], bulk: bool, buffers: Buffers<'_>) -> Resul
     let head = r.0.to_vec();
     let parcel = Parcel { kind: header.kind, task: header.task, head, keys: None, values: found, width };
     let keys_due = keys.unwrap_or(0) as usize;
-    let list = keys.map(|k| Vec::with_capacity((k as usize).min(TRUSTED_BYTES / 8)));
+    let list = keys.map(|k| {
+        let mut list = Vec::new();
+        empty_with_room(&mut list, (k as usize).min(TRUSTED_BYTES / 8));
+        list
+    });
     Ok(Joining { parcel, head_ended: header.head_ends, keys: list, keys_due, values_due: values as usize })
+}
+
+fn empty_with_room<T>(v: &mut Vec<T>, room: usize) {
+    v.clear();
+    v.reserve(room);
 }
 
 fn take_block(body: &[u8], width: usize, rows: RangeInclusive<usize>, out: &mut Vec<i64>) -> Result<(), String> {

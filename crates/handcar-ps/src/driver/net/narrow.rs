@@ -1,14 +1,33 @@
 //! Lossless narrowing of integers: each column takes the least whole number of bytes that holds all its values.
 
 /// Appends one column of a row-major block as `bytes` little-endian bytes a value.
-fn put_column(values: impl Iterator<Item = i64>, bytes: usize, out: &mut Vec<u8>) {
+fn put_column(values: impl ExactSizeIterator<Item = i64>, bytes: usize, out: &mut Vec<u8>) {
+    let begin = out.len();
+    out.resize(begin + bytes * values.len(), 0);
+    let to = &mut out[begin..];
+    // Fixed sizes, so that a column of neighbours becomes vector code.
     match bytes {
         0 => {}
-        1 => out.extend(values.map(|v| v as u8)),
-        2 => values.for_each(|v| out.extend_from_slice(&(v as i16).to_le_bytes())),
-        4 => values.for_each(|v| out.extend_from_slice(&(v as i32).to_le_bytes())),
-        8 => values.for_each(|v| out.extend_from_slice(&v.to_le_bytes())),
-        _ => values.for_each(|v| out.extend_from_slice(&v.to_le_bytes()[..bytes])),
+        1 => to.iter_mut().zip(values).for_each(|(b, v)| *b = v as u8),
+        2 => to.as_chunks_mut::<2>().0.iter_mut().zip(values).for_each(|(b, v)| *b = (v as i16).to_le_bytes()),
+        4 => to.as_chunks_mut::<4>().0.iter_mut().zip(values).for_each(|(b, v)| *b = (v as i32).to_le_bytes()),
+        8 => to.as_chunks_mut::<8>().0.iter_mut().zip(values).for_each(|(b, v)| *b = v.to_le_bytes()),
+        n => to.chunks_exact_mut(n).zip(values).for_each(|(b, v)| b.copy_from_slice(&v.to_le_bytes()[..n])),
+    }
+}
+
+/// Reads one column into a row-major block.
+fn take_column<'a>(bytes: &[u8], size: usize, to: impl Iterator<Item = &'a mut i64>) {
+    match size {
+        1 => to.zip(bytes).for_each(|(v, &b)| *v = b as i8 as i64),
+        2 => to.zip(bytes.as_chunks::<2>().0).for_each(|(v, &b)| *v = i16::from_le_bytes(b) as i64),
+        4 => to.zip(bytes.as_chunks::<4>().0).for_each(|(v, &b)| *v = i32::from_le_bytes(b) as i64),
+        8 => to.zip(bytes.as_chunks::<8>().0).for_each(|(v, &b)| *v = i64::from_le_bytes(b)),
+        _ => to.zip(bytes.chunks_exact(size)).for_each(|(v, b)| {
+            let mut wide = [0; 8];
+            wide[8 - size..].copy_from_slice(b);
+            *v = i64::from_le_bytes(wide) >> (64 - 8 * size);
+        }),
     }
 }
 
@@ -27,6 +46,9 @@ pub fn put_rows(rows: &[i64], width: usize, out: &mut Vec<u8>) {
         }
     }
     out.extend(bits.iter().map(|&b| bytes_for(b) as u8));
+    if let [b] = bits[..] {
+        return put_column(rows.iter().copied(), bytes_for(b), out);
+    }
     for (column, &b) in bits.iter().enumerate() {
         put_column(rows[column.min(rows.len())..].iter().step_by(width).copied(), bytes_for(b), out);
     }
@@ -53,17 +75,9 @@ pub fn take_rows(bytes: &[u8], count: usize, width: usize, out: &mut Vec<i64>) -
         }
         let (bytes, after) = rest.split_at(size * count);
         rest = after;
-        let to = rows[column.min(count * width)..].iter_mut().step_by(width);
-        match size {
-            1 => to.zip(bytes).for_each(|(v, &b)| *v = b as i8 as i64),
-            2 => to.zip(bytes.as_chunks::<2>().0).for_each(|(v, &b)| *v = i16::from_le_bytes(b) as i64),
-            4 => to.zip(bytes.as_chunks::<4>().0).for_each(|(v, &b)| *v = i32::from_le_bytes(b) as i64),
-            8 => to.zip(bytes.as_chunks::<8>().0).for_each(|(v, &b)| *v = i64::from_le_bytes(b)),
-            _ => to.zip(bytes.chunks_exact(size)).for_each(|(v, b)| {
-                let mut wide = [0; 8];
-                wide[8 - size..].copy_from_slice(b);
-                *v = i64::from_le_bytes(wide) >> (64 - 8 * size);
-            }),
+        match width {
+            1 => take_column(bytes, size, rows.iter_mut()),
+            _ => take_column(bytes, size, rows[column.min(count * width)..].iter_mut().step_by(width)),
         }
     }
     Ok(())

@@ -34,6 +34,8 @@ pub struct Outbox {
     direct: Range<usize>,
     queued_bytes: usize,
     bytes: u64,
+    /// Differences of keys; kept for its memory.
+    steps: Vec<i64>,
 }
 
 fn raw(values: &Values) -> &[u8] {
@@ -54,6 +56,14 @@ impl Outbox {
     pub fn push(&mut self, parcel: Parcel) {
         self.queued_bytes += size(&parcel);
         self.queue.push_back(parcel);
+    }
+
+    /// Takes everything back that was not written whole: the connection is of no more use.
+    pub fn take_back(&mut self) -> Vec<Parcel> {
+        self.gathered.clear();
+        (self.written, self.direct, self.queued_bytes) = (0, 0..0, 0);
+        self.cut = Cut::default();
+        self.queue.drain(..).collect()
     }
 
     /// Bytes waiting, about.
@@ -125,10 +135,12 @@ impl Outbox {
                 // Differences of sorted keys are small: they are narrowed like any integers.
                 let end = keys.min(cut.keys + BODY_BYTES_MAX / 8 - 4);
                 let piece = &list.keys()[cut.keys..end];
-                let steps: Vec<i64> = piece.windows(2).map(|w| (w[1] - w[0]) as i64).collect();
+                let steps = &mut self.steps;
+                steps.clear();
+                steps.extend(piece.windows(2).map(|w| (w[1] - w[0]) as i64));
                 frame(p, Part::Keys, false, out, |body| {
                     body.extend_from_slice(&piece[0].to_le_bytes());
-                    put_block(&steps, 1, body);
+                    put_block(steps, 1, body);
                 });
                 cut.keys = end;
             } else if let Some(v) = p.values.as_ref().filter(|_| cut.values < values) {

@@ -5,9 +5,11 @@ use super::config::NodeConfig;
 use super::control;
 use super::hub::{Event, Hub};
 use super::parcel::Parcel;
+use super::peers::Peers;
 use super::watch::{Verdict, Watch, Welcome};
 use crate::engine::control::Control;
 use crate::engine::server::{Input, Output, ServerEngine, ServerParams};
+use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
 use crate::message::Millis;
 use crate::registry::Registry;
@@ -26,21 +28,25 @@ const POOL_BUFFERS: usize = 16;
 /// Workers get this long to read the last answers.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Runs a server until all workers have left or somebody is lost.
+/// Runs a server until all workers have left, it has left itself, or somebody is lost whom the job cannot do without.
 ///
 /// # Errors
-/// [`Error::NodeLost`] names the first member lost.
+/// [`Error::NodeLost`] names the first member lost, which may be this server: others then have its keys.
 pub fn run_server(listener: TcpListener, scheduler: &str, registry: &Registry, config: &NodeConfig) -> Result<()> {
     let own = listener.local_addr().map_err(|e| Error::System { op: "listen", how: e.to_string() })?;
     let addr = config.advertise.clone().unwrap_or_else(|| own.to_string());
     let (hub, waker) = Hub::new(listener)?;
     let (welcome, watch) = Watch::join(scheduler, Role::Server, Some(addr), config)?;
-    watch.wake_at_verdict(waker);
+    watch.wake_by(Box::new(move || drop(waker.wake())));
     let key_cache_bytes_max = config.key_cache_bytes_max;
     let params = ServerParams { key_cache_bytes_max, ..ServerParams::new(welcome.rank, welcome.workers) };
-    let mut engine = ServerEngine::new(params, registry.clone());
-    engine.step(Millis(0), Input::View(Arc::clone(&welcome.view)), &mut Vec::new());
-    Loop { hub, watch, welcome, engine, ranks: BTreeMap::new(), conns: BTreeMap::new(), pool: Vec::new() }.run()
+    let engine = ServerEngine::new(params, registry.clone());
+    let peers = Peers::new(welcome.rank, welcome.job);
+    let view = Arc::clone(&welcome.view);
+    let mut server =
+        Loop { hub, watch, welcome, engine, peers, ranks: BTreeMap::new(), conns: BTreeMap::new(), pool: Vec::new() };
+    server.enter(Millis(0), view, &mut Vec::new());
+    server.run()
 }
 
 struct Loop {
@@ -48,13 +54,14 @@ struct Loop {
     watch: Watch,
     welcome: Welcome,
     engine: ServerEngine,
+    peers: Peers,
     /// Worker by connection, and the other way round.
     ranks: BTreeMap<u64, usize>,
     conns: BTreeMap<usize, u64>,
     pool: Vec<Values>,
 }
 
-fn take(pool: &mut Vec<Values>, dtype: Dtype) -> Values {
+pub(super) fn take(pool: &mut Vec<Values>, dtype: Dtype) -> Values {
     match pool.iter().position(|v| v.dtype() == dtype) {
         Some(at) => pool.swap_remove(at),
         None => Values::empty(dtype),
@@ -74,7 +81,10 @@ impl Loop {
         let start = Instant::now();
         let (mut events, mut outputs) = (Vec::new(), Vec::new());
         loop {
-            let timeout = if self.engine.waiting() { TICK } else { IDLE };
+            let timeout = match self.engine.waiting() || self.peers.incomplete() {
+                true => TICK,
+                false => IDLE,
+            };
             let pool = &mut self.pool;
             self.hub.wait(timeout, &mut events, &mut |_, _, dtype| take(pool, dtype))?;
             match self.watch.verdict() {
@@ -83,18 +93,21 @@ impl Loop {
                 None => {}
             }
             let now = Millis(start.elapsed().as_millis() as u64);
+            let news = self.watch.news();
+            if let Some(view) = news.view {
+                self.enter(now, view, &mut outputs);
+            }
+            if let Some(epoch) = news.remind {
+                self.engine.step(now, Input::Remind { epoch }, &mut outputs);
+                self.answer(&mut outputs);
+            }
             let waited = events.is_empty();
             for event in events.drain(..) {
                 match event {
-                    Event::Gone { conn, how } => {
-                        if let Some(rank) = self.ranks.remove(&conn) {
-                            // Whether the worker is lost is the scheduler's to say.
-                            tracing::debug!(rank, how, "a worker's connection ended");
-                            self.conns.remove(&rank);
-                        }
-                    }
+                    Event::Gone { conn, how } => self.gone(conn, &how),
                     Event::Parcel { conn, parcel } => match self.ranks.get(&conn) {
                         Some(&worker) => self.request(now, conn, worker, parcel, &mut outputs),
+                        None if self.peers.has(conn) => self.peer(now, conn, parcel, &mut outputs),
                         None => self.greet(conn, &parcel),
                     },
                 }
@@ -104,33 +117,78 @@ impl Loop {
                 self.engine.step(now, Input::Tick, &mut outputs);
                 self.answer(&mut outputs);
             }
-            self.watch.set_progress(self.engine.progress());
+            if self.peers.incomplete() {
+                self.peers.connect(&mut self.hub);
+            }
+            self.watch.set_progress(self.engine.progress(), self.engine.epoch());
+        }
+    }
+
+    fn enter(&mut self, now: Millis, view: Arc<View>, outputs: &mut Vec<Output>) {
+        self.peers.enter(&view, &mut self.hub);
+        self.engine.step(now, Input::View(view), outputs);
+        self.answer(outputs);
+        // Beats carry the epoch: the scheduler need not tell it twice.
+        self.watch.set_progress(self.engine.progress(), self.engine.epoch());
+    }
+
+    fn gone(&mut self, conn: u64, how: &str) {
+        self.peers.gone(conn);
+        if let Some(rank) = self.ranks.remove(&conn) {
+            // Whether the worker is lost is the scheduler's to say.
+            tracing::debug!(rank, how, "a worker's connection ended");
+            if self.conns.get(&rank) == Some(&conn) {
+                self.conns.remove(&rank);
+            }
         }
     }
 
     fn greet(&mut self, conn: u64, parcel: &Parcel) {
         let refusal = match control::unpack(parcel) {
-            Ok(Control::Join { job, .. }) if job != self.welcome.job => {
-                format!("expected a worker of job {}, got one of job {job}", self.welcome.job)
+            Ok(Control::Join { job, role, .. }) if job != self.welcome.job => {
+                format!("expected a {role} of job {}, got one of job {job}", self.welcome.job)
             }
-            Ok(Control::Join { rank, .. }) if rank >= self.welcome.workers => {
-                format!("expected a worker below {}, got {rank}", self.welcome.workers)
-            }
-            Ok(Control::Join { rank, .. }) if self.conns.contains_key(&rank) => {
-                format!("expected one connection of worker {rank}, got two")
-            }
-            Ok(Control::Join { rank, .. }) => {
-                self.hub.admit(conn, format!("worker {rank}"));
-                self.ranks.insert(conn, rank);
-                self.conns.insert(rank, conn);
+            Ok(Control::Join { role: Role::Server, rank, .. }) => {
+                self.hub.admit(conn, format!("server {rank}"));
+                self.peers.admit(rank, conn, &mut self.hub);
                 return self.hub.send(conn, control::pack(&Control::Admit));
             }
-            Ok(other) => format!("expected a worker to join, got {other:?}"),
+            Ok(Control::Join { role: Role::Worker, rank, .. }) if rank >= self.welcome.workers => {
+                format!("expected a worker below {}, got {rank}", self.welcome.workers)
+            }
+            Ok(Control::Join { role: Role::Worker, rank, .. }) => {
+                self.hub.admit(conn, format!("worker {rank}"));
+                // It connects again because the old connection broke, perhaps unnoticed on this side.
+                if let Some(old) = self.conns.insert(rank, conn) {
+                    self.ranks.remove(&old);
+                    self.hub.cut(old);
+                }
+                self.ranks.insert(conn, rank);
+                return self.hub.send(conn, control::pack(&Control::Admit));
+            }
+            Ok(other) => format!("expected a worker or server to join, got {other:?}"),
             Err(expected) => format!("expected {expected}"),
         };
         tracing::warn!(refusal, "refused a connection");
-        self.hub.send(conn, control::pack(&Control::Refuse { reason: refusal }));
+        self.refuse(conn, refusal);
+    }
+
+    fn refuse(&mut self, conn: u64, reason: String) {
+        self.hub.send(conn, control::pack(&Control::Refuse { reason }));
         self.hub.close(conn);
+    }
+
+    fn peer(&mut self, now: Millis, conn: u64, parcel: Parcel, outputs: &mut Vec<Output>) {
+        match self.peers.read(conn, parcel) {
+            Ok(Some(input)) => self.engine.step(now, input, outputs),
+            Ok(None) => {}
+            Err(expected) => {
+                let reason = format!("wire: from another server: expected {expected}");
+                tracing::warn!(reason, "closed a connection");
+                self.peers.gone(conn);
+                self.refuse(conn, reason);
+            }
+        }
     }
 
     fn request(&mut self, now: Millis, conn: u64, worker: usize, parcel: Parcel, outputs: &mut Vec<Output>) {
@@ -140,23 +198,30 @@ impl Loop {
             Err(expected) => {
                 let reason = format!("wire: from worker {worker}: expected {expected}");
                 tracing::warn!(reason, "closed a connection");
-                self.hub.send(conn, control::pack(&Control::Refuse { reason }));
-                self.hub.close(conn);
+                self.refuse(conn, reason);
             }
         }
     }
 
     fn answer(&mut self, outputs: &mut Vec<Output>) {
         for output in outputs.drain(..) {
-            let Output::Reply { worker, reply } = output else { continue };
-            let (parcel, spent) = codec::pack_reply(reply);
-            give(&mut self.pool, spent);
-            if let Some(&conn) = self.conns.get(&worker) {
-                self.hub.send(conn, parcel);
+            match output {
+                Output::Reply { worker, reply } => {
+                    let (parcel, spent) = codec::pack_reply(reply);
+                    give(&mut self.pool, spent);
+                    if let Some(&conn) = self.conns.get(&worker) {
+                        self.hub.send(conn, parcel);
+                    }
+                }
+                Output::Peer { to, message } => self.peers.send(to, &message, &mut self.hub, &mut self.pool),
+                Output::Report(report) => self.watch.report(report),
             }
             for done in self.hub.written.drain(..) {
                 give(&mut self.pool, done.values);
             }
+        }
+        for spare in self.engine.spares() {
+            give(&mut self.pool, Some(spare));
         }
     }
 }

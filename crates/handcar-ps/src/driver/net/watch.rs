@@ -1,17 +1,15 @@
 //! `Watch`: a member's connection to the scheduler, kept by a thread of its own so that a busy engine still beats.
 
 use super::call::Call;
-use super::config::{LossHook, NodeConfig};
-use super::control;
-use super::inbox::Filled;
+use super::config::NodeConfig;
+use super::keeper::Keeper;
 use crate::engine::control::Control;
+use crate::engine::server::Report;
 use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
-use crate::values::Values;
 use mio::net::TcpStream as MioStream;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Interest, Poll, Token, Waker};
 use std::io;
-use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -35,20 +33,46 @@ pub struct Welcome {
     pub workers: usize,
     /// The job's number.
     pub job: u64,
+    /// How long the member goes on without the scheduler.
+    pub patience: Duration,
     /// Who keeps what.
     pub view: Arc<View>,
 }
 
+/// News of the scheduler that the member's engine must hear.
+#[derive(Debug, Default)]
+pub struct News {
+    /// The latest view.
+    pub view: Option<Arc<View>>,
+    /// The scheduler still waits for a report on the view of this epoch.
+    pub remind: Option<u64>,
+}
+
+/// Wakes the thread that waits on the member's sockets.
+pub type Hook = Box<dyn Fn() + Send>;
+
+/// What the member's threads share.
 #[derive(Default)]
-struct Shared {
-    verdict: Mutex<Option<Verdict>>,
-    changed: Condvar,
-    progress: AtomicU64,
-    leave: AtomicBool,
-    abandon: AtomicBool,
-    /// Data sockets, shut down when somebody is lost so that blocked calls wake.
-    sockets: Mutex<Vec<TcpStream>>,
-    hook: Mutex<Option<Arc<Waker>>>,
+pub struct Shared {
+    pub(super) verdict: Mutex<Option<Verdict>>,
+    pub(super) changed: Condvar,
+    pub(super) progress: AtomicU64,
+    pub(super) epoch: AtomicU64,
+    pub(super) leave: AtomicBool,
+    pub(super) abandon: AtomicBool,
+    pub(super) news: Mutex<News>,
+    /// Set after `news`, so that an engine need not take a lock to see that there is none.
+    pub(super) has_news: AtomicBool,
+    pub(super) reports: Mutex<Vec<Report>>,
+    pub(super) hook: Mutex<Option<Hook>>,
+}
+
+impl Shared {
+    pub(super) fn wake(&self) {
+        if let Some(hook) = &*lock(&self.hook) {
+            hook();
+        }
+    }
 }
 
 /// The member's side of the scheduler's watch.
@@ -59,7 +83,8 @@ pub struct Watch {
     grace: Duration,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A panic elsewhere must surface as a loss, not as a second panic here.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -71,22 +96,30 @@ impl Watch {
         let own = call.stream.local_addr().map(|a| a.to_string()).unwrap_or_default();
         // A process may hold several members, so its number alone is no name; the port of this connection is unique.
         let name = config.name.clone().unwrap_or_else(|| format!("{role}-{}-{own}", std::process::id()));
-        let hello = Control::Hello { role, rank: config.rank, name, addr: addr.unwrap_or(own), job: None };
+        let addr = addr.unwrap_or(own);
+        let hello = Control::Hello { role, rank: config.rank, name: name.clone(), addr: addr.clone(), job: None };
         // Whom one calls one trusts with more than a greeting: a view names every server.
         call.inbox.admit(format!("the scheduler at {scheduler}"));
         call.send(&hello)?;
         // The scheduler's own deadline comes first and says who is missing.
         let until = until + Duration::from_secs(1);
         let welcome = match call.receive("join", until)? {
-            Control::Welcome { rank, workers, job, view, .. } => Welcome { rank, workers, job, view },
+            Control::Welcome { rank, workers, job, patience_ms, view } => {
+                Welcome { rank, workers, job, patience: Duration::from_millis(patience_ms), view }
+            }
             Control::Refuse { reason } => {
                 return Err(Error::Refused { op: "join", by: format!("the scheduler at {scheduler}"), reason });
             }
             Control::Lost { role, rank, addr, how } => return Err(Error::NodeLost { role, rank, addr, how }),
-            other => {
-                let got = format!("{other:?}");
-                return Err(Error::Wire { from: "the scheduler".into(), expected: "a welcome".into(), got });
-            }
+            // It joins a running job whose view was announced just before it was welcomed.
+            Control::View(view) => match call.receive("join", until)? {
+                Control::Welcome { rank, workers, job, patience_ms, view: newer } => {
+                    let view = if newer.epoch >= view.epoch { newer } else { view };
+                    Welcome { rank, workers, job, patience: Duration::from_millis(patience_ms), view }
+                }
+                other => return Err(unfitting(&other)),
+            },
+            other => return Err(unfitting(&other)),
         };
         let poll = Poll::new().map_err(system)?;
         let waker = Waker::new(poll.registry(), Token(1)).map_err(system)?;
@@ -94,45 +127,53 @@ impl Watch {
         let mut stream = MioStream::from_std(call.stream.try_clone().map_err(system)?);
         poll.registry().register(&mut stream, Token(0), Interest::READABLE | Interest::WRITABLE).map_err(system)?;
         let shared = Arc::new(Shared::default());
+        shared.epoch.store(welcome.view.epoch, Ordering::Relaxed);
         let keeper = Keeper {
             shared: Arc::clone(&shared),
             poll,
             stream,
             call,
-            addr: scheduler.into(),
+            scheduler: scheduler.into(),
+            back: Control::Hello { role, rank: Some(welcome.rank), name, addr, job: Some(welcome.job) },
+            patience: welcome.patience,
             beat: Duration::from_millis(config.beat_ms),
+            // A member that is told of losses by others need not fear for the scheduler as soon as the scheduler for it.
             suspect: Duration::from_millis(config.suspect_ms),
             heard: Instant::now(),
             on_loss: config.on_loss.clone(),
+            leave: config.leave.clone(),
         };
         let run = std::thread::Builder::new().name("handcar-watch".into()).spawn(move || keeper.run());
         let grace = Duration::from_millis(config.suspect_ms + 4 * config.beat_ms);
         Ok((welcome, Self { shared, waker, thread: Some(run.map_err(system)?), grace }))
     }
 
-    /// Shuts this socket down when somebody is lost.
-    pub fn guard(&self, socket: &TcpStream) -> Result<()> {
-        lock(&self.shared.sockets).push(socket.try_clone().map_err(system)?);
-        // The verdict may have come before.
-        if matches!(*lock(&self.shared.verdict), Some(Verdict::Lost(_))) {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
-        Ok(())
+    /// Called at the verdict and when there is news.
+    pub fn wake_by(&self, hook: Hook) {
+        *lock(&self.shared.hook) = Some(hook);
+        // Something may have come before.
+        self.shared.wake();
     }
 
-    /// Wakes an event loop at the verdict.
-    pub fn wake_at_verdict(&self, waker: Arc<Waker>) {
-        let mut hook = lock(&self.shared.hook);
-        // The verdict may have come before.
-        if self.verdict().is_some() {
-            let _ = waker.wake();
+    /// News since the last call.
+    pub fn news(&self) -> News {
+        if self.shared.has_news.swap(false, Ordering::AcqRel) {
+            std::mem::take(&mut *lock(&self.shared.news))
+        } else {
+            News::default()
         }
-        *hook = Some(waker);
     }
 
-    /// The progress that beats carry.
-    pub fn set_progress(&self, steps: u64) {
+    /// Sends a server's report.
+    pub fn report(&self, report: Report) {
+        lock(&self.shared.reports).push(report);
+        let _ = self.waker.wake();
+    }
+
+    /// The progress and epoch that beats carry.
+    pub fn set_progress(&self, steps: u64, epoch: u64) {
         self.shared.progress.store(steps, Ordering::Relaxed);
+        self.shared.epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// The verdict, if there is one.
@@ -178,124 +219,10 @@ impl Drop for Watch {
     }
 }
 
-fn system(e: io::Error) -> Error {
+fn unfitting(other: &Control) -> Error {
+    Error::Wire { from: "the scheduler".into(), expected: "a welcome".into(), got: format!("{other:?}") }
+}
+
+pub(super) fn system(e: io::Error) -> Error {
     Error::System { op: "join", how: e.to_string() }
-}
-
-struct Keeper {
-    shared: Arc<Shared>,
-    poll: Poll,
-    stream: MioStream,
-    call: Call,
-    addr: String,
-    beat: Duration,
-    suspect: Duration,
-    heard: Instant,
-    on_loss: Option<LossHook>,
-}
-
-impl Keeper {
-    fn run(mut self) {
-        if let Some(verdict) = self.watch() {
-            lock(&self.shared.verdict).get_or_insert(verdict.clone());
-            self.shared.changed.notify_all();
-            if let Verdict::Lost(error) = &verdict {
-                for socket in lock(&self.shared.sockets).drain(..) {
-                    let _ = socket.shutdown(Shutdown::Both);
-                }
-                if let Some(LossHook(hook)) = &self.on_loss {
-                    hook(error);
-                }
-            }
-            if let Some(waker) = &*lock(&self.shared.hook) {
-                let _ = waker.wake();
-            }
-        }
-        let _ = self.call.stream.shutdown(Shutdown::Both);
-    }
-
-    /// Beats and listens until there is a verdict, or the member gave up by itself.
-    fn watch(&mut self) -> Option<Verdict> {
-        let mut events = Events::with_capacity(8);
-        let mut turned = Instant::now();
-        let mut next_beat = turned;
-        let mut left = false;
-        loop {
-            let now = Instant::now();
-            // If this process itself was stopped, the scheduler's silence proves nothing.
-            if now - turned > self.suspect / 2 {
-                self.heard += now - turned;
-            }
-            turned = now;
-            if self.shared.abandon.load(Ordering::Acquire) {
-                return None;
-            }
-            if !left && self.shared.leave.load(Ordering::Acquire) {
-                left = true;
-                self.call.outbox.push(control::pack(&Control::Leave));
-            }
-            if now >= next_beat {
-                next_beat = now + self.beat;
-                let progress = self.shared.progress.load(Ordering::Relaxed);
-                self.call.outbox.push(control::pack(&Control::Beat { progress, epoch: 1 }));
-            }
-            // A failed write is judged by the read below: the scheduler's last word may still be waiting there.
-            let wrote = self.call.outbox.flush(&mut self.stream, &mut Vec::new());
-            let broken = wrote.as_ref().err().map(ToString::to_string);
-            loop {
-                let filled = self.call.inbox.fill(&mut self.stream);
-                match self.messages() {
-                    Ok(None) => {}
-                    Ok(Some(verdict)) => return Some(verdict),
-                    Err(error) => return Some(self.lost(error.to_string())),
-                }
-                match filled {
-                    Ok(Filled::More) => {}
-                    Ok(Filled::Drained) => break,
-                    Ok(Filled::Closed) => return Some(self.lost("connection closed".into())),
-                    Err(e) => return Some(self.lost(e.to_string())),
-                }
-            }
-            if let Some(how) = broken {
-                return Some(self.lost(how));
-            }
-            let silence = now.saturating_duration_since(self.heard);
-            if silence > self.suspect {
-                let how = format!("silent for {} ms", silence.as_millis());
-                return Some(self.lost(how));
-            }
-            let timeout = next_beat.saturating_duration_since(Instant::now());
-            match self.poll.poll(&mut events, Some(timeout)) {
-                Err(e) if e.kind() != io::ErrorKind::Interrupted => return Some(self.lost(e.to_string())),
-                _ => {}
-            }
-        }
-    }
-
-    /// Reads whole messages; some of them end the job for this member.
-    fn messages(&mut self) -> Result<Option<Verdict>> {
-        while let Some(parcel) = self.call.inbox.next(&mut |_, _, dtype| Values::empty(dtype))? {
-            self.heard = Instant::now();
-            match control::unpack(&parcel) {
-                Ok(Control::Beat { .. }) => {}
-                Ok(Control::End) => return Ok(Some(Verdict::Ended)),
-                Ok(Control::Lost { role, rank, addr, how }) => {
-                    return Ok(Some(Verdict::Lost(Error::NodeLost { role, rank, addr, how })));
-                }
-                Ok(Control::Refuse { reason }) => {
-                    let by = format!("the scheduler at {}", self.addr);
-                    return Ok(Some(Verdict::Lost(Error::Refused { op: "join", by, reason })));
-                }
-                Ok(other) => return Ok(Some(self.lost(format!("it sent an unfitting message: {other:?}")))),
-                Err(expected) => {
-                    return Ok(Some(self.lost(format!("it sent no control message: expected {expected}"))));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn lost(&self, how: String) -> Verdict {
-        Verdict::Lost(Error::NodeLost { role: Role::Scheduler, rank: 0, addr: self.addr.clone(), how })
-    }
 }

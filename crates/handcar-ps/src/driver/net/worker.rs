@@ -7,8 +7,9 @@ use super::control;
 use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
 use super::parcel::Parcel;
-use super::watch::Watch;
+use super::watch::{Verdict, Watch, Welcome};
 use crate::engine::control::Control;
+use crate::engine::view::View;
 use crate::engine::worker::{Input, WorkerEngine, WorkerParams};
 use crate::error::{Error, Result, Role};
 use crate::link::{Link, Stats};
@@ -17,6 +18,8 @@ use crate::values::Values;
 use crate::worker::Worker;
 use handcar_base::Seed;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpStream;
@@ -27,15 +30,18 @@ use std::time::{Duration, Instant};
 ///
 /// # Errors
 /// [`Error::Connect`] or [`Error::Deadline`] if somebody is not there in time, [`Error::Refused`] if this process may
-/// not take part, [`Error::NodeLost`] if a member is lost meanwhile.
+/// not take part, [`Error::NodeLost`] if a member is lost meanwhile whom the job cannot do without.
 pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
     let (welcome, watch) = Watch::join(scheduler, Role::Worker, None, config)?;
     let until = Instant::now() + Duration::from_millis(config.join_ms);
-    let mut conns = Vec::with_capacity(welcome.view.servers.len());
-    for (&server, addr) in &welcome.view.servers {
-        conns.push(connect(server, addr, &welcome, &watch, until).map_err(|e| watch.judge(e))?);
-    }
+    let made = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC);
+    let (woken, wake) = made.map_err(|e| Error::System { op: "pipe", how: io::Error::from(e).to_string() })?;
+    // A full pipe wakes as well as one more byte would.
+    watch.wake_by(Box::new(move || {
+        let _ = rustix::io::write(&wake, &[1]);
+    }));
     let view = Arc::clone(&welcome.view);
+    let rank = welcome.rank;
     let params = WorkerParams {
         workers: welcome.workers,
         deadline_ms: config.deadline_ms,
@@ -44,37 +50,30 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
         plan_bytes_max: config.plan_bytes_max,
         key_cache_bytes_max: config.key_cache_bytes_max,
     };
-    let link = NetLink {
+    let mut link = NetLink {
         start: Instant::now(),
         watch,
-        conns,
+        woken,
+        welcome,
+        view: Arc::clone(&view),
+        conns: BTreeMap::new(),
+        retry_at: Instant::now(),
+        bytes: (0, 0),
         arrived: Vec::new(),
         written: Vec::new(),
-        deadline_ms: config.deadline_ms,
     };
-    let engine = WorkerEngine::new(params, view).with_filters(config.filters.clone(), Seed(welcome.rank as u64));
-    Ok(Worker::new(welcome.rank, engine, Box::new(link)))
+    for (&server, addr) in &view.servers {
+        let conn = link.connect(server, addr, until).map_err(|e| link.watch.judge(e))?;
+        link.conns.insert(server, conn);
+    }
+    let engine = WorkerEngine::new(params, view).with_filters(config.filters.clone(), Seed(rank as u64));
+    Ok(Worker::new(rank, engine, Box::new(link)))
 }
 
-fn connect(server: usize, addr: &str, welcome: &super::watch::Welcome, watch: &Watch, until: Instant) -> Result<Conn> {
-    let mut call = Call::reach(Role::Server, server, addr, until)?;
-    watch.guard(&call.stream)?;
-    call.send(&Control::Join { job: welcome.job, role: Role::Worker, rank: welcome.rank })?;
-    match call.receive("join", until)? {
-        Control::Admit => {}
-        Control::Refuse { reason } => {
-            return Err(Error::Refused { op: "join", by: format!("server {server} at {addr}"), reason });
-        }
-        other => {
-            let (from, expected) = (format!("server {server} at {addr}"), "an admission".into());
-            return Err(Error::Wire { from, expected, got: format!("{other:?}") });
-        }
-    }
-    let Call { stream, mut inbox, outbox, .. } = call;
-    inbox.admit(format!("server {server} at {addr}"));
-    stream.set_nonblocking(true).map_err(|e| Error::System { op: "join", how: e.to_string() })?;
-    Ok(Conn { stream, inbox, outbox, buffers: BTreeMap::new(), addr: addr.into() })
-}
+/// One attempt to reach a server again.
+const ATTEMPT: Duration = Duration::from_millis(50);
+/// Between attempts.
+const RETRY: Duration = Duration::from_millis(200);
 
 struct Conn {
     stream: TcpStream,
@@ -88,39 +87,89 @@ struct Conn {
 struct NetLink {
     start: Instant,
     watch: Watch,
-    conns: Vec<Conn>,
+    /// Readable when the watch has news.
+    woken: OwnedFd,
+    welcome: Welcome,
+    view: Arc<View>,
+    /// By server. One is missing while its connection is broken.
+    conns: BTreeMap<usize, Conn>,
+    retry_at: Instant,
+    /// Written and read on connections that are no more.
+    bytes: (u64, u64),
     arrived: Vec<Input>,
     written: Vec<Parcel>,
-    deadline_ms: u64,
 }
 
 impl NetLink {
-    fn lost(&self, server: usize, how: String) -> Error {
-        let addr = self.conns[server].addr.clone();
-        self.watch.judge(Error::NodeLost { role: Role::Server, rank: server, addr, how })
+    fn connect(&self, server: usize, addr: &str, until: Instant) -> Result<Conn> {
+        let mut call = Call::reach(Role::Server, server, addr, until)?;
+        call.send(&Control::Join { job: self.welcome.job, role: Role::Worker, rank: self.welcome.rank })?;
+        match call.receive("join", until)? {
+            Control::Admit => {}
+            Control::Refuse { reason } => {
+                return Err(Error::Refused { op: "join", by: format!("server {server} at {addr}"), reason });
+            }
+            other => {
+                let (from, expected) = (format!("server {server} at {addr}"), "an admission".into());
+                return Err(Error::Wire { from, expected, got: format!("{other:?}") });
+            }
+        }
+        let Call { stream, mut inbox, outbox, .. } = call;
+        inbox.admit(format!("server {server} at {addr}"));
+        stream.set_nonblocking(true).map_err(|e| Error::System { op: "join", how: e.to_string() })?;
+        Ok(Conn { stream, inbox, outbox, buffers: BTreeMap::new(), addr: addr.into() })
     }
 
-    /// Writes what is queued for a server; `false` if its socket is full.
-    fn flush(&mut self, server: usize) -> Result<bool> {
-        let conn = &mut self.conns[server];
-        match conn.outbox.flush(&mut conn.stream, &mut self.written) {
-            Ok(done) => Ok(done),
-            // The server may have said why before it closed.
-            Err(e) => match self.read(server) {
-                Ok(()) => Err(self.lost(server, e.to_string())),
-                Err(error) => Err(error),
-            },
+    /// A connection broke: the scheduler will say whether its server is lost, else it is opened again.
+    fn broken(&mut self, server: usize, how: &str) {
+        if let Some(mut conn) = self.conns.remove(&server) {
+            // What was not written comes back for its buffers.
+            self.written.extend(conn.outbox.take_back());
+            tracing::debug!(server, conn.addr, how, "a connection to a server ended");
+            self.bytes.0 += conn.outbox.bytes();
+            self.bytes.1 += conn.inbox.bytes();
+            // The scheduler probably knows more by then.
+            self.retry_at = Instant::now() + RETRY;
         }
+    }
+
+    /// Hears the scheduler's news: a verdict ends the job, a view changes the connections.
+    fn hear(&mut self) -> Result<()> {
+        if let Some(Verdict::Lost(error)) = self.watch.verdict() {
+            return Err(error);
+        }
+        if let Some(view) = self.watch.news().view
+            && view.epoch > self.view.epoch
+        {
+            self.view = Arc::clone(&view);
+            let gone: Vec<usize> = self.conns.keys().filter(|s| !view.servers.contains_key(s)).copied().collect();
+            gone.into_iter().for_each(|server| self.broken(server, "it is out of the job"));
+            self.retry_at = Instant::now();
+            self.arrived.push(Input::View(view));
+        }
+        if Instant::now() >= self.retry_at {
+            let view = Arc::clone(&self.view);
+            for (&server, addr) in view.servers.iter().filter(|(s, _)| !self.conns.contains_key(s)).collect::<Vec<_>>()
+            {
+                match self.connect(server, addr, Instant::now() + ATTEMPT) {
+                    Ok(conn) => {
+                        self.conns.insert(server, conn);
+                        self.arrived.push(Input::Reconnected { server });
+                    }
+                    Err(error @ Error::Refused { .. }) => return Err(self.watch.judge(error)),
+                    Err(error) => tracing::debug!(server, %error, "cannot reach a server"),
+                }
+            }
+            self.retry_at = Instant::now() + RETRY;
+        }
+        Ok(())
     }
 
     /// Reads what has come from a server.
     fn read(&mut self, server: usize) -> Result<()> {
         loop {
-            let conn = &mut self.conns[server];
-            let filled = match conn.inbox.fill(&mut conn.stream) {
-                Ok(filled) => filled,
-                Err(e) => return Err(self.lost(server, e.to_string())),
-            };
+            let Some(conn) = self.conns.get_mut(&server) else { return Ok(()) };
+            let filled = conn.inbox.fill(&mut conn.stream);
             let Conn { inbox, buffers, .. } = conn;
             while let Some(parcel) =
                 inbox.next(&mut |_, task, dtype| buffers.remove(&task).unwrap_or(Values::empty(dtype)))?
@@ -144,19 +193,30 @@ impl NetLink {
                 self.arrived.push(Input::Reply { server, reply });
             }
             match filled {
-                Filled::More => {}
-                Filled::Drained => return Ok(()),
-                Filled::Closed => return Err(self.lost(server, "connection closed".into())),
+                Ok(Filled::More) => {}
+                Ok(Filled::Drained) => return Ok(()),
+                Ok(Filled::Closed) => {
+                    self.broken(server, "connection closed");
+                    return Ok(());
+                }
+                Err(e) => {
+                    self.broken(server, &e.to_string());
+                    return Ok(());
+                }
             }
         }
     }
 
-    /// Waits until some socket is ready, at most until `until`, and reads. `writing` also waits to write to a server.
+    /// Waits until some socket is ready or there is news, at most until `until`, and reads. `writing` also waits to
+    /// write to a server.
     fn wait(&mut self, until: Millis, writing: Option<usize>) -> Result<()> {
-        let left = Duration::from_millis(until.since(self.now()));
+        let mut left = Duration::from_millis(until.since(self.now()));
+        if self.conns.len() < self.view.servers.len() {
+            left = left.min(self.retry_at.saturating_duration_since(Instant::now()));
+        }
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
-        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.conns.len());
-        for (server, conn) in self.conns.iter().enumerate() {
+        let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(&self.woken, PollFlags::IN)];
+        for (&server, conn) in &self.conns {
             let out = if writing == Some(server) { PollFlags::OUT } else { PollFlags::empty() };
             fds.push(PollFd::new(&conn.stream, PollFlags::IN | out));
         }
@@ -165,8 +225,20 @@ impl NetLink {
             Err(e) => return Err(Error::System { op: "poll", how: io::Error::from(e).to_string() }),
         }
         let readable = |f: &PollFd<'_>| f.revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
-        let ready: Vec<usize> = fds.iter().enumerate().filter(|(_, f)| readable(f)).map(|(i, _)| i).collect();
-        ready.into_iter().try_for_each(|server| self.read(server))
+        let news = readable(&fds[0]);
+        let ready: Vec<usize> =
+            self.conns.keys().zip(&fds[1..]).filter(|(_, f)| readable(f)).map(|(&server, _)| server).collect();
+        if news {
+            let mut bytes = [0; 64];
+            while rustix::io::read(&self.woken, &mut bytes).is_ok_and(|n| n == bytes.len()) {}
+        }
+        for server in ready {
+            self.read(server)?;
+        }
+        if news || self.conns.len() < self.view.servers.len() {
+            self.hear()?;
+        }
+        Ok(())
     }
 }
 
@@ -176,24 +248,38 @@ impl Link for NetLink {
     }
 
     fn send(&mut self, server: usize, request: Request) -> Result<Option<Request>> {
-        let (task, until) = (request.task.0, self.now().plus(request.deadline_ms));
+        let (task, until, deadline_ms) = (request.task.0, self.now().plus(request.deadline_ms), request.deadline_ms);
         let op = request.ask.op();
+        // Without a connection it is as if sent and lost: a new connection or view makes the engine send it again.
+        let Some(conn) = self.conns.get_mut(&server) else { return Ok(Some(request)) };
         let (parcel, buffer) = codec::pack_request(request);
-        let conn = &mut self.conns[server];
         conn.buffers.extend(buffer.map(|b| (task, b)));
         conn.outbox.push(parcel);
-        // The server reads while it writes and so must we, or two full sockets would wait for each other.
-        while !self.flush(server)? {
+        loop {
+            let Some(conn) = self.conns.get_mut(&server) else { break };
+            match conn.outbox.flush(&mut conn.stream, &mut self.written) {
+                Ok(true) => break,
+                // The server reads while it writes and so must we, or two full sockets would wait for each other.
+                Ok(false) => {}
+                Err(e) => {
+                    // The server may have said why before it closed.
+                    self.read(server)?;
+                    self.broken(server, &e.to_string());
+                    break;
+                }
+            }
             self.wait(until, Some(server))?;
             if self.now() >= until {
-                let waiting_for = format!("server {server} at {} to read", self.conns[server].addr);
-                return Err(Error::Deadline { op, deadline_ms: self.deadline_ms, waiting_for });
+                let addr = self.conns.get(&server).map(|c| c.addr.clone()).unwrap_or_default();
+                let waiting_for = format!("server {server} at {addr} to read");
+                return Err(Error::Deadline { op, deadline_ms, waiting_for });
             }
         }
         Ok(self.written.pop().map(|parcel| codec::sent_request(parcel, None)))
     }
 
     fn receive(&mut self, until: Millis, inbox: &mut Vec<Input>) -> Result<()> {
+        self.hear()?;
         while self.arrived.is_empty() {
             self.wait(until, None)?;
             if self.now() >= until {
@@ -205,7 +291,7 @@ impl Link for NetLink {
     }
 
     fn report_progress(&mut self, progress: u64) {
-        self.watch.set_progress(progress);
+        self.watch.set_progress(progress, self.view.epoch);
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -213,8 +299,8 @@ impl Link for NetLink {
     }
 
     fn stats(&self) -> Stats {
-        let bytes_sent = self.conns.iter().map(|c| c.outbox.bytes()).sum();
-        let bytes_received = self.conns.iter().map(|c| c.inbox.bytes()).sum();
+        let bytes_sent = self.bytes.0 + self.conns.values().map(|c| c.outbox.bytes()).sum::<u64>();
+        let bytes_received = self.bytes.1 + self.conns.values().map(|c| c.inbox.bytes()).sum::<u64>();
         Stats { bytes_sent, bytes_received, ..Stats::default() }
     }
 }

@@ -1,8 +1,8 @@
 //! Simulated faults: the same engines, in virtual time, over a network and disks that do all they are allowed to.
 //!
 //! One seed is one story: a cluster, a program for its workers, and faults. After the faults comes a healing phase in
-//! which everything must finish. What workers see is compared with a reference as they see it, and at the end every copy
-//! with every other. The same seed gives the same story, so a violation replays (FoundationDB, SIGMOD 2021, section 4).
+//! which everything must finish. What workers see is compared with a reference as they see it; every copy is compared with
+//! every other whenever nothing is under way, and at the end. The same seed gives the same story, so a violation replays (FoundationDB, SIGMOD 2021, section 4).
 
 mod disk;
 mod fault;
@@ -27,14 +27,31 @@ pub struct SimConfig {
     pub virtual_ms: u64,
     /// Keep the story in words.
     pub story: bool,
-    /// A deliberate mistake in every server.
+    /// A deliberate mistake in every server or worker.
     pub broken: Option<Broken>,
+    /// Servers at the beginning; drawn from the seed if `None`, like the next two.
+    pub servers: Option<usize>,
+    /// Workers.
+    pub workers: Option<usize>,
+    /// Copies of each key in all; at most as many as servers.
+    pub copies: Option<usize>,
+    /// Whether a worker goes on after a push of it ran out of time, as most programs do not.
+    pub push_on: bool,
 }
 
 impl SimConfig {
     /// Three virtual minutes of one seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed, virtual_ms: 180_000, story: false, broken: None }
+        Self {
+            seed,
+            virtual_ms: 180_000,
+            story: false,
+            broken: None,
+            servers: None,
+            workers: None,
+            copies: None,
+            push_on: false,
+        }
     }
 }
 
@@ -57,6 +74,12 @@ pub struct SimReport {
     pub tasks: u64,
     /// Views entered.
     pub views: u64,
+    /// Moments at which nothing was under way and all copies were compared, byte by byte.
+    pub rests: u64,
+    /// Answers of an earlier view that reached a worker; none may have an effect.
+    pub old_answers: u64,
+    /// Tasks that ended with a deadline, so that nobody knows whether they took effect.
+    pub expired: u64,
     /// The longest time from the loss of a server to the next acknowledged push, in virtual milliseconds.
     pub failover_ms_max: u64,
     /// What happened, in words, if it was asked for.

@@ -23,6 +23,8 @@ pub(super) enum Expect {
     Own {
         add: Vec<(Key, i64)>,
     },
+    /// A push to the third table.
+    Mixed,
     /// A pull of the other table: own keys and others'.
     Look {
         keys: Vec<Key>,
@@ -42,8 +44,14 @@ struct Known {
     acked: BTreeMap<Key, i64>,
     /// The largest value it ever saw.
     seen: BTreeMap<Key, i64>,
+    /// Pushes that ran out of time: each took effect once or never.
+    unknown: BTreeMap<Key, Vec<i64>>,
+    rounds_begun: usize,
     rounds_acked: usize,
 }
+
+/// Pushes of unknown fate to one key of which every sum is tried.
+const UNKNOWN_MAX: usize = 16;
 
 pub(super) struct Oracle {
     pub program: Arc<Program>,
@@ -51,11 +59,19 @@ pub(super) struct Oracle {
     /// Rounds of the shared table that some worker has begun.
     rounds_begun: usize,
     pub tasks: u64,
+    /// Tasks that ran out of time.
+    pub expired: u64,
 }
 
 impl Oracle {
     pub fn new(program: Arc<Program>, workers: usize) -> Self {
-        Self { program, workers: (0..workers).map(|_| Known::default()).collect(), rounds_begun: 0, tasks: 0 }
+        Self {
+            program,
+            workers: (0..workers).map(|_| Known::default()).collect(),
+            rounds_begun: 0,
+            tasks: 0,
+            expired: 0,
+        }
     }
 
     pub fn begun(&mut self, rounds: usize) {
@@ -79,6 +95,65 @@ impl Oracle {
         self.workers[worker].rounds_acked
     }
 
+    /// What is wrong if a worker submits a task now: it would lead the others, or look at data, by more than its policy
+    /// allows.
+    pub fn stale(&mut self, worker: usize, expect: &Expect, delay_max: u64) -> Option<String> {
+        let needed = |rounds: usize| (rounds as u64).saturating_sub(delay_max);
+        match expect {
+            Expect::Round { round, .. } => {
+                self.workers[worker].rounds_begun = round + 1;
+                let (last, slowest) = self.workers.iter().map(|w| w.rounds_begun).enumerate().min_by_key(|w| w.1)?;
+                let fits = slowest as u64 >= needed(*round);
+                (!fits).then(|| {
+                    format!(
+                        "worker {worker} begins round {round} under tau = {delay_max}, worker {last} is at {slowest}"
+                    )
+                })
+            }
+            Expect::Shared { rounds_known } => {
+                let begun = self.workers[worker].rounds_begun;
+                let fits = *rounds_known as u64 >= needed(begun);
+                (!fits).then(|| {
+                    format!(
+                        "worker {worker} looks under tau = {delay_max} after {begun} rounds, knows of {rounds_known}"
+                    )
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Nobody will know what became of a task.
+    pub fn abandoned(&mut self, worker: usize, expect: &Expect) {
+        if let Expect::Own { add } = expect {
+            for &(k, v) in add {
+                self.workers[worker].unknown.entry(k).or_default().push(v);
+            }
+        }
+    }
+
+    /// Whether a key of the other table may end with a sum: what was acknowledged, and some of what is unknown.
+    pub fn may_end(&self, key: Key, got: i64) -> Result<(), String> {
+        let of = |known: &Known| {
+            let acked = known.acked.get(&key).copied().unwrap_or(0);
+            (acked, known.unknown.get(&key).cloned().unwrap_or_default())
+        };
+        let (acked, unknown) =
+            self.workers.iter().map(of).fold((0, Vec::new()), |a, b| (a.0 + b.0, [a.1, b.1].concat()));
+        let most = acked + unknown.iter().sum::<i64>();
+        if got < acked || got > most {
+            return Err(format!("key {key:016x} must end with the sum {acked} to {most}, has {got}"));
+        }
+        if unknown.len() > UNKNOWN_MAX {
+            return Ok(());
+        }
+        let sum = |set: usize| unknown.iter().enumerate().filter(|(n, _)| set >> n & 1 == 1).map(|u| u.1).sum::<i64>();
+        if (0..1usize << unknown.len()).any(|set| acked + sum(set) == got) {
+            return Ok(());
+        }
+        Err(format!("key {key:016x} must end with {acked} and some of {unknown:?}, each once, has {got}"))
+    }
+
     /// Every own push of all workers, at the end.
     pub fn final_own(&self) -> BTreeMap<Key, i64> {
         let mut all = BTreeMap::new();
@@ -95,7 +170,7 @@ impl Oracle {
         self.tasks += 1;
         let program = Arc::clone(&self.program);
         match (expect, result) {
-            (Expect::Created, Ok(_)) => Ok(()),
+            (Expect::Created | Expect::Mixed, Ok(_)) => Ok(()),
             (Expect::Round { step, round }, result) => {
                 let want = &program.rounds[*round];
                 let known = &mut self.workers[worker];
@@ -168,6 +243,13 @@ impl Oracle {
                     Some(round) => self.agrees(&keys, got, round),
                     None => Ok(()),
                 }
+            }
+            (Expect::Own { .. } | Expect::Mixed | Expect::Look { .. }, Err(Error::Deadline { .. }))
+                if program.alone =>
+            {
+                self.expired += 1;
+                self.abandoned(worker, expect);
+                Ok(())
             }
             (expect, Err(error)) => Err(format!("{expect:?} failed: {error}")),
         }

@@ -9,10 +9,16 @@ use crate::updater::Updater;
 use crate::values::Values;
 use handcar_base::{Key, KeyList, Rng, Seed};
 
+/// The tables and their updaters: one that all push to together, one in which each worker has keys of its own, one in
+/// which all push to the same keys.
+pub(super) const TABLES: [(&str, &str); 3] = [("shared", "decay"), ("own", "sum.i64"), ("mixed", "decay")];
 /// Keys of the table that all push to together.
 pub(super) const SHARED_KEYS: usize = 48;
 /// Keys of the other table that each worker pushes to alone.
 pub(super) const OWN_KEYS: u64 = 6;
+
+/// Keys of the third table.
+const MIXED_KEYS: u64 = 8;
 
 /// Updates whose order shows in the bits: a decaying sum.
 pub(super) struct Decay;
@@ -90,7 +96,15 @@ pub(super) struct Program {
     pub filters: [TableFilters; 2],
     /// Milliseconds between steps, at most.
     pub think_ms: u64,
+    /// Milliseconds that a task may take.
+    pub deadline_ms: u64,
+    /// Whether each worker works for itself. Deadlines are then short enough to be missed: a collective that one worker
+    /// gave up would never end for the others.
+    pub alone: bool,
 }
+
+/// So long that nobody ever runs out of time.
+const DEADLINE_LONG_MS: u64 = 3_600_000;
 
 pub(super) struct Round {
     pub values: Vec<u64>,
@@ -106,8 +120,15 @@ impl Program {
         let think_ms = [20, 200, 1000, 2000][rng.below(4) as usize];
         let count = (virtual_ms / think_ms.max(1) / 2).clamp(20, 400);
         let policies = [Policy::Sequential, Policy::BoundedDelay(2), Policy::Eventual];
-        let mut steps = vec![Step::Policy(policies[[0, 0, 0, 1, 2][rng.below(5) as usize]])];
+        let short_ms = 400 + rng.below(2_000);
+        let alone = rng.below(8) == 0;
+        let first = if alone { 0 } else { [0, 0, 0, 1, 2][rng.below(5) as usize] };
+        let mut steps = vec![Step::Policy(policies[first])];
         for _ in 0..count {
+            if alone {
+                steps.push(Step::Policy(Policy::Sequential));
+                continue;
+            }
             steps.push(match rng.below(20) {
                 0..=1 => Step::Call { args: vec![rng.below(5) as u8] },
                 2..=3 => Step::Reduce {
@@ -128,7 +149,8 @@ impl Program {
             });
         }
         let rounds = reference(&steps, &shared);
-        Self { steps, rounds, shared, filters: filters(seed), think_ms }
+        let deadline_ms = if alone { short_ms } else { DEADLINE_LONG_MS };
+        Self { steps, rounds, shared, filters: filters(seed), think_ms, deadline_ms, alone }
     }
 }
 
@@ -151,10 +173,11 @@ fn reference(steps: &[Step], shared: &[Key]) -> Vec<Round> {
     for step in steps {
         let (called, refused) = match step {
             Step::Push { of, args, .. } => {
-                let pushed: Vec<_> = of
-                    .iter()
-                    .map(|(keys, values)| Contribution { keys: keys.clone(), values: values.clone().into() })
-                    .collect();
+                let values: Vec<Values> = of.iter().map(|(_, values)| values.clone().into()).collect();
+                let mut pushed = Vec::with_capacity(of.len());
+                for ((keys, _), values) in of.iter().zip(&values) {
+                    pushed.push(Contribution { keys, values });
+                }
                 (None, shard.apply(args, &pushed).is_err())
             }
             Step::Call { args } => (shard.call(args).ok().and_then(|r| counts(&r)), false),
@@ -176,6 +199,13 @@ pub(super) fn counts(bytes: &[u8]) -> Option<(u64, u64)> {
     let (a, rest) = bytes.split_first_chunk()?;
     let (b, _) = rest.split_first_chunk()?;
     Some((u64::from_le_bytes(*a), u64::from_le_bytes(*b)))
+}
+
+/// The keys of a third table, to which all workers push without waiting for each other: only the copies know the order.
+pub(super) fn mixed_keys() -> Vec<Key> {
+    let mut keys: Vec<Key> = (0..MIXED_KEYS).map(|n| handcar_base::hash::bytes(&n.to_le_bytes(), 6)).collect();
+    keys.sort_unstable();
+    keys
 }
 
 /// The keys of the other table that a worker pushes to.

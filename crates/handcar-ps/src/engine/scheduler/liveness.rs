@@ -77,11 +77,12 @@ impl SchedulerEngine {
             }
             return;
         }
+        self.over = true;
+        self.store(out);
         // The lost one is told too, for the same reason.
         for conn in self.members.values().filter(|m| !m.left).filter_map(|m| m.conn) {
             out.push(Output::Send { conn, message: message.clone() });
         }
-        self.over = true;
         out.push(Output::End(Err(Error::NodeLost { role, rank, addr, how })));
     }
 }

@@ -55,7 +55,7 @@ pub enum Input {
 
 /// What a scheduler wants done, in this order: nothing that follows a [`Store`](Self::Store) may happen before the
 /// state is safe.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Keep the state where it survives this process.
     Store(Box<State>),
@@ -126,7 +126,7 @@ impl SchedulerEngine {
 
     /// A scheduler that takes over a running job. Its members get `back_ms` to find it.
     pub fn resume(params: SchedulerParams, state: State, back_ms: u64) -> Self {
-        let State { job, workers, servers, copies, server_next, view, members } = state;
+        let State { job, workers, servers, copies, server_next, view, members, over: _ } = state;
         let mut engine = Self::new(SchedulerParams { job, workers, servers, copies, ..params });
         engine.server_next = server_next;
         for m in members {
@@ -226,13 +226,14 @@ impl SchedulerEngine {
         if self.view.is_none() || !self.of(Role::Worker).all(|m| m.left) {
             return;
         }
+        self.over = true;
+        self.store(out);
         for member in self.members.values_mut().filter(|m| m.role == Role::Server) {
             member.left = true;
             if let Some(conn) = member.conn {
                 out.push(Output::Send { conn, message: Control::End });
             }
         }
-        self.over = true;
         out.push(Output::End(Ok(())));
     }
 
@@ -452,7 +453,8 @@ mod tests {
                 &mut s,
                 &[(400, 1, Control::Beat { progress: 1, epoch: 1 }), (800, 3, Control::Beat { progress: 1, epoch: 1 })],
             );
-            let out = at(&mut s, now, input);
+            let mut out = at(&mut s, now, input);
+            out.retain(|o| !matches!(o, Output::Store(_)));
             let (role, rank, addr, how) = lost(how);
             let message = Control::Lost { role, rank, addr: addr.clone(), how: how.clone() };
             let end = Output::End(Err(Error::NodeLost { role, rank, addr, how }));
@@ -477,7 +479,9 @@ mod tests {
         let end = |conn| Output::Send { conn, message: Control::End };
         assert_eq!(play(&mut s, &[(10, 1, Control::Leave)]), [end(1)]);
         assert_eq!(at(&mut s, 11, Input::Gone { conn: 1, how: "closed".into() }), []);
-        assert_eq!(play(&mut s, &[(20, 2, Control::Leave)]), [end(2), end(3), Output::End(Ok(()))]);
+        let out = play(&mut s, &[(20, 2, Control::Leave)]);
+        assert!(matches!(&out[1], Output::Store(state) if state.over), "nobody shall take over what has ended");
+        assert_eq!([&out[..1], &out[2..]].concat(), [end(2), end(3), Output::End(Ok(()))]);
         assert_eq!(at(&mut s, 21, Input::Gone { conn: 3, how: "closed".into() }), []);
     }
 

@@ -99,6 +99,7 @@ impl SchedulerEngine {
             server_next: self.server_next,
             view: Arc::clone(view),
             members: self.members.values().filter_map(member).collect(),
+            over: self.over,
         })));
     }
 }

@@ -36,6 +36,8 @@ pub struct State {
     pub view: Arc<View>,
     /// The members.
     pub members: Vec<MemberState>,
+    /// Whether the job has ended: there is nothing to take over.
+    pub over: bool,
 }
 
 fn put(out: &mut Vec<u8>, v: u64) {
@@ -130,6 +132,7 @@ impl State {
         for v in [self.job, self.workers as u64, self.servers as u64, self.copies as u64, self.server_next as u64] {
             put(&mut out, v);
         }
+        put(&mut out, self.over as u64);
         put(&mut out, self.members.len() as u64);
         for m in &self.members {
             put(&mut out, matches!(m.role, Role::Server) as u64);
@@ -149,7 +152,7 @@ impl State {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let mut b = Bytes(bytes);
         let (job, workers, servers) = (b.take()?, b.take()? as usize, b.take()? as usize);
-        let (copies, server_next, n) = (b.take()? as usize, b.take()? as usize, b.count()?);
+        let (copies, server_next, over, n) = (b.take()? as usize, b.take()? as usize, b.take()? != 0, b.count()?);
         let member = |b: &mut Bytes<'_>| {
             let role = if b.take()? == 1 { Role::Server } else { Role::Worker };
             let (rank, left) = (b.take()? as usize, b.take()? != 0);
@@ -157,7 +160,7 @@ impl State {
         };
         let members = (0..n).map(|_| member(&mut b)).collect::<Result<_, _>>()?;
         let view = Arc::new(read_view(b.0)?);
-        Ok(Self { job, workers, servers, copies, server_next, view, members })
+        Ok(Self { job, workers, servers, copies, server_next, view, members, over })
     }
 }
 
@@ -172,7 +175,16 @@ mod tests {
         let member =
             |role, rank| MemberState { role, rank, name: format!("n{rank}"), addr: "here:1".into(), left: rank == 1 };
         let members = vec![member(Role::Server, 0), member(Role::Worker, 1)];
-        let state = State { job: 7, workers: 1, servers: 3, copies: 2, server_next: 3, view: Arc::new(view), members };
+        let state = State {
+            job: 7,
+            workers: 1,
+            servers: 3,
+            copies: 2,
+            server_next: 3,
+            view: Arc::new(view),
+            members,
+            over: false,
+        };
         let bytes = state.to_bytes();
         assert_eq!(State::from_bytes(&bytes).unwrap(), state);
         for at in (0..bytes.len()).step_by(7) {

@@ -150,13 +150,13 @@ impl Chain {
         open.done.extract_if(.., |d| !matches!(d, Done::Reply { .. })).collect()
     }
 
-    /// The next answers due, in order.
-    pub fn release(&mut self) -> Option<Vec<Done>> {
+    /// The next answers due, in order, and the update they waited for.
+    pub fn release(&mut self) -> Option<(Vec<Done>, Option<Arc<Update>>)> {
         if self.log.front()?.waits > 0 {
             return None;
         }
         self.base += 1;
-        self.log.pop_front().map(|open| open.done)
+        self.log.pop_front().map(|open| (open.done, open.update))
     }
 
     /// An update of another server has reached its end. Each is acknowledged by itself: one link carries updates of
@@ -173,15 +173,15 @@ impl Chain {
         let old = |l: &Link| !l.unacked.is_empty() && now.since(l.sent_at) >= after_ms;
         let links: Vec<usize> = self.links.iter().filter(|(_, l)| old(l)).map(|(&to, _)| to).collect();
         for to in links {
-            self.resend_to(epoch, now, to, out);
+            self.resend_to(epoch, now, to, RESEND_MAX, out);
         }
     }
 
     /// Sends again what one server has not acknowledged.
-    pub fn resend_to(&mut self, epoch: u64, now: Millis, to: usize, out: &mut Vec<Output>) {
+    pub fn resend_to(&mut self, epoch: u64, now: Millis, to: usize, limit: usize, out: &mut Vec<Output>) {
         let Some(link) = self.links.get_mut(&to) else { return };
         link.sent_at = now;
-        for (seq, _, update) in link.unacked.iter().take(RESEND_MAX) {
+        for (seq, _, update) in link.unacked.iter().take(limit) {
             let say = Say::Update { seq: *seq, update: Arc::clone(update) };
             out.push(Output::Peer { to, message: PeerMessage { epoch, say } });
         }

@@ -5,6 +5,7 @@
 //! update from the one before ──────not applied before?─→ table ─→ log ─→ next in chain … ack ─→ ack
 //! ```
 
+use crate::engine::plan::Plan;
 use crate::engine::rounds::Rounds;
 use crate::engine::view::{Route, View};
 use crate::filter::FilterRegistry;
@@ -12,6 +13,7 @@ use crate::lru::Lru;
 use crate::message::{Answer, Millis, Reply, Request, TableId, Task};
 use crate::peer::{Kept, PeerMessage};
 use crate::registry::Registry;
+use crate::values::Values;
 use handcar_base::{KeyList, KeyRange, RangeSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -36,6 +38,8 @@ use table::Table;
 
 /// Tables a server will hold; each is a name somebody chose, so more is a mistake.
 pub const TABLES_MAX: usize = 1024;
+/// Bytes of split plans kept.
+const PLAN_BYTES_MAX: usize = 256 << 20;
 /// Messages of a view to come that are kept until it comes.
 const EARLY_MAX: usize = 4096;
 
@@ -170,6 +174,10 @@ pub struct ServerEngine {
     fill: Option<Fill>,
     /// Messages of a view to come.
     early: VecDeque<Input>,
+    /// Buffers that nobody needs any more.
+    spares: Vec<Values>,
+    /// How lists part on their way to the next servers in this view.
+    plans: Lru<(u128, usize), Plan>,
     now: Millis,
     progress: u64,
 }
@@ -193,6 +201,8 @@ impl ServerEngine {
             chain: Chain::default(),
             fill: None,
             early: VecDeque::new(),
+            spares: Vec::new(),
+            plans: Lru::new(PLAN_BYTES_MAX),
             now: Millis(0),
             progress: 0,
             params,
@@ -213,6 +223,11 @@ impl ServerEngine {
     pub fn waiting(&self) -> bool {
         let resends = self.params.resend_ms.is_some() && !self.chain.idle();
         resends || self.reductions.waiting() || self.tables.iter().any(|t| t.rounds.waiting())
+    }
+
+    /// Buffers that the engine is done with, for the driver to read into.
+    pub fn spares(&mut self) -> impl Iterator<Item = Values> + '_ {
+        self.spares.drain(..)
     }
 
     /// Whether nothing is under way.
@@ -238,7 +253,7 @@ impl ServerEngine {
             }
             Input::View(view) => self.enter(view, out),
             Input::Remind { epoch } => self.remind(epoch),
-            Input::Reconnected { peer } => self.chain.resend_to(self.epoch(), now, peer, out),
+            Input::Reconnected { peer } => self.chain.resend_to(self.epoch(), now, peer, usize::MAX, out),
             Input::Peer { from, message } => {
                 if self.timely(message.epoch, || Input::Peer { from, message: message.clone() }) {
                     self.peer(from, message, out);

@@ -1,7 +1,10 @@
 //! Deliberate mistakes, one at a time: a simulation that does not find them proves nothing.
 
-/// A mistake a server can be made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use std::fmt;
+use std::str::FromStr;
+
+/// A mistake that a server, or the worker of a simulation, can be made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Broken {
     /// A single push that comes again is applied again.
     NoDuplicateCheck,
@@ -33,25 +36,68 @@ pub enum Broken {
     ClockNotReplicated,
     /// Collectives are added up in the order of arrival.
     ArrivalOrder,
+    /// A worker takes answers of older views for good.
+    OldAnswers,
+    /// A worker starts tasks without waiting for those that its policy makes it wait for.
+    NoWait,
 }
 
 impl Broken {
-    /// All of them.
-    pub const ALL: [Self; 15] = [
-        Self::NoDuplicateCheck,
-        Self::NoRoundCheck,
-        Self::EarlyReply,
-        Self::EarlyAck,
-        Self::DirtyRead,
-        Self::NoEpochCheck,
-        Self::NoReplay,
-        Self::NoSequence,
-        Self::CopyWithoutClock,
-        Self::CopyWithoutRecord,
-        Self::FilledEarly,
-        Self::FillMissesUpdates,
-        Self::DrainedEarly,
-        Self::ClockNotReplicated,
-        Self::ArrivalOrder,
+    /// All of them, with their names.
+    const NAMES: [(Self, &str); 17] = [
+        (Self::NoDuplicateCheck, "no-duplicate-check"),
+        (Self::NoRoundCheck, "no-round-check"),
+        (Self::EarlyReply, "early-reply"),
+        (Self::EarlyAck, "early-ack"),
+        (Self::DirtyRead, "dirty-read"),
+        (Self::NoEpochCheck, "no-epoch-check"),
+        (Self::NoReplay, "no-replay"),
+        (Self::NoSequence, "no-sequence"),
+        (Self::CopyWithoutClock, "copy-without-clock"),
+        (Self::CopyWithoutRecord, "copy-without-record"),
+        (Self::FilledEarly, "filled-early"),
+        (Self::FillMissesUpdates, "fill-misses-updates"),
+        (Self::DrainedEarly, "drained-early"),
+        (Self::ClockNotReplicated, "clock-not-replicated"),
+        (Self::ArrivalOrder, "arrival-order"),
+        (Self::OldAnswers, "old-answers"),
+        (Self::NoWait, "no-wait"),
     ];
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::NAMES.into_iter().map(|n| n.0)
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|n| n.0 == *self).map_or("", |n| n.1);
+        f.pad(name)
+    }
+}
+
+impl FromStr for Broken {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::NAMES.iter().find(|n| n.1 == text).map(|n| n.0);
+        found.ok_or_else(|| {
+            let names: Vec<_> = Self::NAMES.iter().map(|n| n.1).collect();
+            format!("expected one of {}, got {text:?}", names.join(", "))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_their_mistakes() {
+        for broken in Broken::all() {
+            assert_eq!(broken.to_string().parse(), Ok(broken));
+        }
+        assert!("no-sleep".parse::<Broken>().unwrap_err().starts_with("expected one of no-duplicate-check, "));
+    }
 }

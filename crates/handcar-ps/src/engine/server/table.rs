@@ -172,7 +172,7 @@ impl ServerEngine {
             if let Some(p) = c.push {
                 let whole = c.within == fresh;
                 let (list, values) = if whole { (p.keys, p.values) } else { restrict(p.keys, p.values, &fresh) };
-                pushed.push(Contribution { keys: list, values });
+                pushed.push((list, values));
                 wanted = Some((p.list, p.pull, p.form));
             }
             asking.push((c.worker, c.task, c.epoch, c.within, wanted));
@@ -181,25 +181,28 @@ impl ServerEngine {
         // The chain gets the sum, not what each worker sent.
         let passes_on = self.passes_on(&fresh);
         let t = &mut self.tables[id.0 as usize];
-        if passes_on && !call && refused.is_none() {
-            match t.shard.sum(std::mem::take(&mut pushed)) {
-                Ok(sum) => pushed.push(sum),
+        if passes_on && pushed.len() > 1 && refused.is_none() {
+            match t.shard.sum(&contributions(&pushed)) {
+                Ok(sum) => {
+                    let parts = std::mem::replace(&mut pushed, vec![sum]);
+                    self.spares.extend(parts.into_iter().map(|p| p.1));
+                }
                 Err(reason) => refused = Some(reason),
             }
         }
         let result = match &refused {
             Some(reason) => Err(reason.clone()),
-            None => self.run_round(id, &args, (!call).then_some(&pushed), &fresh),
+            None => self.run_round(id, &args, (!call).then(|| contributions(&pushed)).as_deref(), &fresh),
         };
         let refused = refused.or_else(|| result.as_ref().err().cloned());
         self.record_round(id, round, &fresh, &tasks, result);
         let mut spent = Vec::new();
         let update = if passes_on {
-            let pushed = pushed.pop().filter(|_| refused.is_none()).map(|c| (c.keys, c.values));
+            let pushed = pushed.pop().filter(|_| refused.is_none());
             let change = Change::Round { table: id, round, args, pushed, tasks, refused };
             Some(self.update(Arc::clone(&fresh), change))
         } else {
-            spent.extend(pushed.into_iter().map(|c| c.values));
+            spent.extend(pushed.into_iter().map(|c| c.1));
             None
         };
         let mut spent = spent.into_iter();
@@ -224,7 +227,7 @@ impl ServerEngine {
         &mut self,
         id: TableId,
         args: &[u8],
-        pushed: Option<&Vec<Contribution>>,
+        pushed: Option<&[Contribution<'_>]>,
         fresh: &RangeSet,
     ) -> Result<Vec<u8>, String> {
         let everything = fresh.covers(&self.held);
@@ -249,6 +252,10 @@ impl ServerEngine {
         t.clock.set_all(fresh, round + 1);
         t.notes.push_back(Kept { round, within: Arc::clone(fresh), tasks: tasks.to_vec(), result });
     }
+}
+
+pub(super) fn contributions(pushed: &[(KeyList, Values)]) -> Vec<Contribution<'_>> {
+    pushed.iter().map(|(keys, values)| Contribution { keys, values }).collect()
 }
 
 /// Whether all workers made the same call.

@@ -8,8 +8,21 @@ use crate::engine::plan::Plan;
 use crate::message::{Answer, Note, Reply, TableId, Task};
 use crate::peer::{Change, Kept, PeerMessage, Say, Update};
 use crate::shard::Contribution;
+use crate::values::Values;
 use handcar_base::RangeSet;
 use std::sync::Arc;
+
+/// Buffers kept for the driver to use again.
+const SPARES_MAX: usize = 8;
+
+/// The values of an update that nobody needs any more.
+fn buffer(update: Arc<Update>) -> Option<Values> {
+    match Arc::into_inner(update)?.change {
+        Change::Round { pushed, .. } => pushed.map(|p| p.1),
+        Change::Single { values, .. } => values,
+        _ => None,
+    }
+}
 
 impl ServerEngine {
     /// Whether updates at some positions go on to another server.
@@ -46,9 +59,11 @@ impl ServerEngine {
 
     /// Says everything that is due now.
     pub(super) fn release(&mut self, out: &mut Vec<Output>) {
-        while let Some(done) = self.chain.release() {
+        while let Some((done, update)) = self.chain.release() {
+            self.spares.extend(update.and_then(buffer));
             self.perform(done, out);
         }
+        self.spares.truncate(SPARES_MAX);
     }
 
     fn perform(&mut self, done: Vec<Done>, out: &mut Vec<Output>) {
@@ -66,7 +81,6 @@ impl ServerEngine {
     fn shares(&mut self, update: &Arc<Update>) -> Vec<(usize, Arc<Update>)> {
         let blind = self.is(Broken::FillMissesUpdates) && !matches!(update.change, Change::Copy(_));
         let Some(place) = &self.place else { return Vec::new() };
-        let id = self.params.id;
         let mut shares: Vec<(usize, Arc<RangeSet>)> = Vec::new();
         for (&to, ranges) in &place.next {
             let mut within = update.within.and(ranges);
@@ -77,19 +91,30 @@ impl ServerEngine {
                 shares.push((to, Arc::new(within)));
             }
         }
+        if shares.is_empty() {
+            return Vec::new();
+        }
         let whole = |within: &Arc<RangeSet>| **within == *update.within;
         if let [(to, within)] = &shares[..]
             && whole(within)
         {
             return vec![(*to, Arc::clone(update))];
         }
-        debug_assert!(id != usize::MAX);
         let keys = match &update.change {
             Change::Round { pushed, .. } => pushed.as_ref().map(|p| &p.0),
             Change::Single { keys, .. } => Some(keys),
             _ => None,
         };
-        let plan = keys.map(|keys| Plan::of(keys, &place.route));
+        let plan = keys.map(|keys| {
+            let name = (keys.signature(), keys.len());
+            if self.plans.get(&name).is_none() {
+                let plan = Plan::of(keys, &place.route);
+                let bytes = plan.bytes();
+                self.plans.put(name, plan, bytes);
+            }
+            name
+        });
+        let plan = plan.and_then(|name| self.plans.get(&name));
         let part = |to: usize, within: Arc<RangeSet>| {
             let share = plan.as_ref().and_then(|p| p.shares.get(&to));
             let gather = |values: &crate::values::Values, whole: usize| {
@@ -183,9 +208,9 @@ impl ServerEngine {
             Some(values) => {
                 let (keys, values) =
                     if fresh == within { (keys.clone(), values) } else { restrict(keys.clone(), values, fresh) };
-                let pushed = vec![Contribution { keys, values }];
+                let pushed = [Contribution { keys: &keys, values: &values }];
                 let note = self.run_round(id, args, Some(&pushed), fresh)?;
-                (Some(note), pushed.into_iter().next().map(|c| c.values))
+                (Some(note), Some(values))
             }
         };
         if let Some(applied) = self.applied.get_mut(worker) {
@@ -267,13 +292,12 @@ impl ServerEngine {
                 let result = match (refused, pushed) {
                     (Some(reason), _) => Err(reason.clone()),
                     (None, None) => self.run_round(*id, args, None, &fresh),
+                    (None, Some((keys, values))) if fresh == update.within => {
+                        self.run_round(*id, args, Some(&[Contribution { keys, values }]), &fresh)
+                    }
                     (None, Some((keys, values))) => {
-                        let (keys, values) = if fresh == update.within {
-                            (keys.clone(), values.clone())
-                        } else {
-                            restrict(keys.clone(), values.clone(), &fresh)
-                        };
-                        self.run_round(*id, args, Some(&vec![Contribution { keys, values }]), &fresh)
+                        let (keys, values) = restrict(keys.clone(), values.clone(), &fresh);
+                        self.run_round(*id, args, Some(&[Contribution { keys: &keys, values: &values }]), &fresh)
                     }
                 };
                 if !self.is(Broken::ClockNotReplicated) {

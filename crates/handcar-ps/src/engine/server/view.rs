@@ -2,6 +2,7 @@
 
 use super::{Broken, Input, Output, Place, ServerEngine};
 use crate::engine::view::{Route, View};
+use crate::lru::Lru;
 use std::sync::Arc;
 
 impl ServerEngine {
@@ -32,6 +33,7 @@ impl ServerEngine {
         let epoch = view.epoch;
         self.place = Some(Place { view, headed, kept, next, route, reported_drained: false });
         self.fill = None;
+        self.plans = Lru::new(super::PLAN_BYTES_MAX);
         self.reductions.clear();
         for t in &mut self.tables {
             t.rounds.clear();

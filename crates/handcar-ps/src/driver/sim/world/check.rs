@@ -4,7 +4,7 @@ use super::{SCHEDULER, World};
 use crate::driver::sim::node::{Kind, Life, Server};
 use crate::engine::server::ServerEngine;
 use crate::engine::view::View;
-use handcar_base::{Key, RangeSet};
+use handcar_base::{Key, KeyRange, RangeSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl World {
         }
     }
 
-    /// Whether all workers are done and the cluster is at rest; then they may leave.
+    /// Whether all workers are done and the cluster is at rest.
     pub(super) fn over(&mut self) -> bool {
         let done = |n: &super::Node| !matches!(&n.kind, Kind::Worker(w) if !w.leaving && !w.ended);
         if !self.nodes.iter().all(done) {
@@ -60,7 +60,7 @@ impl World {
             if let Kind::Worker(w) = &node.kind
                 && !w.leaving
             {
-                let open: Vec<_> = w.open.iter().map(|o| (o.0.0, &o.2)).collect();
+                let open: Vec<_> = w.open.iter().map(|o| (o.task.0, &o.expect)).collect();
                 all.push(format!(
                     "worker {} at step {} of {}: {open:?}",
                     w.rank,
@@ -72,29 +72,41 @@ impl World {
         all.join("; ")
     }
 
-    pub(super) fn check_end(&mut self) {
-        if let Some(what) = self.differs() {
+    /// Whenever nothing is under way, every copy must equal every other.
+    pub(super) fn check_rest(&mut self) {
+        if self.now < self.rest.next_us {
+            return;
+        }
+        let Some(view) = self.view().filter(|v| !v.unfilled() && !v.frozen).cloned() else { return };
+        let rests = |id: &usize| self.engine(*id).is_some_and(|e| e.epoch() == view.epoch && e.at_rest());
+        if !view.servers.keys().all(rests) {
+            return;
+        }
+        if self.rest.epoch != view.epoch {
+            (self.rest.epoch, self.rest.groups) = (view.epoch, groups(&view));
+        }
+        self.rest.next_us = self.now + REST_EVERY_US;
+        self.rest.count += 1;
+        if let Err(what) = self.copies(&self.rest.groups) {
             self.violate(what);
         }
     }
 
-    /// Where the cluster differs from itself or from the reference.
-    fn differs(&self) -> Option<String> {
-        let view = self.view()?;
-        let mut groups: BTreeMap<Vec<usize>, RangeSet> = BTreeMap::new();
-        for (range, s) in view.ranges() {
-            groups.entry(s.chain.clone()).or_default().insert(range);
+    pub(super) fn check_end(&mut self) {
+        if let Err(what) = self.ends() {
+            self.violate(what);
         }
-        if groups.keys().any(|c| c.len() != self.copies.min(view.servers.len())) {
-            return Some(format!("not every key has {} copies at the end: {:?}", self.copies, groups.keys()));
-        }
+    }
+
+    /// The keys and values of both tables, if all copies are equal.
+    fn copies(&self, groups: &[(Vec<usize>, RangeSet)]) -> Result<[BTreeMap<Key, u64>; 2], String> {
         let mut tables: [BTreeMap<Key, u64>; 2] = Default::default();
-        for (chain, within) in &groups {
+        for (chain, within) in groups {
             let copies: Vec<_> = chain.iter().filter_map(|&id| Some((id, self.engine(id)?.copy(within)))).collect();
             let Some(((first_id, first), rest)) = copies.split_first() else { continue };
             for (id, other) in rest {
                 if other.tables != first.tables {
-                    return Some(format!("servers {first_id} and {id} of chain {chain:?} hold different copies"));
+                    return Err(format!("servers {first_id} and {id} of chain {chain:?} hold different copies"));
                 }
             }
             for (all, table) in tables.iter_mut().zip(&first.tables) {
@@ -102,24 +114,74 @@ impl World {
                 all.extend(table.keys.keys().iter().copied().zip(values));
             }
         }
-        let program = &self.oracle.program;
-        let last = program.rounds.last()?;
-        for (key, got) in &tables[0] {
-            let at = program.shared.binary_search(key).ok()?;
-            if last.values[at] != *got {
-                return Some(format!(
-                    "key {key:016x} must end as {}, is {}",
-                    f64::from_bits(last.values[at]),
-                    f64::from_bits(*got)
-                ));
-            }
-        }
-        for (key, want) in self.oracle.final_own() {
-            let got = tables[1].get(&key).map_or(0, |&v| v as i64);
-            if got != want {
-                return Some(format!("key {key:016x} must end with the sum {want}, has {got}"));
-            }
-        }
-        None
+        Ok(tables)
     }
+
+    /// Whether the cluster agrees with itself and with the reference.
+    fn ends(&self) -> Result<(), String> {
+        let Some(view) = self.view() else { return Ok(()) };
+        let groups = groups(view);
+        if groups.iter().any(|(c, _)| c.len() != self.copies.min(view.servers.len())) {
+            let chains: Vec<_> = groups.iter().map(|g| &g.0).collect();
+            return Err(format!("not every key has {} copies at the end: {chains:?}", self.copies));
+        }
+        let tables = self.copies(&groups)?;
+        let program = &self.oracle.program;
+        if let Some(last) = program.rounds.last() {
+            for (key, got) in &tables[0] {
+                let Ok(at) = program.shared.binary_search(key) else {
+                    return Err(format!("key {key:016x} is there and nobody pushed it"));
+                };
+                let (want, got) = (f64::from_bits(last.values[at]), f64::from_bits(*got));
+                if want.to_bits() != got.to_bits() {
+                    return Err(format!("key {key:016x} must end as {want}, is {got}"));
+                }
+            }
+        }
+        for key in self.oracle.final_own().into_keys() {
+            self.oracle.may_end(key, tables[1].get(&key).map_or(0, |&v| v as i64))?;
+        }
+        Ok(())
+    }
+}
+
+/// Moments at which the copies were compared.
+#[derive(Default)]
+pub(super) struct Rest {
+    next_us: u64,
+    /// Which servers keep what in the view of this epoch.
+    epoch: u64,
+    groups: Vec<(Vec<usize>, RangeSet)>,
+    pub count: u64,
+}
+
+/// Comparing takes as long as some hundred messages.
+const REST_EVERY_US: u64 = 2_000_000;
+
+/// The positions of each chain.
+fn groups(view: &View) -> Vec<(Vec<usize>, RangeSet)> {
+    let mut groups: BTreeMap<Vec<usize>, Vec<KeyRange>> = BTreeMap::new();
+    for (range, s) in view.ranges() {
+        groups.entry(s.chain.clone()).or_default().push(range);
+    }
+    groups.into_iter().map(|(chain, ranges)| (chain, ranges.into_iter().collect())).collect()
+}
+
+/// Whether a view gives every position one head that takes part, and servers at most once.
+pub(super) fn sound(view: &View) -> Result<(), String> {
+    if view.segments.first().is_none_or(|s| s.begin != 0) {
+        return Err(format!("view {} must cover all positions from 0", view.epoch));
+    }
+    for (at, s) in view.segments.iter().enumerate() {
+        let follows = at == 0 || view.segments[at - 1].begin < s.begin;
+        let known = s.chain.iter().all(|m| view.servers.contains_key(m));
+        let once = s.chain.iter().enumerate().all(|(n, m)| !s.chain[..n].contains(m));
+        if !follows || !known || !once || s.full == 0 || s.full > s.chain.len() {
+            return Err(format!(
+                "view {} must give every segment a full chain of its servers, gives {s:?}",
+                view.epoch
+            ));
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The faults that strike, and when they may.
 
 use super::{Event, SCHEDULER, SUSPECT_MS, World};
-use crate::driver::sim::fault::FAILPOINTS;
+use crate::driver::sim::fault::{FAILPOINTS, passes_max};
 use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Life, Server};
 use crate::engine::control::Control;
@@ -14,12 +14,24 @@ pub(super) struct Harm {
     /// Servers that are or may soon be lost: stopped, or cut off, by node; until when, if they come back.
     away: Vec<(NodeId, u64)>,
     burst_until: u64,
+    /// A worker that pushes while all others look at what it pushes, until when.
+    watch: Option<(usize, u64)>,
 }
 
 /// Servers in a job at most.
 const SERVERS_MAX: usize = 8;
 
 impl World {
+    /// Perhaps a server will die while the first tables are made.
+    pub(super) fn plan(&mut self) {
+        const EARLY: [&str; 4] = ["before created", "after created", "before table", "after table"];
+        if self.rng.below(2) == 0 && !self.oracle.program.alone {
+            self.harm.armed = Some((EARLY[self.rng.below(4) as usize], self.rng.below(3)));
+        }
+        let first = 2_000_000 + self.rng.below(2_000_000);
+        self.at(first, Event::Fault);
+    }
+
     /// One fault, and the time of the next.
     pub(super) fn strike(&mut self) {
         if self.healing {
@@ -35,7 +47,7 @@ impl World {
                 (self.rng.below(20), self.rng.below(20), 1_000 + self.rng.below(20_000));
         }
         let server = self.any_server();
-        match self.rng.below(16) {
+        match self.rng.below(24) {
             0 => self.burst("burst of losses", |w| w.network.loss = 100 + w.rng.below(150)),
             1 => self.burst("burst of delays", |w| w.network.delay_max_us = 50_000 + w.rng.below(350_000)),
             2 => self.burst("burst of losses", |w| (w.network.loss, w.network.double) = (80, 300)),
@@ -49,9 +61,11 @@ impl World {
             11 => self.kill_scheduler("scheduler killed and started again"),
             12 => self.join(),
             13 => self.leave(server),
+            14 => self.cut_off(server),
+            15 => self.part_worker_from_scheduler(),
             _ => {
                 let point = FAILPOINTS[self.rng.below(FAILPOINTS.len() as u64) as usize];
-                self.harm.armed = Some((point, self.rng.below(12)));
+                self.harm.armed = Some((point, self.rng.below(passes_max(point))));
             }
         }
     }
@@ -115,6 +129,65 @@ impl World {
             self.fault(if reset { "server killed, connections reset" } else { "server killed, silence" });
             self.kill(node, reset);
         }
+    }
+
+    /// A server loses its way to all others, not to workers and scheduler; soon after it dies. What it took meanwhile no
+    /// other has: it must not have shown it to anybody. One worker pushes all the time, the others look.
+    fn cut_off(&mut self, server: Option<NodeId>) {
+        let Some(node) = server else { return };
+        if !self.expendable(node) {
+            return;
+        }
+        self.tell(|w| format!("FAULT: {} is cut off from the other servers", w.name(node)));
+        let until = self.now + 50_000 + self.rng.below(400_000);
+        for other in 1..self.nodes.len() {
+            if other != node && matches!(self.nodes[other].kind, Kind::Server(_)) {
+                self.network.cut(node, other, until);
+                self.network.cut(other, node, until);
+            }
+        }
+        let pusher = self.rng.below(self.workers as u64) as usize;
+        self.harm.watch = Some((pusher, until + 1_500_000));
+        self.at(until, Event::Kill { node });
+    }
+
+    /// Copies are being filled; when they are, heads may change. Updates that hang on the way to another server then must
+    /// not be forgotten.
+    pub(super) fn disturb(&mut self) {
+        if !self.healing && self.rng.below(2) == 0 {
+            let pusher = self.rng.below(self.workers as u64) as usize;
+            self.harm.watch = Some((pusher, self.now + 1_000_000));
+            self.part_servers();
+        }
+    }
+
+    /// The end of one that was cut off. The worker that pushed learns late that others took over.
+    pub(super) fn kill_cut_off(&mut self, node: NodeId) {
+        if self.healing || self.nodes[node].state != Life::Up || !self.expendable(node) {
+            return;
+        }
+        self.fault("server cut off from the others, then killed");
+        if let Some(worker) = self.harm.watch.and_then(|w| self.worker_node(w.0)) {
+            let until = self.now + self.rng.below(500 * SUSPECT_MS);
+            self.network.cut(SCHEDULER, worker, until);
+            self.network.cut(worker, SCHEDULER, until);
+        }
+        self.kill(node, true);
+    }
+
+    /// The worker that pushes while all others look, if now is such a time.
+    pub(super) fn watch(&self) -> Option<usize> {
+        self.harm.watch.filter(|w| self.now < w.1 && !self.healing).map(|w| w.0)
+    }
+
+    fn part_worker_from_scheduler(&mut self) {
+        let rank = self.rng.below(self.workers as u64) as usize;
+        let Some(worker) = self.worker_node(rank) else { return };
+        let until = self.now + self.rng.below(500 * SUSPECT_MS);
+        self.tell(|w| format!("FAULT: {} is cut off from the scheduler", w.name(worker)));
+        self.fault("partition of worker and scheduler");
+        self.network.cut(worker, SCHEDULER, until);
+        self.network.cut(SCHEDULER, worker, until);
     }
 
     fn kill(&mut self, node: NodeId, reset: bool) {
