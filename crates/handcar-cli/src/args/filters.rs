@@ -8,10 +8,10 @@ pub fn filters(text: &str) -> Result<Spec, String> {
     let spec: Spec = text.parse().map_err(|e| format!("{e}"))?;
     let registry = job::registry();
     let known: Vec<_> = registry.filters().names().collect();
-    match spec.filters().find(|(name, _)| !known.contains(name)) {
-        None => Ok(spec),
-        Some((name, _)) => Err(format!("expected a filter among {}, got {name:?}", known.join(", "))),
+    if let Some((name, _)) = spec.filters().find(|(name, _)| !known.contains(name)) {
+        return Err(format!("expected a filter among {}, got {name:?}", known.join(", ")));
     }
+    Ok(spec)
 }
 
 #[cfg(test)]

@@ -37,10 +37,10 @@ pub(super) struct Asking {
     pub form: Form,
 }
 
-fn chain<'a>(
-    slot: &'a mut Option<Chain>,
+fn chain(
+    slot: &mut Option<Chain>,
     make: impl FnOnce() -> Result<Chain, FilterError>,
-) -> Result<&'a mut Chain, FilterError> {
+) -> Result<&mut Chain, FilterError> {
     match slot {
         Some(chain) => Ok(chain),
         None => Ok(slot.insert(make()?)),
@@ -106,7 +106,7 @@ impl Table {
         worker: usize,
         keys: &KeyList,
         carried: Carried,
-    ) -> Result<(KeyList, Values), Answer> {
+    ) -> Result<(KeyList, Values), Box<Answer>> {
         let shape = self.shard.shape();
         let fits = |rows: usize, values: &Values| {
             let numbers = rows.saturating_mul(shape.push_width as usize);
@@ -114,7 +114,7 @@ impl Table {
                 return Ok(());
             }
             let (got, dtype) = (values.len(), values.dtype());
-            Err(Answer::Refused(format!("expected {numbers} {} values, got {got} {dtype}", shape.push)))
+            Err(Box::new(Answer::Refused(format!("expected {numbers} {} values, got {got} {dtype}", shape.push))))
         };
         match carried {
             Carried::Plain(values) => fits(keys.len(), &values).map(|()| (keys.clone(), values)),
@@ -122,16 +122,18 @@ impl Table {
                 fits(rows.count(), &values)?;
                 if rows.len() != keys.len() {
                     let (want, got) = (keys.len(), rows.len());
-                    return Err(Answer::Refused(format!("expected a part of {want} keys, got one of {got}")));
+                    return Err(Box::new(Answer::Refused(format!("expected a part of {want} keys, got one of {got}"))));
                 }
                 let received = crate::filter::Received { rows, values };
                 Ok((received.keys(keys), received.values))
             }
             Carried::Coded(coded) => {
                 let cx = Context::new(id, Task(coded.number), Direction::Push, worker as u32, Seed(0));
-                self.ends.push(worker, &cx, keys, &coded.bytes).map_err(|e| match e {
-                    FilterError::Behind { .. } => Answer::Behind,
-                    FilterError::Unfit { .. } => Answer::Refused(e.to_string()),
+                self.ends.push(worker, &cx, keys, &coded.bytes).map_err(|e| {
+                    Box::new(match e {
+                        FilterError::Behind { .. } => Answer::Behind,
+                        FilterError::Unfit { .. } => Answer::Refused(e.to_string()),
+                    })
                 })
             }
         }
