@@ -2,6 +2,7 @@
 
 use crate::carried::{Carried, Form};
 use crate::filter::TableFilters;
+use crate::portion::{Given, Tag};
 use crate::shard::Shape;
 use crate::values::Values;
 use handcar_base::{KeyList, RangeSet};
@@ -120,6 +121,8 @@ pub enum Ask {
         pull: Option<Values>,
         /// How the values pulled are to come.
         form: Form,
+        /// The portion that the push is made for: it counts once, whoever makes it.
+        tag: Option<Tag>,
     },
     /// Run the updater's server function once all workers have asked for it.
     Call {
@@ -137,6 +140,15 @@ pub enum Ask {
         /// The integers, equally many from all workers.
         words: Vec<i64>,
     },
+    /// Give me a portion of a pass.
+    Portion {
+        /// The pass; one begins when the one before is over.
+        pass: u64,
+        /// How many portions it has, equal on all workers.
+        portions: u32,
+        /// The portion that the worker has finished.
+        finished: Option<u32>,
+    },
 }
 
 impl Ask {
@@ -150,6 +162,7 @@ impl Ask {
             Self::Move { push: None, pull: None, .. } => "insert",
             Self::Call { .. } => "call",
             Self::Reduce { .. } => "reduce",
+            Self::Portion { .. } => "next_portion",
         }
     }
 }
@@ -193,6 +206,8 @@ pub enum Answer {
     Called(Vec<Note>),
     /// The joined integers.
     Reduced(Vec<i64>),
+    /// Work, or none.
+    Given(Given),
     /// The push builds on an earlier one that the server has not seen: its filters must begin anew.
     Behind,
     /// The named list of keys is not known: send it again. Both buffers come back (in memory only).

@@ -2,6 +2,7 @@
 
 use crate::filter::TableFilters;
 use crate::message::{TableId, Task};
+use crate::portion::{Progress, Pushed, Tag, Work};
 use crate::values::Values;
 use handcar_base::{KeyList, KeyRange, RangeSet};
 use std::sync::Arc;
@@ -88,6 +89,8 @@ pub enum Change {
         keys: KeyList,
         /// Their values.
         values: Option<Values>,
+        /// The portion that it was made for.
+        tag: Option<Tag>,
     },
     /// A reduction's result.
     Reduced {
@@ -98,6 +101,8 @@ pub enum Change {
         /// By worker, the task.
         tasks: Vec<Task>,
     },
+    /// A step of the work on a pass.
+    Progress(Progress),
     /// Nothing but the news which tasks have their answers.
     Nothing,
     /// Everything known about some positions, for a server that has nothing yet.
@@ -113,6 +118,10 @@ pub struct Copied {
     pub applied: Vec<Vec<(Task, Arc<RangeSet>)>>,
     /// Reductions done, and the results that may be asked for again; only with position 0.
     pub reduced: Option<(u64, Vec<Kept<Vec<i64>>>)>,
+    /// The work on the latest pass; only with position 0.
+    pub work: Option<Work>,
+    /// Pushes made for portions, with the positions where they were applied.
+    pub pushed: Pushed,
 }
 
 /// One table's part of [`Copied`].

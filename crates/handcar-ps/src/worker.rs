@@ -1,7 +1,9 @@
 //! `Worker`: the handle a training thread holds.
 
 mod carry;
+mod portions;
 
+use crate::carried::Through;
 use crate::engine::policy::Policy;
 use crate::engine::task::{Outcome, Submission, Work};
 use crate::engine::view::View;
@@ -10,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::filter::{FilterRegistry, TableFilters};
 use crate::link::{Link, Stats};
 use crate::message::{ReduceOp, TableId, Task};
+use crate::portion::Portion;
 use crate::shard::Shape;
 use crate::transfer::Transfer;
 use crate::values::Values;
@@ -37,6 +40,10 @@ pub struct Worker {
     engine: WorkerEngine,
     link: Box<dyn Link>,
     rank: usize,
+    /// The portion that this worker does.
+    portion: Option<Portion>,
+    /// The task that asks for the next one, and of which pass.
+    asked: Option<(Task, u64)>,
     /// What ended the job for this worker; every later call repeats it.
     failed: Option<Error>,
     inbox: Vec<Input>,
@@ -51,7 +58,7 @@ impl fmt::Debug for Worker {
 
 impl Worker {
     pub(crate) fn new(rank: usize, engine: WorkerEngine, link: Box<dyn Link>) -> Self {
-        Self { engine, link, rank, failed: None, inbox: Vec::new(), outbox: Vec::new() }
+        Self { engine, link, rank, portion: None, asked: None, failed: None, inbox: Vec::new(), outbox: Vec::new() }
     }
 
     /// This worker's rank, in `0..workers()`.
@@ -144,8 +151,15 @@ impl Worker {
 
     fn transfer(&mut self, table: TableId, keys: &KeyList, push: Option<Values>, pull: bool) -> Transfer<'_> {
         let pull = pull.then(|| Values::F32(Vec::new()));
-        let work =
-            Work::Move { keys: keys.clone(), aggregate: push.is_some(), args: Vec::new(), push, pull, exact: false };
+        let work = Work::Move {
+            keys: keys.clone(),
+            aggregate: push.is_some(),
+            args: Vec::new(),
+            push,
+            pull,
+            through: Through::All,
+            tag: None,
+        };
         Transfer::new(self, Submission { table, after: Vec::new(), work })
     }
 

@@ -4,6 +4,7 @@ mod common;
 
 use common::{keys, registry};
 use handcar_base::{Key, Rng, Seed};
+use handcar_ps::carried::Through;
 use handcar_ps::engine::policy::Policy;
 use handcar_ps::engine::server::{Input as ServerInput, Output as ServerOutput, ServerEngine, ServerParams};
 use handcar_ps::engine::task::{Submission, Work};
@@ -127,7 +128,15 @@ impl World {
 fn moving(list: &[Key], push: Option<Vec<i64>>, pull: bool) -> Work {
     let aggregate = push.is_some();
     let pull = pull.then(|| Values::I64(vec![]));
-    Work::Move { keys: keys(list), aggregate, args: vec![], push: push.map(Values::from), pull, exact: false }
+    Work::Move {
+        keys: keys(list),
+        aggregate,
+        args: vec![],
+        push: push.map(Values::from),
+        pull,
+        through: Through::All,
+        tag: None,
+    }
 }
 
 fn pulled(world: &mut World, worker: usize, list: &[Key]) -> Vec<i64> {

@@ -31,6 +31,8 @@ filter_claims! {
 
 claims! {
     pull_after_wait_sees_own_push
+    portions_are_shared_and_each_counts_once
+    a_slow_workers_portion_is_done_by_another_and_counts_once
     a_key_nobody_pushed_reads_as_freshly_made
     aggregated_push_waits_for_every_worker
     immediate_pushes_wait_for_nobody

@@ -110,7 +110,17 @@ mod tests {
 
     fn state(epoch: u64) -> State {
         let view = Arc::new(View { epoch, ..View::first(unplaced(0..3), 2) });
-        State { job: 1, workers: 1, servers: 3, copies: 2, server_next: 3, view, members: Vec::new(), over: false }
+        State {
+            job: 1,
+            workers: 1,
+            servers: 3,
+            copies: 2,
+            server_next: 3,
+            worker_next: None,
+            view,
+            members: Vec::new(),
+            over: false,
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Tasks as a worker submits, holds and finishes them.
 
-use crate::carried::Coded;
+use crate::carried::{Coded, Through};
 use crate::error::Error;
 use crate::filter::{Rows, TableFilters};
 use crate::message::{Millis, Note, ReduceOp, TableId, Task};
+use crate::portion::{Given, Tag};
 use crate::values::{Dtype, Values};
 use handcar_base::{KeyList, RangeSet};
 use std::collections::BTreeMap;
@@ -48,8 +49,10 @@ pub enum Work {
         push: Option<Values>,
         /// Buffer for values to pull.
         pull: Option<Values>,
-        /// Whether the values pass by the table's filters.
-        exact: bool,
+        /// Which of the table's filters the values go through.
+        through: Through,
+        /// The portion that the push is made for.
+        tag: Option<Tag>,
     },
     /// Call the updater's server function on all servers.
     Call {
@@ -62,6 +65,15 @@ pub enum Work {
         op: ReduceOp,
         /// The integers.
         words: Vec<i64>,
+    },
+    /// Ask for a portion of a pass.
+    Portion {
+        /// The pass.
+        pass: u64,
+        /// How many portions it has.
+        portions: u32,
+        /// The portion that is finished.
+        finished: Option<u32>,
     },
 }
 
@@ -76,6 +88,8 @@ pub struct Outcome {
     pub notes: Vec<Vec<u8>>,
     /// The result of a reduction.
     pub words: Vec<i64>,
+    /// What a worker that asked for work was given.
+    pub given: Option<Given>,
 }
 
 /// One server's part of a running task.
@@ -105,9 +119,10 @@ pub(super) struct Part {
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Create { name: String, updater: String, params: Vec<u8>, filters: TableFilters },
-    Move { args: Vec<u8> },
+    Move { args: Vec<u8>, tag: Option<Tag> },
     Call { args: Vec<u8> },
     Reduce { op: ReduceOp, words: Vec<i64> },
+    Portion { pass: u64, portions: u32, finished: Option<u32> },
 }
 
 /// What stays of a task while servers work on it.
@@ -126,8 +141,8 @@ pub(super) struct Running {
     pub keys: Option<(KeyList, Option<Arc<Plan>>)>,
     pub pushes: bool,
     pub pulls: Option<Dtype>,
-    /// Whether values pass by the table's filters.
-    pub exact: bool,
+    /// Which of the table's filters values go through.
+    pub through: Through,
     /// Which rows of `whole_push` are pushed, once filters of an earlier view have dropped the others.
     pub rows: Option<Rows>,
     /// The whole push buffer while its split parts travel.
@@ -137,6 +152,7 @@ pub(super) struct Running {
     /// Notes that servers of earlier views gave, and the positions they speak for.
     pub notes: Vec<(RangeSet, Vec<u8>)>,
     pub words: Vec<i64>,
+    pub given: Option<Given>,
     pub failed: Option<Error>,
 }
 

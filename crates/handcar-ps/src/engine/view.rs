@@ -2,7 +2,7 @@
 
 use super::ring::Ring;
 use handcar_base::{KeyRange, RangeSet};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// A run of positions with the servers that keep them.
@@ -24,6 +24,8 @@ pub struct View {
     pub epoch: u64,
     /// Servers that take part, by number, and where they are reached.
     pub servers: BTreeMap<usize, String>,
+    /// Workers that take part, if these may change; else those the job began with.
+    pub workers: Option<BTreeSet<usize>>,
     /// All positions, in order; the first segment begins at 0. Neighbours differ.
     pub segments: Vec<Segment>,
     /// Heads take no requests: what is under way drains before a segment gets a new head that was not in its chain.
@@ -47,7 +49,13 @@ impl View {
         let ids: Vec<usize> = servers.keys().copied().collect();
         let segment = |(begin, chain): (u64, Vec<usize>)| Segment { begin, full: chain.len(), chain };
         let segments = joined(Ring::new(&ids).arcs(copies).map(segment));
-        Self { epoch: 1, servers, segments, frozen: false }
+        Self { epoch: 1, servers, workers: None, segments, frozen: false }
+    }
+
+    /// The next view if only the workers change.
+    #[must_use]
+    pub fn staffed(&self, workers: BTreeSet<usize>) -> Self {
+        Self { epoch: self.epoch + 1, workers: Some(workers), ..self.clone() }
     }
 
     /// The servers that hold a position; those that are being filled come last.
@@ -125,7 +133,9 @@ impl View {
             segments.push(Segment { begin, chain, full });
         }
         let epoch = self.epoch + 1;
-        Some(Self { epoch, servers: alive.clone(), segments: joined(segments), frozen: false }.settled(wanted, copies))
+        let (workers, segments) = (self.workers.clone(), joined(segments));
+        let next = Self { epoch, servers: alive.clone(), workers, segments, frozen: false };
+        Some(next.settled(wanted, copies))
     }
 
     /// The next view once every copy is filled.

@@ -11,7 +11,7 @@ impl Worker {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        if !matches!(submission.work, Work::Reduce { .. }) {
+        if !matches!(submission.work, Work::Reduce { .. } | Work::Portion { .. }) {
             let table = submission.table;
             self.pump_until(|engine| engine.blocker(table).is_none())?;
         }

@@ -134,6 +134,63 @@ fn f32s(values: Option<Values>) -> Vec<f32> {
     values.and_then(Values::into_vec).expect("f32 values")
 }
 
+pub fn portions_are_shared_and_each_counts_once(start: Start) {
+    let done = each(start(3, 2, PATIENT_MS), |w| {
+        let t = w.create_table("w", "sum.i64", &[]).unwrap();
+        let k = keys(&[2, 30, 400, 5000]);
+        let mut done = Vec::new();
+        for pass in 0..3 {
+            while let Some(portion) = w.next_portion(pass, 20).unwrap() {
+                for n in 1..=2i64 {
+                    w.push(t, &k, vec![n * (1 + portion.index as i64); 4]).portion(portion).submit().unwrap();
+                }
+                done.push(portion);
+            }
+            let sum = w.pull(t, &k).wait().unwrap().pulled.and_then(Values::into_vec::<i64>).unwrap();
+            assert!(sum[0] >= (1 + pass as i64) * 3 * 210, "a pass is over when all portions are applied");
+        }
+        w.barrier().unwrap();
+        let sum = w.pull(t, &k).wait().unwrap().pulled.and_then(Values::into_vec::<i64>).unwrap();
+        assert_eq!(sum, vec![3 * 3 * 210; 4]);
+        done
+    });
+    let mut all = done.concat();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 60);
+}
+
+pub fn a_slow_workers_portion_is_done_by_another_and_counts_once(start: Start) {
+    let given = std::sync::Barrier::new(2);
+    let over = std::sync::Barrier::new(2);
+    each(start(2, 2, PATIENT_MS), |w| {
+        let t = w.create_table("w", "sum.i64", &[]).unwrap();
+        let k = keys(&[2, 30, 400, 5000]);
+        if w.rank() == 0 {
+            let slow = w.next_portion(7, 5).unwrap().unwrap();
+            given.wait();
+            // The other one does all five meanwhile.
+            over.wait();
+            w.push(t, &k, vec![1i64; 4]).portion(slow).wait().unwrap();
+            assert_eq!(w.next_portion(7, 5).unwrap(), None);
+            assert!(w.next_portion(8, 5).unwrap().is_some());
+            let told = w.next_portion(9, 5).unwrap_err().to_string();
+            assert!(told.contains("expected pass 8, which is not over, got 9"), "{told}");
+        } else {
+            given.wait();
+            while let Some(portion) = w.next_portion(7, 5).unwrap() {
+                w.push(t, &k, vec![1i64; 4]).portion(portion).submit().unwrap();
+            }
+            let told = w.next_portion(7, 6).unwrap_err().to_string();
+            assert!(told.contains("expected 5 portions in pass 7 as others said, got 6"), "{told}");
+            over.wait();
+        }
+        w.barrier().unwrap();
+        let sum = w.pull(t, &k).wait().unwrap().pulled.and_then(Values::into_vec::<i64>).unwrap();
+        assert_eq!(sum, vec![5; 4]);
+    });
+}
+
 pub fn pull_after_wait_sees_own_push(start: Start) {
     for servers in [1, 3] {
         each(start(1, servers, PATIENT_MS), |w| {

@@ -27,6 +27,7 @@ pub fn run_part() {
             let number = |name: &str| var(name).parse().unwrap();
             let config = SchedulerConfig {
                 state: Some(var("HANDCAR_TEST_STATE").into()),
+                elastic: var("HANDCAR_TEST_ELASTIC") == "true",
                 ..SchedulerConfig::new(number("HANDCAR_TEST_WORKERS"), number("HANDCAR_TEST_SERVERS"))
                     .with_copies(number("HANDCAR_TEST_COPIES"))
             };
@@ -72,12 +73,13 @@ impl Drop for Process {
 
 pub struct Cluster {
     pub scheduler: Option<Process>,
-    addr: String,
+    pub addr: String,
     pub servers: Vec<Process>,
     state: tempfile::TempDir,
     shape: [usize; 3],
     host: Option<String>,
     listen: Option<String>,
+    elastic: bool,
 }
 
 /// A network namespace and its address.
@@ -87,12 +89,22 @@ pub struct Host {
 }
 
 impl Cluster {
+    /// A cluster whose workers come and go.
+    pub fn start_elastic(servers: usize, workers: usize, copies: usize) -> Self {
+        Self::start_as(true, servers, workers, copies, &[])
+    }
+
     fn start(servers: usize, workers: usize, copies: usize, hosts: &[Host]) -> Self {
+        Self::start_as(false, servers, workers, copies, hosts)
+    }
+
+    fn start_as(elastic: bool, servers: usize, workers: usize, copies: usize, hosts: &[Host]) -> Self {
         let state = tempfile::tempdir().unwrap();
         let shape = [servers, workers, copies];
         // The first host is where the test itself, and the scheduler, live.
         let addr = hosts.first().map_or("127.0.0.1:0".into(), |h| format!("{}:0", h.addr));
-        let mut cluster = Self { scheduler: None, addr, servers: Vec::new(), state, shape, host: None, listen: None };
+        let mut cluster =
+            Self { scheduler: None, addr, servers: Vec::new(), state, shape, host: None, listen: None, elastic };
         cluster.start_scheduler();
         for n in 0..servers {
             if let Some(host) = hosts.get(n + 1) {
@@ -103,7 +115,7 @@ impl Cluster {
         cluster
     }
 
-    fn command(&self, part: &str) -> Command {
+    pub fn command(&self, part: &str) -> Command {
         let program = std::env::current_exe().unwrap();
         // In a network of the test's own a server lives on a host of its own.
         let mut command = match &self.host {
@@ -117,6 +129,7 @@ impl Cluster {
         command.args(["--exact", "a_process_of_the_cluster", "--nocapture"]);
         command.env("HANDCAR_TEST_PART", part).env("HANDCAR_TEST_SCHEDULER", &self.addr);
         command.env("HANDCAR_TEST_LISTEN", &self.addr).env("HANDCAR_TEST_STATE", self.state.path());
+        command.env("HANDCAR_TEST_ELASTIC", self.elastic.to_string());
         for (name, n) in ["SERVERS", "WORKERS", "COPIES"].iter().zip(self.shape) {
             command.env(format!("HANDCAR_TEST_{name}"), n.to_string());
         }

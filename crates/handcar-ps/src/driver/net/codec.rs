@@ -2,6 +2,7 @@
 
 use super::carried;
 use super::parcel::{Fields, Parcel, Reader};
+use super::work::{put_given, put_tag, take_given, take_tag};
 use crate::carried::{Carried, Form};
 use crate::message::{Answer, Ask, Keys, Note, ReduceOp, Reply, Request, TableId, Task};
 use crate::shard::Shape;
@@ -13,6 +14,7 @@ const CREATE: u8 = 16;
 const MOVE: u8 = 17;
 const CALL: u8 = 18;
 const REDUCE: u8 = 19;
+const PORTION: u8 = 20;
 const CREATED: u8 = 32;
 /// Kind of the reply that carries pulled values.
 pub const MOVED: u8 = 33;
@@ -22,6 +24,7 @@ const MISS: u8 = 36;
 const REFUSED: u8 = 37;
 const LATE: u8 = 38;
 const BEHIND: u8 = 39;
+const GIVEN: u8 = 40;
 
 fn words(list: &[i64], out: &mut Fields) {
     out.u32(list.len() as u32);
@@ -103,12 +106,17 @@ pub fn pack_request(request: Request) -> (Parcel, Option<Values>) {
             f.bytes(name.as_bytes()).bytes(updater.as_bytes()).bytes(&params);
             carried::put_filters(&filters, &mut f);
         }
-        Ask::Move { keys, round, args, push, pull, form } => {
+        Ask::Portion { pass, portions, finished } => {
+            p.kind = PORTION;
+            f.u64(pass).u32(portions).u32(finished.unwrap_or(u32::MAX));
+        }
+        Ask::Move { keys, round, args, push, pull, form, tag } => {
             p.kind = MOVE;
             f.u64(optional_round(round))
                 .u8(pull.as_ref().map_or(0, |v| 1 + v.dtype() as u8))
                 .bytes(&args)
                 .u8(form as u8);
+            put_tag(tag, &mut f);
             p.width = carried::width(push.as_ref(), keys.len());
             match keys {
                 Keys::Shared(list) | Keys::Sent(list) => p.keys = Some(list),
@@ -153,12 +161,17 @@ pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result
             let pull = read_dtype(r.u8()?)?;
             let args = r.bytes()?.to_vec();
             let form = carried::take_form(&mut r)?;
+            let tag = take_tag(&mut r)?;
             let keys = match p.keys {
                 Some(list) => Keys::Sent(list),
                 None => Keys::Named { signature: r.u128()?, len: r.u64()? },
             };
             let push = carried::take(p.values, keys.len(), &mut r)?;
-            Ask::Move { keys, round, args, push, pull: pull.map(buffer), form }
+            Ask::Move { keys, round, args, push, pull: pull.map(buffer), form, tag }
+        }
+        PORTION => {
+            let (pass, portions, finished) = (r.u64()?, r.u32()?, r.u32()?);
+            Ask::Portion { pass, portions, finished: Some(finished).filter(|&n| n != u32::MAX) }
         }
         CALL => Ask::Call { round: r.u64()?, args: r.bytes()?.into() },
         REDUCE => {
@@ -180,7 +193,7 @@ pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result
 pub fn sent_request(p: Parcel, pull: Option<Values>) -> Request {
     let keys = Keys::Named { signature: 0, len: 0 };
     let push = p.values.map(Carried::Plain);
-    let ask = Ask::Move { keys, round: None, args: Vec::new(), push, pull, form: Form::Plain };
+    let ask = Ask::Move { keys, round: None, args: Vec::new(), push, pull, form: Form::Plain, tag: None };
     Request { task: Task(p.task), table: TableId(0), epoch: 0, within: None, answered: Task(0), deadline_ms: 0, ask }
 }
 
@@ -214,6 +227,10 @@ pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
             spare = push;
         }
         Answer::Behind => p.kind = BEHIND,
+        Answer::Given(given) => {
+            p.kind = GIVEN;
+            put_given(&given, &mut f);
+        }
         Answer::Refused(reason) => {
             p.kind = REFUSED;
             f.bytes(reason.as_bytes());
@@ -250,6 +267,7 @@ pub fn unpack_reply(p: Parcel) -> Result<Reply, String> {
             Answer::Moved { notes, pulled: carried::take(p.values, 0, &mut r)?, spent: None }
         }
         BEHIND => Answer::Behind,
+        GIVEN => Answer::Given(take_given(&mut r)?),
         CALLED => Answer::Called(take_list(&mut r)?),
         REDUCED => Answer::Reduced(read_words(&mut r)?),
         MISS => Answer::Miss { push: None, pull: None },

@@ -27,6 +27,10 @@ pub struct SchedulerConfig {
     pub servers: usize,
     /// Copies of each key in all. With one the loss of a server ends the job; with k, up to k - 1 at a time are survived.
     pub copies: usize,
+    /// Whether workers may join and leave the running job and be lost: others do their work. The job ends when the last
+    /// worker has left. There are no collectives then but `create_table`: pushes are immediate, or made for a
+    /// [portion](crate::portion::Portion) of a pass.
+    pub elastic: bool,
     /// A folder for the scheduler's state: with it, another process started with the same folder takes over the job.
     pub state: Option<PathBuf>,
     /// How long members go on while the scheduler is away, if it has a folder for its state.
@@ -43,7 +47,13 @@ impl SchedulerConfig {
     /// Defaults for a number of workers and servers.
     pub fn new(workers: usize, servers: usize) -> Self {
         let (copies, patience_ms) = (1, 30_000);
-        Self { workers, servers, copies, state: None, patience_ms, suspect_ms: 1000, join_ms: 60_000 }
+        Self { workers, servers, copies, elastic: false, state: None, patience_ms, suspect_ms: 1000, join_ms: 60_000 }
+    }
+
+    /// The same with workers that may join, leave and be lost.
+    #[must_use]
+    pub fn with_elastic_workers(self) -> Self {
+        Self { elastic: true, ..self }
     }
 
     /// The same with some copies of each key, and a server counting as lost sooner.

@@ -3,6 +3,7 @@
 use super::carried::{put_filters, take_filters};
 use super::codec::{put_set, take_set};
 use super::parcel::{Fields, Reader};
+use super::work::{put_tag, put_work, take_tag, take_work};
 use crate::message::Task;
 use crate::peer::{Copied, CopiedTable, Kept};
 use handcar_base::{KeyList, KeyRange};
@@ -83,6 +84,13 @@ pub(super) fn put_copied(copied: &Copied, f: &mut Fields) {
             put_set(set, f);
         }
     }
+    put_work(copied.work.as_ref(), f);
+    f.u32(copied.pushed.len() as u32);
+    for (table, tag, set) in &copied.pushed {
+        f.u32(*table);
+        put_tag(Some(*tag), f);
+        put_set(set, f);
+    }
     f.u8(copied.reduced.is_some() as u8);
     if let Some((next, kept)) = &copied.reduced {
         f.u64(*next).u32(kept.len() as u32);
@@ -117,6 +125,13 @@ pub(super) fn take_copied(r: &mut Reader<'_>) -> Result<Copied, String> {
         let task = |r: &mut Reader<'_>| Ok::<_, String>((Task(r.u64()?), Arc::new(take_set(r)?)));
         applied.push((0..tasks).map(|_| task(r)).collect::<Result<_, _>>()?);
     }
+    let work = take_work(r)?;
+    let pushed = count(r, 25)?;
+    let one = |r: &mut Reader<'_>| {
+        let (table, tag) = (r.u32()?, take_tag(r)?.ok_or("a portion, got none")?);
+        Ok::<_, String>((table, tag, Arc::new(take_set(r)?)))
+    };
+    let pushed = (0..pushed).map(|_| one(r)).collect::<Result<_, _>>()?;
     let reduced = match r.u8()? {
         0 => None,
         _ => {
@@ -128,5 +143,5 @@ pub(super) fn take_copied(r: &mut Reader<'_>) -> Result<Copied, String> {
             Some((next, (0..n).map(|_| kept(r)).collect::<Result<_, _>>()?))
         }
     };
-    Ok(Copied { tables, applied, reduced })
+    Ok(Copied { tables, applied, reduced, work, pushed })
 }

@@ -63,10 +63,8 @@ impl Keeper {
         if let Some(verdict) = verdict {
             lock(&self.shared.verdict).get_or_insert(verdict.clone());
             self.shared.changed.notify_all();
-            if let Verdict::Lost(error) = &verdict {
-                if let Some(LossHook(hook)) = &self.on_loss {
-                    hook(error);
-                }
+            if let (Verdict::Lost(error), Some(LossHook(hook))) = (&verdict, &self.on_loss) {
+                hook(error);
             }
             self.shared.wake();
         }

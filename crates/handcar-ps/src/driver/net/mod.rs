@@ -23,6 +23,7 @@ mod server;
 mod watch;
 #[cfg(test)]
 mod wire_tests;
+mod work;
 mod worker;
 
 pub use config::{LossHook, NodeConfig, SchedulerConfig};

@@ -4,6 +4,7 @@ use super::carried::{put_filters, take_filters};
 use super::codec::{put_set, take_set};
 use super::copied::{put_copied, put_result, put_tasks, put_words, take_copied, take_result, take_tasks, take_words};
 use super::parcel::{Fields, Parcel, Reader};
+use super::work::{put_progress, put_tag, take_progress, take_tag};
 use crate::lru::Lru;
 use crate::message::{TableId, Task};
 use crate::peer::{Change, PeerMessage, Say, Update};
@@ -19,10 +20,11 @@ const SINGLE: u8 = 51;
 const REDUCED: u8 = 52;
 const NOTHING: u8 = 53;
 const COPY: u8 = 54;
+const PROGRESS: u8 = 55;
 
 /// Whether a parcel is a message between servers.
 pub fn is_peer(kind: u8) -> bool {
-    (ACK..=COPY).contains(&kind)
+    (ACK..=PROGRESS).contains(&kind)
 }
 
 /// Bytes of key lists that either end of a connection remembers.
@@ -114,8 +116,13 @@ pub fn pack(message: &PeerMessage, lists: &mut Lists, mut copy: impl FnMut(&Valu
             }
             ROUND
         }
-        Change::Single { table, worker, task, args, keys, values } => {
+        Change::Progress(progress) => {
+            put_progress(progress, &mut f);
+            PROGRESS
+        }
+        Change::Single { table, worker, task, args, keys, values, tag } => {
             f.u32(table.0).u64(*worker as u64).u64(task.0).bytes(args);
+            put_tag(*tag, &mut f);
             if let Some(values) = values {
                 (p.width, p.values) = ((values.len() / keys.len().max(1)).max(1), Some(copy(values)));
             }
@@ -171,14 +178,16 @@ pub fn unpack(p: Parcel, lists: &mut Lists) -> Result<PeerMessage, String> {
         SINGLE => {
             let (table, worker, task) = (TableId(r.u32()?), r.u64()? as usize, Task(r.u64()?));
             let args = r.bytes()?.to_vec();
+            let tag = take_tag(&mut r)?;
             let keys = lists.find(&mut r, p.keys)?.ok_or("keys, got none")?;
-            Change::Single { table, worker, task, args, keys, values: p.values }
+            Change::Single { table, worker, task, args, keys, values: p.values, tag }
         }
         REDUCED => {
             let (round, tasks) = (r.u64()?, take_tasks(&mut r)?);
             Change::Reduced { round, tasks, words: take_result(&mut r, take_words)? }
         }
         NOTHING => Change::Nothing,
+        PROGRESS => Change::Progress(take_progress(&mut r)?),
         COPY => Change::Copy(Box::new(take_copied(&mut r)?)),
         other => return Err(format!("a message between servers, got kind {other}")),
     };
@@ -191,6 +200,7 @@ mod tests {
     use super::*;
     use crate::filter::TableFilters;
     use crate::peer::{Copied, CopiedTable, Kept};
+    use crate::portion::{Portion, Progress, Tag, Work};
     use handcar_base::{KeyRange, RangeSet};
 
     fn messages() -> Vec<PeerMessage> {
@@ -200,7 +210,11 @@ mod tests {
         let tasks = vec![Task(4), Task(7)];
         let table = TableId(3);
         let filters = TableFilters::parse("zero,zstd:1", "lz4").unwrap();
+        let tag = Tag { portion: Portion { pass: 3, index: 1 }, number: 2 };
+        let work = Work { pass: 3, portions: 5, finished: vec![0], running: vec![(1, 7)], last: vec![(7, Task(2), 1)] };
         let copied = Copied {
+            work: Some(work),
+            pushed: vec![(1, tag, Arc::clone(&within))],
             tables: vec![CopiedTable {
                 name: "w".into(),
                 updater: "sum.f32".into(),
@@ -234,7 +248,18 @@ mod tests {
                 tasks: tasks.clone(),
                 refused: Some("no".into()),
             },
-            Change::Single { table, worker: 1, task: Task(5), args: vec![], keys, values: None },
+            Change::Single {
+                table,
+                worker: 1,
+                task: Task(5),
+                args: vec![],
+                keys: keys.clone(),
+                values: None,
+                tag: None,
+            },
+            Change::Single { table, worker: 1, task: Task(5), args: vec![], keys, values: None, tag: Some(tag) },
+            Change::Progress(Progress { pass: 4, portions: 9, finished: Some(3), given: Some((1, Task(7), 4)) }),
+            Change::Progress(Progress { pass: 4, portions: 9, finished: None, given: None }),
             Change::Reduced { round: 3, words: Err("why".into()), tasks: tasks.clone() },
             Change::Nothing,
             Change::Copy(Box::new(copied)),

@@ -34,6 +34,7 @@ pub fn run_scheduler(listener: TcpListener, config: &SchedulerConfig) -> Result<
     };
     let params = SchedulerParams {
         workers: config.workers,
+        elastic: config.elastic,
         servers: config.servers,
         copies: config.copies.max(1),
         suspect_ms: config.suspect_ms,

@@ -8,6 +8,7 @@ use super::parcel::Parcel;
 use super::peers::Peers;
 use super::watch::{Verdict, Watch, Welcome};
 use crate::engine::control::Control;
+use crate::engine::scheduler::RANKS_MAX;
 use crate::engine::server::{Input, Output, ServerEngine, ServerParams};
 use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
@@ -143,6 +144,11 @@ impl Loop {
         }
     }
 
+    /// Ranks of workers; if they come and go, the view says which are members.
+    fn ranks_max(&self) -> usize {
+        if self.welcome.view.workers.is_some() { RANKS_MAX } else { self.welcome.workers }
+    }
+
     fn greet(&mut self, conn: u64, parcel: &Parcel) {
         let refusal = match control::unpack(parcel) {
             Ok(Control::Join { job, role, .. }) if job != self.welcome.job => {
@@ -153,8 +159,8 @@ impl Loop {
                 self.peers.admit(rank, conn, &mut self.hub);
                 return self.hub.send(conn, control::pack(&Control::Admit));
             }
-            Ok(Control::Join { role: Role::Worker, rank, .. }) if rank >= self.welcome.workers => {
-                format!("expected a worker below {}, got {rank}", self.welcome.workers)
+            Ok(Control::Join { role: Role::Worker, rank, .. }) if rank >= self.ranks_max() => {
+                format!("expected a worker below {}, got {rank}", self.ranks_max())
             }
             Ok(Control::Join { role: Role::Worker, rank, .. }) => {
                 self.hub.admit(conn, format!("worker {rank}"));

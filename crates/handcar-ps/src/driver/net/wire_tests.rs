@@ -9,6 +9,7 @@ use crate::carried::{Carried, Coded, Form};
 use crate::error::Error;
 use crate::filter::{Rows, TableFilters};
 use crate::message::{Answer, Ask, Keys, Note, ReduceOp, Reply, Request, TableId, Task};
+use crate::portion::{Given, Portion, Tag};
 use crate::shard::Shape;
 use crate::values::{Dtype, Values};
 use handcar_base::{KeyList, KeyRange, RangeSet, Rng, Seed};
@@ -141,7 +142,9 @@ fn requests() -> Vec<Request> {
         deadline_ms: 77,
         ask,
     };
-    let moving = |keys, round, push| ask(Ask::Move { keys, round, args: vec![1], push, pull: None, form: Form::Coded });
+    let tag = Some(Tag { portion: Portion { pass: 9, index: 8 }, number: 7 });
+    let moving =
+        |keys, round, push| ask(Ask::Move { keys, round, args: vec![1], push, pull: None, form: Form::Coded, tag });
     let rows = Rows::from_fn(3, |i| i != 1);
     let few = rows.count();
     let list = keys(3, 5);
@@ -154,6 +157,8 @@ fn requests() -> Vec<Request> {
             filters: TableFilters::parse("zero,zstd:1", "lz4").unwrap(),
         }),
         ask(Ask::Call { round: 3, args: vec![4; 9] }),
+        ask(Ask::Portion { pass: 5, portions: 64, finished: Some(3) }),
+        ask(Ask::Portion { pass: 5, portions: 64, finished: None }),
         ask(Ask::Reduce { round: 8, op: ReduceOp::Max, words: vec![1, -1, i64::MIN] }),
         moving(Keys::Sent(list.clone()), None, None),
         moving(named, Some(4), Some(Carried::Plain(vec![1i64; 6].into()))),
@@ -187,6 +192,9 @@ fn replies() -> Vec<Reply> {
         Answer::Behind,
         called,
         Answer::Reduced(vec![-7]),
+        Answer::Given(Given::Over),
+        Answer::Given(Given::Portion(7)),
+        Answer::Given(Given::Later { busy: vec![1, 4] }),
         miss,
         Answer::Refused("no".into()),
         late,

@@ -255,8 +255,7 @@ impl Link for NetLink {
         let (parcel, buffer) = codec::pack_request(request);
         conn.buffers.extend(buffer.map(|b| (task, b)));
         conn.outbox.push(parcel);
-        loop {
-            let Some(conn) = self.conns.get_mut(&server) else { break };
+        while let Some(conn) = self.conns.get_mut(&server) {
             match conn.outbox.flush(&mut conn.stream, &mut self.written) {
                 Ok(true) => break,
                 // The server reads while it writes and so must we, or two full sockets would wait for each other.

@@ -111,6 +111,7 @@ impl World {
     fn scheduler_params(&self, servers: usize) -> SchedulerParams {
         SchedulerParams {
             workers: self.workers,
+            elastic: false,
             servers,
             copies: self.copies,
             suspect_ms: SUSPECT_MS,

@@ -24,10 +24,12 @@ impl SchedulerEngine {
         // Before the job begins members only wait; then the time to join is the limit.
         while self.view.is_some() && !self.over {
             let back = self.back_until_ms.is_some_and(|ms| now.since(start) <= ms);
-            let silent = |m: &Member| match m.conn {
-                None => !back && !(m.left && m.role == Role::Worker),
-                Some(_) => !(m.left && m.role == Role::Worker) && now.since(m.heard) > self.params.suspect_ms,
+            let done = |m: &Member| m.left && m.role == Role::Worker;
+            let away = |m: &Member| match m.conn {
+                None => !back,
+                Some(_) => now.since(m.heard) > self.params.suspect_ms,
             };
+            let silent = |m: &Member| !done(m) && away(m);
             let worst = self.members.iter().filter(|(_, m)| silent(m)).min_by_key(|(_, m)| m.heard);
             let Some((&at, m)) = worst else { return };
             let how = match m.conn {
@@ -71,6 +73,18 @@ impl SchedulerEngine {
             let conn = self.members.remove(&at).and_then(|m| m.conn);
             self.announce(view, out);
             // It may only have been stopped, and must not go on alone.
+            if let Some(conn) = conn {
+                out.push(Output::Send { conn, message });
+                out.push(Output::Close { conn });
+            }
+            return;
+        }
+        let others = || self.of(Role::Worker).filter(|m| m.rank != lost.rank);
+        if role == Role::Worker && self.params.elastic && self.view.is_some() && others().next().is_some() {
+            tracing::warn!(rank, addr, how, "lost a worker; others do its work");
+            let conn = self.members.remove(&at).and_then(|m| m.conn);
+            self.end_if_all_left(out);
+            self.staff(out);
             if let Some(conn) = conn {
                 out.push(Output::Send { conn, message });
                 out.push(Output::Close { conn });

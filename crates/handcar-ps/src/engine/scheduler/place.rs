@@ -66,6 +66,15 @@ impl SchedulerEngine {
         self.announce(next, out);
     }
 
+    /// The next view if workers came or went.
+    pub(super) fn staff(&mut self, out: &mut Vec<Output>) {
+        let Some(view) = &self.view else { return };
+        let workers: BTreeSet<usize> = self.of(Role::Worker).filter(|m| !m.left).filter_map(|m| m.rank).collect();
+        if !self.over && self.params.elastic && view.workers.as_ref() != Some(&workers) {
+            self.announce(view.staffed(workers), out);
+        }
+    }
+
     /// Stores a view, then tells everybody.
     pub(super) fn announce(&mut self, view: View, out: &mut Vec<Output>) {
         let view = Arc::new(view);
@@ -97,6 +106,7 @@ impl SchedulerEngine {
             servers: self.params.servers,
             copies: self.params.copies,
             server_next: self.server_next,
+            worker_next: self.params.elastic.then_some(self.worker_next),
             view: Arc::clone(view),
             members: self.members.values().filter_map(member).collect(),
             over: self.over,

@@ -1,5 +1,6 @@
 //! `State`: what a scheduler must not forget, and its bytes.
 
+use super::RANKS_MAX;
 use crate::engine::view::{Segment, View};
 use crate::error::Role;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct State {
     pub copies: usize,
     /// The number the next server gets.
     pub server_next: usize,
+    /// The rank the next worker gets, if workers may join and leave.
+    pub worker_next: Option<usize>,
     /// The present view.
     pub view: Arc<View>,
     /// The members.
@@ -91,6 +94,11 @@ pub fn write_view(view: &View, out: &mut Vec<u8>) {
         put(out, s.chain.len() as u64);
         s.chain.iter().for_each(|&m| put(out, m as u64));
     }
+    put(out, view.workers.is_some() as u64);
+    if let Some(workers) = &view.workers {
+        put(out, workers.len() as u64);
+        workers.iter().for_each(|&w| put(out, w as u64));
+    }
 }
 
 /// A view from its bytes.
@@ -101,6 +109,11 @@ pub fn read_view(bytes: &[u8]) -> Result<View, String> {
     let mut b = Bytes(bytes);
     let view = view(&mut b)?;
     if b.0.is_empty() { Ok(view) } else { Err(format!("the end of a view, got {} more bytes", b.0.len())) }
+}
+
+/// A worker's rank; servers keep a little for each rank below the greatest.
+fn rank(v: u64) -> Result<usize, String> {
+    if v < RANKS_MAX as u64 { Ok(v as usize) } else { Err(format!("a rank below {RANKS_MAX}, got {v}")) }
 }
 
 fn view(b: &mut Bytes<'_>) -> Result<View, String> {
@@ -122,7 +135,15 @@ fn view(b: &mut Bytes<'_>) -> Result<View, String> {
     if segments.is_empty() {
         return Err("at least one segment, got none".into());
     }
-    Ok(View { epoch, servers, segments, frozen })
+    let workers = match b.take()? {
+        0 => None,
+        1 => {
+            let n = b.count()?;
+            Some((0..n).map(|_| b.take().and_then(rank)).collect::<Result<_, _>>()?)
+        }
+        other => return Err(format!("0 or 1, got {other}")),
+    };
+    Ok(View { epoch, servers, workers, segments, frozen })
 }
 
 impl State {
@@ -132,6 +153,7 @@ impl State {
         for v in [self.job, self.workers as u64, self.servers as u64, self.copies as u64, self.server_next as u64] {
             put(&mut out, v);
         }
+        put(&mut out, self.worker_next.map_or(0, |next| next as u64 + 1));
         put(&mut out, self.over as u64);
         put(&mut out, self.members.len() as u64);
         for m in &self.members {
@@ -152,7 +174,9 @@ impl State {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let mut b = Bytes(bytes);
         let (job, workers, servers) = (b.take()?, b.take()? as usize, b.take()? as usize);
-        let (copies, server_next, over, n) = (b.take()? as usize, b.take()? as usize, b.take()? != 0, b.count()?);
+        let (copies, server_next) = (b.take()? as usize, b.take()? as usize);
+        let worker_next = b.take()?.checked_sub(1).map(|next| next as usize);
+        let (over, n) = (b.take()? != 0, b.count()?);
         let member = |b: &mut Bytes<'_>| {
             let role = if b.take()? == 1 { Role::Server } else { Role::Worker };
             let (rank, left) = (b.take()? as usize, b.take()? != 0);
@@ -160,7 +184,7 @@ impl State {
         };
         let members = (0..n).map(|_| member(&mut b)).collect::<Result<_, _>>()?;
         let view = Arc::new(read_view(b.0)?);
-        Ok(Self { job, workers, servers, copies, server_next, view, members, over })
+        Ok(Self { job, workers, servers, copies, server_next, worker_next, view, members, over })
     }
 }
 
@@ -171,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_state_comes_back_and_damage_never_panics() {
-        let view = View::first(unplaced(0..3), 2);
+        let view = View::first(unplaced(0..3), 2).staffed([1].into());
         let member =
             |role, rank| MemberState { role, rank, name: format!("n{rank}"), addr: "here:1".into(), left: rank == 1 };
         let members = vec![member(Role::Server, 0), member(Role::Worker, 1)];
@@ -181,6 +205,7 @@ mod tests {
             servers: 3,
             copies: 2,
             server_next: 3,
+            worker_next: Some(2),
             view: Arc::new(view),
             members,
             over: false,

@@ -6,7 +6,7 @@
 
 use super::chain::Done;
 use super::table::Table;
-use super::{Broken, Output, Report, ServerEngine};
+use super::{Broken, Output, Portions, Report, ServerEngine};
 use crate::message::TableId;
 use crate::peer::{Change, Copied, CopiedTable};
 use handcar_base::{KeyList, KeyRange, RangeSet};
@@ -152,7 +152,10 @@ impl ServerEngine {
             cut.filter(|(_, set)| !set.is_empty() && !self.is(Broken::CopyWithoutRecord)).collect()
         });
         let reduced = within.contains(0).then(|| (self.reduced_next, self.reduced.iter().cloned().collect()));
-        Copied { tables: self.tables.iter().map(table).collect(), applied: applied.collect(), reduced }
+        let work = within.contains(0).then(|| self.portions.to_work());
+        let cut = self.pushed.iter().map(|(&(_, id, tag), set)| (id.0, tag, Arc::new(set.and(within))));
+        let pushed = cut.filter(|p| !p.2.is_empty() && !self.is(Broken::CopyWithoutRecord)).collect();
+        Copied { tables: self.tables.iter().map(table).collect(), applied: applied.collect(), reduced, work, pushed }
     }
 
     /// Takes over everything about positions that are not held yet.
@@ -192,6 +195,12 @@ impl ServerEngine {
         if let Some((next, kept)) = &copied.reduced {
             self.reduced_next = *next;
             self.reduced = kept.iter().cloned().collect();
+        }
+        for (id, tag, set) in &copied.pushed {
+            self.note_pushed(TableId(*id), *tag, set);
+        }
+        if let Some(work) = &copied.work {
+            self.portions = Portions::of_work(self.now, work);
         }
         self.held = self.held.or(&fresh);
     }

@@ -60,6 +60,11 @@ impl Ends {
     }
 
     /// A new view: the workers know nothing, and nothing is known of them.
+    /// Makes room for workers.
+    pub fn resize(&mut self, workers: usize) {
+        self.workers.resize_with(workers.max(self.workers.len()), Worker::default);
+    }
+
     pub fn reset(&mut self) {
         self.workers.fill_with(Worker::default);
     }

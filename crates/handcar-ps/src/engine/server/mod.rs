@@ -12,6 +12,7 @@ use crate::filter::FilterRegistry;
 use crate::lru::Lru;
 use crate::message::{Answer, Millis, Reply, Request, TableId, Task};
 use crate::peer::{Kept, PeerMessage};
+use crate::portion::Tag;
 use crate::registry::Registry;
 use crate::values::Values;
 use handcar_base::{KeyList, KeyRange, RangeSet};
@@ -21,6 +22,8 @@ use std::sync::Arc;
 mod chain;
 mod fill;
 mod filters;
+mod name;
+mod portions;
 mod reduction;
 mod request;
 mod sabotage;
@@ -32,6 +35,7 @@ pub use sabotage::Broken;
 
 use chain::Chain;
 use fill::Fill;
+use portions::Portions;
 use reduction::Words;
 use request::Single;
 use table::Table;
@@ -170,6 +174,9 @@ pub struct ServerEngine {
     answered: Vec<Task>,
     /// By worker: its single pushes that may come again, with the positions where they were applied.
     applied: Vec<BTreeMap<Task, Arc<RangeSet>>>,
+    /// Pushes made for portions, by pass and table, with the positions where they were applied.
+    pushed: BTreeMap<(u64, TableId, Tag), Arc<RangeSet>>,
+    portions: Portions,
     chain: Chain,
     fill: Option<Fill>,
     /// Messages of a view to come.
@@ -198,6 +205,8 @@ impl ServerEngine {
             reduced: VecDeque::new(),
             answered: vec![Task(0); workers],
             applied: vec![BTreeMap::new(); workers],
+            pushed: BTreeMap::new(),
+            portions: Portions::default(),
             chain: Chain::default(),
             fill: None,
             early: VecDeque::new(),
@@ -261,22 +270,30 @@ impl ServerEngine {
             }
             Input::Request { worker, request } => {
                 let (task, epoch) = (request.task, request.epoch);
-                if worker >= self.params.workers {
-                    let reason = format!("expected a worker below {}, got {worker}", self.params.workers);
-                    return out.push(refuse(worker, task, epoch, reason));
-                }
                 // Heads of a frozen view take no requests; the workers ask again in the next one.
                 let frozen = self.place.as_ref().is_some_and(|p| p.view.frozen);
                 if epoch > self.epoch() {
                     self.keep_early(Input::Request { worker, request });
-                } else if (epoch == self.epoch() && !frozen) || self.is(Broken::NoEpochCheck) {
-                    if let Err(reason) = self.request(now, worker, request, out) {
-                        out.push(refuse(worker, task, epoch, reason));
-                    }
+                } else if let Err(reason) = self.known(worker) {
+                    out.push(refuse(worker, task, epoch, reason));
+                } else if ((epoch == self.epoch() && !frozen) || self.is(Broken::NoEpochCheck))
+                    && let Err(reason) = self.request(now, worker, request, out)
+                {
+                    out.push(refuse(worker, task, epoch, reason));
                 }
             }
         }
         self.report(out);
+    }
+
+    /// Whether a worker takes part in the present view.
+    fn known(&self, worker: usize) -> Result<(), String> {
+        match self.place.as_ref().and_then(|p| p.view.workers.as_ref()) {
+            Some(workers) if workers.contains(&worker) => Ok(()),
+            Some(workers) => Err(format!("expected one of {} workers, got {worker}, which is none", workers.len())),
+            None if worker < self.params.workers => Ok(()),
+            None => Err(format!("expected a worker below {}, got {worker}", self.params.workers)),
+        }
     }
 
     /// Whether a message is of the present view; one of a later view is kept until that comes.

@@ -2,6 +2,7 @@
 
 use super::chain::Done;
 use super::filters::{Asking, Ends};
+use super::portions::Wish;
 use super::reduction::Words;
 use super::table::{Collective, Push, Table};
 use super::{Broken, Output, ServerEngine, TABLES_MAX, table};
@@ -9,6 +10,7 @@ use crate::carried::{Carried, Form};
 use crate::filter::TableFilters;
 use crate::message::{Answer, Ask, Keys, Millis, Reply, Request, TableId, Task};
 use crate::peer::Change;
+use crate::portion::Tag;
 use crate::shard::{Shape, Shard};
 use crate::values::Values;
 use handcar_base::{KeyList, RangeSet};
@@ -28,6 +30,7 @@ pub(super) struct Single {
     pub list: KeyList,
     pub pull: Option<Values>,
     pub form: Form,
+    pub tag: Option<Tag>,
 }
 
 impl ServerEngine {
@@ -67,11 +70,14 @@ impl ServerEngine {
                 Ok(())
             }
             Ask::Reduce { round, op, words } => self.reduce(due, round, Words { worker, task, epoch, op, words }, out),
+            Ask::Portion { pass, portions, finished } => {
+                self.give(Wish { worker, task, epoch, pass, portions, finished }, out)
+            }
             Ask::Call { round, args } => {
                 let item = Collective { worker, task, epoch, args, within, fresh: None, push: None };
                 self.collect(due, id, round, item, out)
             }
-            Ask::Move { keys, round, args, push, pull, form } => {
+            Ask::Move { keys, round, args, push, pull, form, tag } => {
                 table(&mut self.tables, id)?;
                 let list = match self.list(keys) {
                     Some(list) => list,
@@ -111,7 +117,7 @@ impl ServerEngine {
                             Some((keys, values)) => (keys, Some(values)),
                             None => (list.clone(), None),
                         };
-                        let single = Single { task, epoch, id, within, args, keys, values, list, pull, form };
+                        let single = Single { task, epoch, id, within, args, keys, values, list, pull, form, tag };
                         self.single(worker, single, out)
                     }
                 }

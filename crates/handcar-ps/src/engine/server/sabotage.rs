@@ -36,6 +36,8 @@ pub enum Broken {
     ClockNotReplicated,
     /// Collectives are added up in the order of arrival.
     ArrivalOrder,
+    /// What two workers push for the same portion is applied twice.
+    NoPortionCheck,
     /// A worker takes answers of older views for good.
     OldAnswers,
     /// A worker starts tasks without waiting for those that its policy makes it wait for.
@@ -44,7 +46,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them, with their names.
-    const NAMES: [(Self, &str); 17] = [
+    const NAMES: [(Self, &str); 18] = [
         (Self::NoDuplicateCheck, "no-duplicate-check"),
         (Self::NoRoundCheck, "no-round-check"),
         (Self::EarlyReply, "early-reply"),
@@ -60,6 +62,7 @@ impl Broken {
         (Self::DrainedEarly, "drained-early"),
         (Self::ClockNotReplicated, "clock-not-replicated"),
         (Self::ArrivalOrder, "arrival-order"),
+        (Self::NoPortionCheck, "no-portion-check"),
         (Self::OldAnswers, "old-answers"),
         (Self::NoWait, "no-wait"),
     ];

@@ -2,10 +2,11 @@
 
 use super::chain::Done;
 use super::filters::Asking;
+use super::name::Name;
 use super::table::restrict;
 use super::{Broken, Output, ServerEngine, Single, table};
 use crate::engine::plan::Plan;
-use crate::message::{Answer, Note, Reply, TableId, Task};
+use crate::message::{Answer, Note, Reply, Task};
 use crate::peer::{Change, Kept, PeerMessage, Say, Update};
 use crate::shard::Contribution;
 use crate::values::Values;
@@ -134,13 +135,14 @@ impl ServerEngine {
                     tasks: tasks.clone(),
                     refused: refused.clone(),
                 },
-                Change::Single { table, worker, task, args, keys, values } => Change::Single {
+                Change::Single { table, worker, task, args, keys, values, tag } => Change::Single {
                     table: *table,
                     worker: *worker,
                     task: *task,
                     args: args.clone(),
                     keys: list(),
                     values: values.as_ref().map(|v| gather(v, keys.len())),
+                    tag: *tag,
                 },
                 // Pieces of copies are cut so that they never part.
                 other => other.clone(),
@@ -152,9 +154,10 @@ impl ServerEngine {
 
     /// One worker's own push, or insertion of keys.
     pub(super) fn single(&mut self, worker: usize, single: Single, out: &mut Vec<Output>) -> Result<(), String> {
-        let Single { task, epoch, id, within, args, keys, values, list, pull, form } = single;
+        let Single { task, epoch, id, within, args, keys, values, list, pull, form, tag } = single;
         table(&mut self.tables, id)?;
-        let before = self.applied[worker].get(&task).map(|done| done.and(&within)).unwrap_or_default();
+        let name = Name { table: id, worker, task, tag };
+        let before = self.done(&name, &within);
         let careless = self.is(Broken::NoDuplicateCheck);
         let fresh = if before.is_empty() || careless { Arc::clone(&within) } else { Arc::new(within.minus(&before)) };
         let mut answer = Answer::Moved { pulled: None, spent: None, notes: Vec::new() };
@@ -162,7 +165,7 @@ impl ServerEngine {
         if !fresh.is_empty() {
             let passes_on = self.passes_on(&fresh);
             let kept = passes_on.then(|| values.clone());
-            match self.run_single(id, worker, task, &args, &keys, values, &fresh, &within) {
+            match self.run_single(&name, &args, &keys, values, &fresh, &within) {
                 Err(reason) => answer = Answer::Refused(reason),
                 Ok((note, spent)) => {
                     let notes = note.into_iter().map(|bytes| Note { within: None, bytes }).collect();
@@ -175,7 +178,7 @@ impl ServerEngine {
                             }
                             other => (keys.clone(), other),
                         };
-                        let change = Change::Single { table: id, worker, task, args, keys, values };
+                        let change = Change::Single { table: id, worker, task, args, keys, values, tag };
                         update = Some(self.update(fresh, change));
                     }
                 }
@@ -188,12 +191,9 @@ impl ServerEngine {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a single push, taken apart")]
     fn run_single(
         &mut self,
-        id: TableId,
-        worker: usize,
-        task: Task,
+        name: &Name,
         args: &[u8],
         keys: &handcar_base::KeyList,
         values: Option<crate::values::Values>,
@@ -202,21 +202,18 @@ impl ServerEngine {
     ) -> Result<(Option<Vec<u8>>, Option<crate::values::Values>), String> {
         let result = match values {
             None => {
-                table(&mut self.tables, id)?.shard.insert(keys);
+                table(&mut self.tables, name.table)?.shard.insert(keys);
                 (None, None)
             }
             Some(values) => {
                 let (keys, values) =
                     if fresh == within { (keys.clone(), values) } else { restrict(keys.clone(), values, fresh) };
                 let pushed = [Contribution { keys: &keys, values: &values }];
-                let note = self.run_round(id, args, Some(&pushed), fresh)?;
+                let note = self.run_round(name.table, args, Some(&pushed), fresh)?;
                 (Some(note), Some(values))
             }
         };
-        if let Some(applied) = self.applied.get_mut(worker) {
-            let all = applied.get(&task).map_or_else(|| Arc::clone(fresh), |old| Arc::new(old.or(fresh)));
-            applied.insert(task, all);
-        }
+        self.note_done(name, fresh);
         Ok(result)
     }
 
@@ -268,18 +265,23 @@ impl ServerEngine {
                     self.keep_reduced(*round, tasks.clone(), words.clone());
                 }
             }
-            Change::Single { table, worker, task, args, keys, values } => {
-                if self.answered.get(*worker).is_none_or(|low| task < low) {
+            Change::Progress(progress) => {
+                if mine.contains(0) {
+                    self.portions.apply(self.now, progress);
+                }
+            }
+            Change::Single { table, worker, task, args, keys, values, tag } => {
+                if tag.is_none() && self.answered.get(*worker).is_none_or(|low| task < low) {
                     return;
                 }
-                let before = self.applied.get(*worker).and_then(|a| a.get(task));
-                let fresh = before.map_or_else(|| mine.clone(), |done| mine.minus(done));
+                let name = Name { table: *table, worker: *worker, task: *task, tag: *tag };
+                let fresh = mine.minus(&self.done(&name, &mine));
                 if fresh.is_empty() {
                     return;
                 }
                 let (fresh, within) = (Arc::new(fresh), Arc::clone(&update.within));
                 // The head accepted it, so this server does, unless their code differs.
-                let done = self.run_single(*table, *worker, *task, args, keys, values.clone(), &fresh, &within);
+                let done = self.run_single(&name, args, keys, values.clone(), &fresh, &within);
                 debug_assert!(done.is_ok(), "{done:?}");
             }
             Change::Round { table: id, round, args, pushed, tasks, refused } => {

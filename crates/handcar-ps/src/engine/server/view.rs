@@ -3,6 +3,8 @@
 use super::{Broken, Input, Output, Place, ServerEngine};
 use crate::engine::view::{Route, View};
 use crate::lru::Lru;
+use crate::message::Task;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl ServerEngine {
@@ -22,6 +24,13 @@ impl ServerEngine {
         let gone = old.minus(&kept).or(&filling);
         if !gone.is_empty() {
             self.forget(&gone);
+        }
+        if let Some(workers) = &view.workers {
+            self.portions.keep(workers);
+            let ranks = workers.last().map_or(0, |last| last + 1).max(self.applied.len());
+            self.applied.resize_with(ranks, BTreeMap::new);
+            self.answered.resize(ranks, Task(0));
+            self.tables.iter_mut().for_each(|t| t.ends.resize(ranks));
         }
         let next = view.next_of(id);
         let after = |s: &crate::engine::view::Segment| {

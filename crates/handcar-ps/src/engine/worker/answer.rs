@@ -116,6 +116,7 @@ impl WorkerEngine {
             }
             Answer::Called(notes) => part.notes = notes,
             Answer::Reduced(words) => running.words = words,
+            Answer::Given(given) => running.given = Some(given),
             Answer::Refused(reason) => {
                 let by = format!("server {server}");
                 running.failed.get_or_insert(Error::Refused { op, by, reason });
@@ -181,7 +182,13 @@ impl WorkerEngine {
                             .map(move |n| (n.within.as_ref().unwrap_or(&asked).as_ref().clone(), n.bytes))
                     })))
                 };
-                Ok(Outcome { pulled, spent, notes, words: std::mem::take(&mut running.words) })
+                Ok(Outcome {
+                    pulled,
+                    spent,
+                    notes,
+                    words: std::mem::take(&mut running.words),
+                    given: running.given.take(),
+                })
             }
         };
         self.finish(task, result, out);

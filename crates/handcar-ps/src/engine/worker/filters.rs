@@ -5,7 +5,7 @@
 //! sent again as the same push.
 
 use super::WorkerEngine;
-use crate::carried::{Carried, Coded, Form};
+use crate::carried::{Carried, Coded, Form, Through};
 use crate::engine::task::{Running, Work};
 use crate::error::{Error, Result};
 use crate::filter::{Chain, Context, Direction, FilterError, FilterRegistry, Received, Rows, Saved, TableFilters};
@@ -31,6 +31,8 @@ pub(super) struct Ends {
     pub pushes: bool,
     /// Whether replies do.
     pub pulls: bool,
+    /// Whether they arrive as they were.
+    pub pull_is_exact: bool,
     /// The arguments of the last push, for those of a flush.
     pub args: Vec<u8>,
 }
@@ -45,11 +47,12 @@ impl Ends {
     ) -> std::result::Result<Self, FilterError> {
         let used = |direction| {
             let chain = registry.table_chain(&filters, direction, shape)?;
-            Ok(!(chain.is_empty() || shared_memory && chain.is_exact()))
+            Ok((!(chain.is_empty() || shared_memory && chain.is_exact()), chain.is_exact()))
         };
-        let (pushes, pulls) = (used(Direction::Push)?, used(Direction::Pull)?);
+        let ((pushes, _), (pulls, pull_is_exact)) = (used(Direction::Push)?, used(Direction::Pull)?);
         let (push, pull) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { registry: Arc::clone(registry), filters, shape, push, pull, pushes, pulls, args: Vec::new() })
+        let (registry, args) = (Arc::clone(registry), Vec::new());
+        Ok(Self { registry, filters, shape, push, pull, pushes, pulls, pull_is_exact, args })
     }
 
     fn chain(&self, direction: Direction) -> std::result::Result<Chain, FilterError> {
@@ -149,9 +152,11 @@ impl WorkerEngine {
     /// How the values of a part's pull are to come.
     pub(super) fn form(&mut self, table: TableId, running: &Running, server: usize) -> Form {
         let whole = running.parts.get(&server).is_some_and(|p| p.whole > 0);
-        let filtered = !running.exact && running.pulls.is_some();
-        match self.ends(table) {
-            Some(ends) if filtered && ends.pulls => {
+        let through = running.through;
+        match self.ends(table).filter(|_| running.pulls.is_some()) {
+            Some(ends)
+                if ends.pulls && (through == Through::All || through == Through::Exact && ends.pull_is_exact) =>
+            {
                 if whole {
                     Form::Whole
                 } else {
@@ -188,10 +193,11 @@ impl WorkerEngine {
             values.gather(whole, &index, width);
             return Some(Carried::Part { rows, values });
         }
-        if running.exact || part.plain {
+        let (seed, exact) = (self.seed, running.through == Through::Exact);
+        // Where memory is shared there is nothing to save.
+        if running.through == Through::None || part.plain || exact && self.params.shared_memory {
             return None;
         }
-        let seed = self.seed;
         let ends = self.tables.get_mut(table.0 as usize)?.ends.as_mut().filter(|e| e.pushes)?;
         let values = match index {
             None => whole.clone(),
@@ -201,7 +207,7 @@ impl WorkerEngine {
                 values
             }
         };
-        let cx = Context { keys_named, ..Context::new(table, task, Direction::Push, server as u32, seed) };
+        let cx = Context { keys_named, exact, ..Context::new(table, task, Direction::Push, server as u32, seed) };
         match ends.encode(&cx, server, keys, values) {
             Ok(bytes) => {
                 let coded = Coded { number: task.0, bytes: Arc::new(bytes) };
@@ -220,7 +226,8 @@ impl WorkerEngine {
     /// Before parts are cut anew: what the filters made of those that are open takes the place of what was pushed.
     pub(super) fn recover(&mut self, table: TableId, running: &mut Running, of: impl Fn(usize) -> bool) {
         let Running { parts, keys: Some((keys, plan)), whole_push: Some(whole), rows, .. } = running else { return };
-        let width = whole.len() / keys.len().max(1);
+        // Of no keys the width is not known, and nothing is cut.
+        let width = (whole.len() / keys.len().max(1)).max(1);
         for (&server, part) in parts.iter_mut().filter(|(s, p)| p.open && of(**s)) {
             let Some(coded) = part.coded.take() else { continue };
             let share = plan.as_ref().and_then(|p| p.shares.get(&server));
@@ -282,7 +289,15 @@ impl WorkerEngine {
             let Some((keys, bytes)) = flushed.map_err(|e| unfit("flush", e))? else { continue };
             let got = ends.effect(&cx, &keys, &bytes).map_err(|e| unfit("flush", e))?;
             let (keys, push, args) = (got.keys(&keys), Some(got.values), ends.args.clone());
-            pushes.push(Work::Move { keys, aggregate: false, args, push, pull: None, exact: true });
+            pushes.push(Work::Move {
+                keys,
+                aggregate: false,
+                args,
+                push,
+                pull: None,
+                through: Through::None,
+                tag: None,
+            });
         }
         Ok(pushes)
     }

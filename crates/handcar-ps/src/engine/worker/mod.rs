@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::filter::{FilterRegistry, TableFilters};
 use crate::lru::Lru;
 use crate::message::{Millis, Reply, Request, TableId, Task};
+use crate::portion::Portion;
 use crate::shard::Shape;
 use crate::values::Values;
 use handcar_base::Seed;
@@ -93,6 +94,8 @@ struct Table {
     ends: Option<Ends>,
     timestamps: u64,
     rounds: u64,
+    /// Pushes made for the present portion.
+    pushed: u32,
     /// Unfinished tasks in order of submission.
     unfinished: VecDeque<Task>,
 }
@@ -103,6 +106,8 @@ pub struct WorkerEngine {
     policy: Policy,
     tables: Vec<Table>,
     reductions: u64,
+    /// The portion that the last push was made for.
+    pushed_for: Option<Portion>,
     /// Number of the first record.
     base: u64,
     records: VecDeque<Record>,
@@ -133,6 +138,7 @@ impl WorkerEngine {
             policy: Policy::Sequential,
             tables: Vec::new(),
             reductions: 0,
+            pushed_for: None,
             base: 0,
             records: VecDeque::new(),
             held: Vec::new(),
@@ -249,7 +255,7 @@ impl WorkerEngine {
         let round = self.check(op, &mut submission)?;
         let task = Task(self.base + self.records.len() as u64);
         let mut timestamp = 0;
-        if !matches!(submission.work, Work::Reduce { .. })
+        if !matches!(submission.work, Work::Reduce { .. } | Work::Portion { .. })
             && let Some(table) = self.tables.get_mut(submission.table.0 as usize)
         {
             timestamp = table.timestamps;

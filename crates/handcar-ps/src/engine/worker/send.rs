@@ -40,7 +40,9 @@ impl WorkerEngine {
                 }
                 Ask::Reduce { round: round.unwrap_or(0), op: *op, words: words.clone() }
             }
-            What::Move { args } => {
+            &What::Portion { pass, portions, finished } => Ask::Portion { pass, portions, finished },
+            What::Move { args, tag } => {
+                let tag = *tag;
                 let Some((keys, plan)) = &running.keys else { return };
                 let (args, list) = match plan {
                     None => (args.clone(), keys.clone()),
@@ -77,9 +79,9 @@ impl WorkerEngine {
                     if let Some(part) = running.parts.get_mut(&server) {
                         part.push = push;
                     }
-                    Ask::Move { keys, round: None, args: Vec::new(), push: None, pull, form }
+                    Ask::Move { keys, round: None, args: Vec::new(), push: None, pull, form, tag: None }
                 } else {
-                    Ask::Move { keys, round, args, push: carried, pull, form }
+                    Ask::Move { keys, round, args, push: carried, pull, form, tag }
                 }
             }
         };

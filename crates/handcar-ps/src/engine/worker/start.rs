@@ -1,6 +1,7 @@
 //! From a submission to requests: checked, numbered, split over servers.
 
 use super::{Output, WorkerEngine};
+use crate::carried::Through;
 use crate::engine::plan::Plan;
 use crate::engine::task::{Part, Running, State, Submission, What, Work};
 use crate::engine::view::{Route, View};
@@ -18,19 +19,24 @@ const POOL_BUFFERS_PER_SERVER: usize = 4;
 impl WorkerEngine {
     /// Checks a submission against its table and numbers it among the table's collectives.
     pub(super) fn check(&mut self, op: &'static str, submission: &mut Submission) -> Result<Option<u64>> {
+        self.check_elastic(op, &submission.work)?;
+        if matches!(submission.work, Work::Portion { .. }) {
+            return Ok(None);
+        }
         if matches!(submission.work, Work::Reduce { .. }) {
             self.reductions += 1;
             return Ok(Some(self.reductions - 1));
         }
         let tables = self.tables.len();
-        let Some(table) = self.tables.get_mut(submission.table.0 as usize) else {
+        let at = submission.table.0 as usize;
+        let Some(table) = self.tables.get_mut(at) else {
             let got = submission.table.0.to_string();
             return Err(Error::argument(op, format!("a table below {tables}"), got));
         };
         let aggregate = match &mut submission.work {
-            Work::Create { .. } | Work::Reduce { .. } => return Ok(None),
+            Work::Create { .. } | Work::Reduce { .. } | Work::Portion { .. } => return Ok(None),
             Work::Call { .. } => true,
-            Work::Move { keys, push, pull, aggregate, .. } => {
+            Work::Move { keys, push, pull, aggregate, tag, .. } => {
                 let Some(shape) = table.shape else {
                     return Err(Error::argument(op, "a table that was created", "one that is not yet"));
                 };
@@ -49,13 +55,39 @@ impl WorkerEngine {
                 {
                     *buffer = Values::empty(shape.pull);
                 }
+                match (&push, &mut *tag) {
+                    (Some(_), Some(tag)) => {
+                        if self.pushed_for != Some(tag.portion) {
+                            self.pushed_for = Some(tag.portion);
+                            self.tables.iter_mut().for_each(|t| t.pushed = 0);
+                        }
+                        tag.number = self.tables[at].pushed;
+                        self.tables[at].pushed += 1;
+                    }
+                    _ => *tag = None,
+                }
                 *aggregate && push.is_some()
             }
         };
         Ok(aggregate.then(|| {
+            let table = &mut self.tables[at];
             table.rounds += 1;
             table.rounds - 1
         }))
+    }
+
+    /// Refuses what waits for all workers if these come and go.
+    fn check_elastic(&self, op: &'static str, work: &Work) -> Result<()> {
+        let collective = match work {
+            Work::Call { .. } | Work::Reduce { .. } => true,
+            Work::Move { aggregate, push, .. } => *aggregate && push.is_some(),
+            Work::Create { .. } | Work::Portion { .. } => false,
+        };
+        if !collective || self.view.workers.is_none() {
+            return Ok(());
+        }
+        let expected = "pushes for a portion or immediate ones, since workers come and go";
+        Err(Error::argument(op, expected, "one that waits for all workers"))
     }
 
     /// Begins a task: cuts it for the servers of the present view, or waits for a view that is not frozen.
@@ -72,30 +104,32 @@ impl WorkerEngine {
             keys: None,
             pushes: false,
             pulls: None,
-            exact: false,
+            through: Through::All,
             rows: None,
             whole_push: None,
             whole_pull: None,
             notes: Vec::new(),
             words: Vec::new(),
+            given: None,
             failed: None,
         };
         running.what = match submission.work {
             Work::Create { name, updater, params, filters } => What::Create { name, updater, params, filters },
             Work::Call { args } => What::Call { args },
             Work::Reduce { op, words } => What::Reduce { op, words },
-            Work::Move { keys, args, push, pull, exact, .. } => {
+            Work::Portion { pass, portions, finished } => What::Portion { pass, portions, finished },
+            Work::Move { keys, args, push, pull, through, tag, .. } => {
                 running.keys = Some((keys, None));
-                running.exact = exact;
+                running.through = through;
                 (running.pushes, running.pulls) = (push.is_some(), pull.as_ref().map(Values::dtype));
                 (running.whole_push, running.whole_pull) = (push, pull);
-                What::Move { args }
+                What::Move { args, tag }
             }
         };
         let table = record.table;
-        let filtered = running.pushes && !running.exact;
+        let filtered = running.pushes && running.through == Through::All;
         let kept_args = match &running.what {
-            What::Move { args } if filtered => Some(args.clone()),
+            What::Move { args, .. } if filtered => Some(args.clone()),
             _ => None,
         };
         record.state = State::Running(Box::new(running));
@@ -126,7 +160,7 @@ impl WorkerEngine {
         match &running.what {
             // Every server that heads anything takes part; the others learn of it from these.
             What::Create { .. } => parts.extend(heads.iter().map(|&s| (s, None))),
-            What::Reduce { .. } => parts.extend(self.route.of(0).map(|s| (s, None))),
+            What::Reduce { .. } | What::Portion { .. } => parts.extend(self.route.of(0).map(|s| (s, None))),
             What::Call { .. } | What::Move { .. } => {
                 for &server in &heads {
                     match &left {
@@ -270,5 +304,6 @@ pub(super) fn op_of(work: &Work) -> &'static str {
         Work::Move { push: None, pull: None, .. } => "insert",
         Work::Call { .. } => "call",
         Work::Reduce { .. } => "reduce",
+        Work::Portion { .. } => "next_portion",
     }
 }

@@ -103,8 +103,6 @@ pub(crate) struct Dbpg<'w> {
     dual: f64,
     /// What measurements and accelerations have cost, in entries of rows visited; equal on all workers.
     work: f64,
-    /// Whether the filters of pushes change nothing: others see steps only, and certificates and places go past them.
-    exact_filters: bool,
     /// Keys of blocks that steps were taken for, and those of them that were active and travelled.
     step_keys: (u64, u64),
 }
@@ -185,15 +183,14 @@ impl Dbpg<'_> {
         }
     }
 
-    /// A push that must arrive as it is.
+    /// A push that must arrive as it is: filters that change numbers see steps only, not certificates and places.
     fn exactly(&mut self, keys: &KeyList, push: Vec<i64>, request: Request, pull: bool) -> Transfer<'_> {
-        let (table, exact) = (self.table, self.exact_filters);
+        let table = self.table;
         let transfer = match pull {
             true => self.worker.push_pull(table, keys, push),
             false => self.worker.push(table, keys, push),
         };
-        let transfer = transfer.args(&request.to_bytes());
-        if exact { transfer } else { transfer.unfiltered() }
+        transfer.args(&request.to_bytes()).lossless()
     }
 
     fn scales(&self, block: usize) -> Scales {

@@ -8,8 +8,8 @@ use super::{BlockState, Dbpg, Settings, updater};
 use crate::error::{Result, TrainError};
 use handcar_base::{Key, KeyList, hash};
 use handcar_data::{ColumnBlock, Dataset, Entries};
-use handcar_ps::filter::{Direction, TableFilters};
-use handcar_ps::{Dtype, Policy, Worker};
+use handcar_ps::filter::TableFilters;
+use handcar_ps::{Policy, Worker};
 use std::ops::Range;
 
 /// One in the fixed-point form of curvature bounds.
@@ -71,8 +71,6 @@ impl<'w> Dbpg<'w> {
         };
         let shards = split(rows.len(), threads.max(1)).enumerate().map(|(t, rows)| RowShard::new(t, rows)).collect();
         worker.set_policy(Policy::BoundedDelay(settings.delay as u64));
-        let exact_filters =
-            worker.filters().chain(&filters.push, Direction::Push, Dtype::I64, 2).is_ok_and(|chain| chain.is_exact());
         let params = updater::params(settings.penalty);
         let table = worker.create_table_with("weights", updater::NAME, &params, filters)?;
         let all: Vec<Key> = blocks.iter().flat_map(|b| b.keys.iter().copied()).collect();
@@ -93,7 +91,6 @@ impl<'w> Dbpg<'w> {
             violation: f64::INFINITY,
             dual: 0.0,
             work: 0.0,
-            exact_filters,
             step_keys: (0, 0),
         };
         solve.push_caps(&mass)?;

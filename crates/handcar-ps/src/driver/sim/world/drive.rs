@@ -1,6 +1,7 @@
 //! A worker's program: what it submits next, and what it checks.
 
 use super::World;
+use crate::carried::Through;
 use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Open, WorkerNode};
 use crate::driver::sim::oracle::Expect;
@@ -162,7 +163,8 @@ impl World {
                     args: args.clone(),
                     push: Some(values.into()),
                     pull,
-                    exact: false,
+                    through: Through::All,
+                    tag: None,
                 };
                 self.oracle.begun(round + 1);
                 self.submit(node, TableId(0), work, Expect::Round { step: at, round })
@@ -187,8 +189,15 @@ impl World {
             _ => {
                 let list = KeyList::new(self.oracle.program.shared.clone()).unwrap_or_default();
                 let pull = Some(Values::empty(Dtype::F64));
-                let work =
-                    Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull, exact: false };
+                let work = Work::Move {
+                    keys: list,
+                    aggregate: false,
+                    args: Vec::new(),
+                    push: None,
+                    pull,
+                    through: Through::All,
+                    tag: None,
+                };
                 let rounds_known = self.oracle.rounds_acked(rank);
                 self.submit(node, TableId(0), work, Expect::Shared { rounds_known })
             }
@@ -204,7 +213,15 @@ impl World {
         let values: Vec<i64> = add.iter().map(|a| a.1).collect();
         let list = KeyList::new(keys).unwrap_or_default();
         let push = Some(values.into());
-        let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false };
+        let work = Work::Move {
+            keys: list,
+            aggregate: false,
+            args: Vec::new(),
+            push,
+            pull: None,
+            through: Through::All,
+            tag: None,
+        };
         self.oracle.submitted(rank, &add);
         self.submit(node, TableId(1), work, Expect::Own { add })
     }
@@ -216,7 +233,15 @@ impl World {
         let values: Vec<f64> = keys.iter().map(|_| w.rng.uniform() - 0.5).collect();
         let list = KeyList::new(keys).unwrap_or_default();
         let push = Some(values.into());
-        let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false };
+        let work = Work::Move {
+            keys: list,
+            aggregate: false,
+            args: Vec::new(),
+            push,
+            pull: None,
+            through: Through::All,
+            tag: None,
+        };
         self.submit(node, TableId(2), work, Expect::Mixed)
     }
 
@@ -226,7 +251,15 @@ impl World {
         let at_least = self.oracle.at_least(w.rank, &keys);
         let list = KeyList::new(keys.clone()).unwrap_or_default();
         let pull = Some(Values::empty(Dtype::I64));
-        let work = Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull, exact: false };
+        let work = Work::Move {
+            keys: list,
+            aggregate: false,
+            args: Vec::new(),
+            push: None,
+            pull,
+            through: Through::All,
+            tag: None,
+        };
         self.submit(node, TableId(1), work, Expect::Look { keys, at_least })
     }
 
