@@ -6,7 +6,8 @@
 
 use super::block::{Block, Columns};
 use super::rows::{RowData, RowShard};
-use super::selection::{Part, Selection, sum_over_workers};
+use super::selection::{Part, Selection};
+use super::sums::Loss;
 use super::{BlockState, Dbpg};
 use crate::error::Result;
 use handcar_kernels::logistic::RowStatistics;
@@ -156,12 +157,14 @@ impl Dbpg<'_> {
             all.iter_mut().zip(mine).for_each(|(a, m)| *a += m);
         });
         self.work += PRODUCT_COST * head.products;
-        let sums = sum_over_workers(self.worker, parts.into_inner().unwrap_or_else(|e| e.into_inner()))?;
+        let mine = parts.into_inner().unwrap_or_else(|e| e.into_inner());
+        let sums = self.sums.over_workers(self.worker, mine, Loss::Rounding)?;
         let rate = head.threshold as f64 / (1u64 << 32) as f64;
         let scale = head.keys.collect(|b, _| 2f64.powi(self.blocks[b].exponent));
         let unit = 2f64.powi(self.data.weight_exponent - 30) / rate;
         let l2 = head.keys.collect(|b, _| if self.blocks[b].is_intercept() { 0.0 } else { self.settings.penalty.l2 });
         let n = head.keys.len;
+        let ridge = self.sums.rounding(self.worker, &sums) * 2.0 * (n as f64).sqrt() * unit;
         let mut hessian = vec![0.0; n * n];
         for j in 0..n {
             for k in 0..=j {
@@ -169,7 +172,8 @@ impl Dbpg<'_> {
                 hessian[j * n + k] = h;
                 hessian[k * n + j] = h;
             }
-            hessian[j * n + j] += l2[j];
+            // Random errors of a symmetric matrix move its least eigenvalue by about √n of them; it must not become negative.
+            hessian[j * n + j] += l2[j] + ridge * scale[j] * scale[j];
         }
         Ok(hessian)
     }

@@ -24,23 +24,30 @@ mod screen;
 mod selection;
 mod setup;
 mod shift;
+mod sums;
 mod tail;
 mod updater;
 
 pub(crate) use certificate::{Certificate, relative_gap};
 pub(crate) use momentum::Momentum;
-pub use updater::register;
 
 use crate::penalty::ElasticNet;
 use block::Block;
 use handcar_base::{KeyList, Seed};
 use handcar_ps::filter::{Direction, Saved};
-use handcar_ps::{TableId, Transfer, Worker};
+use handcar_ps::{Registry, TableId, Transfer, Worker};
 use request::Request;
 use rows::{Change, RowData, RowShard};
+use sums::Sums;
 
 /// Over-relaxation of block steps at τ = 0. Any factor in (0, 2) descends; 1.2 was the best of 1, 1.2, 1.5 on click data.
 const RELAX: f64 = 1.2;
+
+/// Makes servers know what the solver asks of them.
+pub fn register(registry: &mut Registry) {
+    updater::register(registry);
+    sums::register(registry);
+}
 
 /// What the solver is to do.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +95,7 @@ pub(crate) struct Dbpg<'w> {
     pub worker: &'w mut Worker,
     settings: Settings,
     table: TableId,
+    sums: Sums,
     data: RowData,
     blocks: Vec<Block>,
     states: Vec<BlockState>,

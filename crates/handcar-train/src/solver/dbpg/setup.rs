@@ -4,6 +4,7 @@ use super::block::{Block, Columns};
 use super::request::Request;
 use super::rows::{Change, RowData, RowShard};
 use super::screen::screen;
+use super::sums::{Loss, Sums};
 use super::{BlockState, Dbpg, Settings, updater};
 use crate::error::{Result, TrainError};
 use handcar_base::{Key, KeyList, hash};
@@ -33,7 +34,8 @@ impl<'w> Dbpg<'w> {
         same_keys_everywhere(worker, data)?;
         let views: Vec<ColumnBlock<'_>> = data.blocks().iter().map(|b| b.rows(rows.clone())).collect();
         let labels = data.labels()[rows.clone()].to_vec();
-        let kept = screen(worker, &views, rows.start, &labels, weights.as_deref(), settings.penalty.l1)?;
+        let sums = Sums::new(worker, filters)?;
+        let kept = screen(worker, sums, &views, rows.start, &labels, weights.as_deref(), settings.penalty.l1)?;
         let rows_total = rows_that_count(worker, &labels, weights.as_deref())?;
 
         let exponents = exponents(worker, &views, weights.as_deref())?;
@@ -75,12 +77,13 @@ impl<'w> Dbpg<'w> {
         let table = worker.create_table_with("weights", updater::NAME, &params, filters)?;
         let all: Vec<Key> = blocks.iter().flat_map(|b| b.keys.iter().copied()).collect();
         worker.insert(table, &key_list(all)?).wait()?;
-        let counts = key_rows(worker, &blocks, &mass)?;
+        let counts = key_rows(worker, sums, &blocks, &mass)?;
         let states = blocks.iter().zip(counts).map(|(b, rows)| BlockState::new(b, rows)).collect::<Result<_>>()?;
         let mut solve = Self {
             worker,
             settings,
             table,
+            sums,
             data,
             blocks,
             states,
@@ -265,7 +268,7 @@ fn same_keys_everywhere(worker: &mut Worker, data: &Dataset) -> Result<()> {
 }
 
 /// How many rows of all workers have each key; for one-hot blocks their mass says so, if rows weigh one on average.
-fn key_rows(worker: &mut Worker, blocks: &[Block], mass: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+fn key_rows(worker: &mut Worker, sums: Sums, blocks: &[Block], mass: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
     let mut counts = Vec::with_capacity(blocks.len());
     for (block, mass) in blocks.iter().zip(mass) {
         let Columns::Entries { ids, .. } = &block.columns else {
@@ -274,7 +277,7 @@ fn key_rows(worker: &mut Worker, blocks: &[Block], mass: &[Vec<f64>]) -> Result<
         };
         let mut here = vec![0i64; block.keys.len()];
         ids.iter().for_each(|&id| here[id as usize] += 1);
-        counts.push(super::selection::sum_over_workers(worker, here)?.into_iter().map(|n| n as f64).collect());
+        counts.push(sums.over_workers(worker, here, Loss::Nothing)?.into_iter().map(|n| n as f64).collect());
     }
     Ok(counts)
 }

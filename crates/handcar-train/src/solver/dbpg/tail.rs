@@ -111,8 +111,8 @@ impl Dbpg<'_> {
         self.swap_margins(&mut z);
 
         let most = z.iter().flatten().fold(0.0f64, |m, z| m.max(z.abs()));
-        let exponent = if most > 0.0 { most.log2().floor() as i64 + 1 } else { -1000 };
-        let exponent = self.worker.reduce_max(&[exponent])?[0].max(-1000) as i32;
+        let exponent = if most > 0.0 { (most.log2().floor() + 1.0).clamp(-1000.0, 1000.0) as i64 } else { -1000 };
+        let exponent = self.worker.reduce_max(&[exponent])?[0] as i32;
         let scale = 2f64.powi(-exponent);
         let rows: Vec<Vec<RowStatistics>> = z
             .iter()
