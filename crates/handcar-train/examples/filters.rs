@@ -15,8 +15,11 @@ use handcar_train::job::{FitOptions, Fitted, PassTrace, Silent, TrainInput, fit,
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Trains over TCP with as many workers and servers; the bytes of the passes are of all workers.
-fn train(data: &Dataset, workers: usize, servers: usize, options: &FitOptions) -> Result<Fitted, Failure> {
+/// A model, and bytes sent and received; also those of its passes are of all workers.
+type Run = (Fitted, u64, u64);
+
+/// Trains over TCP with as many workers and servers.
+fn train(data: &Dataset, workers: usize, servers: usize, options: &FitOptions) -> Result<Run, Failure> {
     let listener = listen("127.0.0.1:0", false)?;
     let address = listener.local_addr()?.to_string();
     let config = SchedulerConfig { suspect_ms: 60_000, ..SchedulerConfig::new(workers, servers) };
@@ -29,13 +32,14 @@ fn train(data: &Dataset, workers: usize, servers: usize, options: &FitOptions) -
                 listen("127.0.0.1:0", false).and_then(|l| run_server(l, &address, &registry(), &config))
             });
         }
-        let work = |rank: usize| -> Result<Fitted, Failure> {
+        let work = |rank: usize| -> Result<Run, Failure> {
             let config = NodeConfig { rank: Some(rank), suspect_ms: 60_000, ..NodeConfig::default() };
             let mut worker = connect_worker(&address, &config)?;
             let rows = data.rows() * rank / workers..data.rows() * (rank + 1) / workers;
             let fitted = fit(&mut worker, TrainInput { rows, ..TrainInput::new(data) }, options, &mut Silent)?;
+            let stats = worker.stats();
             worker.finish()?;
-            Ok(fitted)
+            Ok((fitted, stats.bytes_sent, stats.bytes_received))
         };
         let threads: Vec<_> = (0..workers).map(|rank| scope.spawn(move || work(rank))).collect();
         let mut all = Vec::new();
@@ -43,8 +47,9 @@ fn train(data: &Dataset, workers: usize, servers: usize, options: &FitOptions) -
             all.push(thread.join().map_err(|_| "a worker panicked")??);
         }
         let mut first = all.remove(0);
-        for other in all {
-            for (sum, pass) in first.trace.iter_mut().zip(&other.trace) {
+        for (other, sent, received) in all {
+            (first.1, first.2) = (first.1 + sent, first.2 + received);
+            for (sum, pass) in first.0.trace.iter_mut().zip(&other.trace) {
                 sum.bytes_sent += pass.bytes_sent;
                 sum.plain_sent += pass.plain_sent;
             }
@@ -72,7 +77,13 @@ fn main() -> Result<(), Failure> {
         let (push, kkt_filter) = push.strip_prefix('-').map_or((push, true), |push| (push, false));
         let filters = TableFilters::parse(push, pull)?;
         let options = FitOptions { l1, intercept: false, passes: 400, kkt_filter, filters, ..FitOptions::default() };
-        let fitted = train(&data, workers, servers, &options)?;
+        let (fitted, all_sent, all_received) = match train(&data, workers, servers, &options) {
+            Ok(done) => done,
+            Err(error) => {
+                println!("failed\t{run}\t{error}");
+                continue;
+            }
+        };
         for s in &fitted.filters {
             println!("filter\t{run}\t{}\t{}\t{}\t{}", s.name, s.direction, s.before, s.after);
         }
@@ -80,20 +91,8 @@ fn main() -> Result<(), Failure> {
         let (sent, plain) = passes.iter().fold((0, 0), |(s, p), pass| (s + pass.bytes_sent, p + pass.plain_sent));
         let (off, facts) = (fitted.model.facts.objective / optimum - 1.0, &fitted.model.facts);
         let (there, all) = (passes.len(), facts.passes);
-        println!("run\t{run}\t{off:.2e}\t{sent}\t{plain}\t{there}\t{all}\t{}", facts.converged);
-        if std::env::var_os("TRACE").is_some() {
-            for p in &fitted.trace {
-                eprintln!(
-                    "{} {:.2e} sent {} plain {} active {:.4} gap {:?}",
-                    p.pass,
-                    p.objective / optimum - 1.0,
-                    p.bytes_sent,
-                    p.plain_sent,
-                    p.active,
-                    p.gap
-                );
-            }
-        }
+        let converged = facts.converged;
+        println!("run\t{run}\t{off:e}\t{sent}\t{plain}\t{there}\t{all}\t{converged}\t{all_sent}\t{all_received}");
     }
     Ok(())
 }

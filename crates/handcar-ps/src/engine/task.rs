@@ -105,8 +105,8 @@ pub(super) struct Part {
     /// The push as filters made it, kept to be sent again.
     pub coded: Option<Coded>,
     /// The push is done and its answer was read but for the values, which built on an answer that is missing: these
-    /// are asked for once more, whole; how often.
-    pub whole: u32,
+    /// are asked for once more, whole.
+    pub whole: bool,
     /// The filters could not carry the push.
     pub plain: bool,
     /// The request's pull buffer, likewise.

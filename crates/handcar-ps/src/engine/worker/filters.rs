@@ -16,8 +16,14 @@ use handcar_base::{KeyList, Seed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A reply that cannot be decoded whole after so many attempts never will be.
-const ATTEMPTS_MAX: u32 = 8;
+/// What an answer brought.
+pub(super) enum Arrived {
+    Values(Values),
+    /// It builds on one that is missing, and its values are to be asked for again, whole.
+    Behind,
+    /// It builds on one that is missing, and was under way before its values were asked for again: nothing.
+    Late,
+}
 
 /// One table's chains, by server.
 #[derive(Debug)]
@@ -151,7 +157,7 @@ impl WorkerEngine {
 
     /// How the values of a part's pull are to come.
     pub(super) fn form(&mut self, table: TableId, running: &Running, server: usize) -> Form {
-        let whole = running.parts.get(&server).is_some_and(|p| p.whole > 0);
+        let whole = running.parts.get(&server).is_some_and(|p| p.whole);
         let through = running.through;
         match self.ends(table).filter(|_| running.pulls.is_some()) {
             Some(ends)
@@ -245,30 +251,34 @@ impl WorkerEngine {
         }
     }
 
-    /// The values of a part's answer. `None`: an earlier answer is missing, and they were asked for again.
+    /// The values of a part's answer.
     pub(super) fn received(
         &mut self,
         table: TableId,
         server: usize,
         running: &mut Running,
         pulled: Carried,
-    ) -> std::result::Result<Option<Values>, (String, String)> {
+    ) -> std::result::Result<Arrived, (String, String)> {
         let coded = match pulled {
-            Carried::Plain(values) => return Ok(Some(values)),
+            Carried::Plain(values) => return Ok(Arrived::Values(values)),
             Carried::Part { .. } => return Err(("values".into(), "a part of a push".into())),
             Carried::Coded(coded) => coded,
         };
-        let Some((keys, plan)) = &running.keys else { return Ok(None) };
+        let Some((keys, plan)) = &running.keys else { return Ok(Arrived::Late) };
         let share = plan.as_ref().and_then(|p| p.shares.get(&server));
         let keys = share.map_or(keys, |s| &s.keys);
         let cx = Context::new(table, Task(coded.number), Direction::Pull, server as u32, self.seed);
-        let Some(ends) = self.tables.get_mut(table.0 as usize).and_then(|t| t.ends.as_mut()) else { return Ok(None) };
+        let Some(ends) = self.tables.get_mut(table.0 as usize).and_then(|t| t.ends.as_mut()) else {
+            return Ok(Arrived::Late);
+        };
         match ends.decode(&cx, server, keys, &coded.bytes) {
-            Ok(values) => Ok(Some(values)),
-            Err(FilterError::Behind { expected, got, .. }) => {
-                let Some(part) = running.parts.get_mut(&server) else { return Ok(None) };
-                part.whole += 1;
-                if part.whole > ATTEMPTS_MAX { Err((expected, got)) } else { Ok(None) }
+            Ok(values) => Ok(Arrived::Values(values)),
+            Err(FilterError::Behind { .. }) => {
+                let Some(part) = running.parts.get_mut(&server) else { return Ok(Arrived::Late) };
+                // A whole answer builds on nothing: once one was asked for, this is an older one, and asking again for
+                // each of them would make more of them.
+                let late = std::mem::replace(&mut part.whole, true);
+                Ok(if late { Arrived::Late } else { Arrived::Behind })
             }
             Err(FilterError::Unfit { filter, expected, got }) => Err((format!("{expected} (filter {filter})"), got)),
         }
