@@ -1,5 +1,5 @@
 //! Question: how many bytes do filters save from workers to servers, and back, and what do they do to the objective?
-//! Data: `filters L1 OPTIMUM WORKERS SERVERS RUNS FILE...`; RUNS are specs of pushes, a `;` between two runs, the pulls' after
+//! Data: `filters L1 TOL OPTIMUM WORKERS SERVERS RUNS FILE...`; RUNS are specs of pushes, a `;` between two runs, the pulls' after
 //! a `|`: `;zstd|zstd` is a run without filters and one with. A run that begins with `-` has the KKT filter off.
 //! Machine: the caller's; bytes and objectives do not depend on it.
 //!
@@ -66,17 +66,18 @@ fn until(trace: &[PassTrace], optimum: f64) -> &[PassTrace] {
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [l1, optimum, workers, servers, runs, files @ ..] = &args[..] else {
-        return Err("expected L1 OPTIMUM WORKERS SERVERS RUNS FILE..., got fewer".into());
+    let [l1, tol, optimum, workers, servers, runs, files @ ..] = &args[..] else {
+        return Err("expected L1 TOL OPTIMUM WORKERS SERVERS RUNS FILE..., got fewer".into());
     };
-    let (l1, optimum): (f64, f64) = (l1.parse()?, optimum.parse()?);
+    let (l1, tol, optimum): (f64, f64, f64) = (l1.parse()?, tol.parse()?, optimum.parse()?);
     let (workers, servers) = (workers.parse()?, servers.parse()?);
     let data = read(files, &ReadOptions::default())?;
     for run in runs.split(';') {
         let (push, pull) = run.split_once('|').unwrap_or((run, ""));
         let (push, kkt_filter) = push.strip_prefix('-').map_or((push, true), |push| (push, false));
         let filters = TableFilters::parse(push, pull)?;
-        let options = FitOptions { l1, intercept: false, passes: 400, kkt_filter, filters, ..FitOptions::default() };
+        let options =
+            FitOptions { l1, tol, intercept: false, passes: 400, kkt_filter, filters, ..FitOptions::default() };
         let (fitted, all_sent, all_received) = match train(&data, workers, servers, &options) {
             Ok(done) => done,
             Err(error) => {

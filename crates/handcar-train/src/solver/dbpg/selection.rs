@@ -79,6 +79,7 @@ impl Dbpg<'_> {
         &mut self,
         selection: &Selection,
         statistics: &[Vec<RowStatistics>],
+        loss: Loss,
     ) -> Result<Vec<i64>> {
         self.work += SUMS_COST * self.entries();
         let mut sums = Vec::with_capacity(2 * selection.len);
@@ -87,7 +88,7 @@ impl Dbpg<'_> {
             let found = self.shards[0].sums(&self.blocks[part.block]);
             sums.extend(part.places.iter().flat_map(|&p| found[p as usize]));
         }
-        self.sums.over_workers(self.worker, sums, Loss::Nothing)
+        self.sums.over_workers(self.worker, sums, loss)
     }
 
     /// Gradient of the loss in the chosen weights.
@@ -96,7 +97,7 @@ impl Dbpg<'_> {
         selection: &Selection,
         statistics: &[Vec<RowStatistics>],
     ) -> Result<Vec<f64>> {
-        let sums = self.selected_sums(selection, statistics)?;
+        let sums = self.selected_sums(selection, statistics, Loss::Nothing)?;
         let scales = selection.collect(|b, _| self.scales(b).gradient);
         Ok(sums.chunks_exact(2).zip(scales).map(|(s, scale)| s[0] as f64 * scale).collect())
     }

@@ -1,8 +1,8 @@
 //! Long sums over workers that are no keys' values: those of screening, the Hessian of a Newton step.
 //!
 //! Without filters they are reductions. Where pushes have filters they are rows of a table of their own, of which each
-//! push replaces what was there, so that they can go through filters as well. Most must be exact; the Hessian only says
-//! where to look for a lower objective, and may be rounded.
+//! push replaces what was there, so that they can go through filters as well. Most must be exact; the Hessian and its
+//! products only say where to look for a lower objective, and may be rounded.
 
 use crate::error::{Result, TrainError};
 use handcar_base::{Key, KeyList};

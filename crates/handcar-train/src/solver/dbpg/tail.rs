@@ -8,6 +8,7 @@ use super::Dbpg;
 use super::cholesky::Cholesky;
 use super::head::Head;
 use super::selection::Selection;
+use super::sums::Loss;
 use crate::error::Result;
 use handcar_kernels::logistic::RowStatistics;
 
@@ -29,7 +30,7 @@ impl Dbpg<'_> {
         statistics: &[Vec<RowStatistics>],
     ) -> Result<(Vec<f64>, Vec<f64>)> {
         let n = chosen.len;
-        let sums = self.selected_sums(chosen, statistics)?;
+        let sums = self.selected_sums(chosen, statistics, Loss::Nothing)?;
         let scales = chosen.collect(|b, _| self.scales(b));
         let penalties = self.selected_penalties(chosen);
         let (mut residual, mut inverse, mut signs) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
@@ -119,7 +120,7 @@ impl Dbpg<'_> {
             .zip(statistics)
             .map(|(z, s)| z.iter().zip(s).map(|(z, s)| [(s[1] as f64 * (z * scale)) as i32, 0]).collect())
             .collect();
-        let sums = self.selected_sums(chosen, &rows)?;
+        let sums = self.selected_sums(chosen, &rows, Loss::Rounding)?;
         let scales = chosen.collect(|b, _| self.scales(b).gradient / scale);
         Ok(sums.chunks_exact(2).zip(scales).map(|(s, scale)| s[0] as f64 * scale).collect())
     }
