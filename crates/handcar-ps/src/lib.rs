@@ -12,6 +12,7 @@ pub mod checkpoint;
 pub mod coordinator;
 pub mod driver;
 pub mod engine;
+pub mod entries;
 pub mod entry;
 pub mod error;
 pub mod filter;
@@ -33,6 +34,7 @@ mod worker;
 
 pub use engine::policy::Policy;
 pub use engine::task::Outcome;
+pub use entries::Entries;
 pub use entry::Entry;
 pub use error::{Error, Result, Role};
 pub use link::Stats;

@@ -1,6 +1,7 @@
 //! What workers ask and servers answer. Drivers carry these values in memory or as frames.
 
 use crate::carried::{Carried, Form};
+use crate::entries::Entries;
 use crate::filter::TableFilters;
 use crate::portion::{Given, Tag};
 use crate::shard::Shape;
@@ -140,6 +141,16 @@ pub enum Ask {
         /// The integers, equally many from all workers.
         words: Vec<i64>,
     },
+    /// The entries at the positions of the request as they are, or only about how many there are.
+    Copy {
+        /// Whether the entries are wanted.
+        entries: bool,
+    },
+    /// Entries in the place of all that is at the positions of the request.
+    Install {
+        /// The entries; others than those at these positions are ignored.
+        entries: Arc<Entries>,
+    },
     /// Give me a portion of a pass.
     Portion {
         /// The pass; one begins when the one before is over.
@@ -163,6 +174,8 @@ impl Ask {
             Self::Call { .. } => "call",
             Self::Reduce { .. } => "reduce",
             Self::Portion { .. } => "next_portion",
+            Self::Copy { .. } => "save",
+            Self::Install { .. } => "restore",
         }
     }
 }
@@ -208,6 +221,15 @@ pub enum Answer {
     Reduced(Vec<i64>),
     /// Work, or none.
     Given(Given),
+    /// Entries as they are.
+    Copied {
+        /// Keys the server holds of this table, others' copies among them.
+        count: u64,
+        /// The entries, if they were wanted.
+        entries: Entries,
+    },
+    /// The entries are in their place.
+    Installed,
     /// The push builds on an earlier one that the server has not seen: its filters must begin anew.
     Behind,
     /// The named list of keys is not known: send it again. Both buffers come back (in memory only).

@@ -1,5 +1,6 @@
 //! What servers tell each other: updates on their way down a chain, and copies for those being filled.
 
+use crate::entries::Entries;
 use crate::filter::TableFilters;
 use crate::message::{TableId, Task};
 use crate::portion::{Progress, Pushed, Tag, Work};
@@ -100,6 +101,17 @@ pub enum Change {
         words: Result<Vec<i64>, String>,
         /// By worker, the task.
         tasks: Vec<Task>,
+    },
+    /// Entries in the place of all that is at these positions.
+    Install {
+        /// The table.
+        table: TableId,
+        /// The worker.
+        worker: usize,
+        /// Its task.
+        task: Task,
+        /// The entries; some may be of other positions.
+        entries: Arc<Entries>,
     },
     /// A step of the work on a pass.
     Progress(Progress),

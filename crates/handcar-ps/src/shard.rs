@@ -1,5 +1,6 @@
 //! `Shard`: one table on one server, with its caches; and the one generic implementation over `Updater`.
 
+use crate::entries::Entries;
 use crate::entry::Entry;
 use crate::lru::Lru;
 use crate::positions::Positions;
@@ -64,6 +65,8 @@ pub trait Shard: Send {
     fn call_within(&mut self, within: &RangeSet, args: &[u8]) -> Result<Vec<u8>, String>;
     /// The keys at some positions, and the bytes of their entries.
     fn copy(&self, within: &RangeSet) -> (KeyList, Vec<u8>);
+    /// The same, with the size of each entry.
+    fn entries(&self, within: &RangeSet) -> Entries;
     /// Takes over copied keys in the place of all that is held at some positions.
     ///
     /// # Errors
@@ -267,6 +270,15 @@ impl<U: Updater> Shard for UpdaterShard<U> {
         let result = self.updater.call(&mut part, args);
         self.store.put(part);
         result
+    }
+
+    fn entries(&self, within: &RangeSet) -> Entries {
+        let here = |k: &Key| within.contains(key::position(*k));
+        let (keys, entries): (Vec<Key>, Vec<&U::Entry>) = self.store.iter().filter(|(k, _)| here(k)).unzip();
+        match KeyList::new(keys) {
+            Ok(keys) => Entries::of(keys, |n, out| entries[n].write(out)),
+            Err(_) => unreachable!("a subsequence of increasing keys increases"),
+        }
     }
 
     fn copy(&self, within: &RangeSet) -> (KeyList, Vec<u8>) {

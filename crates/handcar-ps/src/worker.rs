@@ -42,8 +42,8 @@ pub struct Worker {
     rank: usize,
     /// The portion that this worker does.
     portion: Option<Portion>,
-    /// The task that asks for the next one, and of which pass.
-    asked: Option<(Task, u64)>,
+    /// The task that asks for the next one, of which pass and how many portions.
+    asked: Option<(Task, (u64, u32))>,
     /// What ended the job for this worker; every later call repeats it.
     failed: Option<Error>,
     inbox: Vec<Input>,
@@ -66,7 +66,7 @@ impl Worker {
         self.rank
     }
 
-    /// Number of workers.
+    /// Number of workers; of an elastic job, that it began with. [`View::workers`] has those there are.
     pub fn workers(&self) -> usize {
         self.engine.params().workers
     }
@@ -126,6 +126,25 @@ impl Worker {
     /// The types and widths of a table.
     pub fn shape(&self, table: TableId) -> Option<Shape> {
         self.engine.shape(table)
+    }
+
+    /// Name, updater and parameters of a table that this worker made.
+    pub fn made(&self, table: TableId) -> Option<(&str, &str, &[u8])> {
+        self.engine.made(table)
+    }
+
+    /// The table of a name, if this worker made it.
+    pub fn table_named(&self, name: &str) -> Option<TableId> {
+        (0..self.engine.tables()).map(TableId).find(|&t| self.made(t).is_some_and(|made| made.0 == name))
+    }
+
+    pub(crate) fn known_tables(&self) -> usize {
+        self.engine.tables() as usize
+    }
+
+    /// A failure of a task that nobody waited for.
+    pub(crate) fn take_failure(&mut self) -> Option<Error> {
+        self.engine.take_failure()
     }
 
     /// Pushes `[keys * push_width]` values.
@@ -298,7 +317,7 @@ impl Worker {
     }
 
     fn join(&mut self, op: ReduceOp, words: &[i64]) -> Result<Vec<i64>> {
-        if self.workers() == 1 {
+        if self.workers() == 1 && self.view().workers.is_none() {
             return self.failed.clone().map_or_else(|| Ok(words.to_vec()), Err);
         }
         let task = self.submit_reduce(op, words)?;

@@ -52,6 +52,17 @@ macro_rules! filter_claims {
     ($($claim:ident)*) => { $(#[test] fn $claim() { common::filters::$claim(start) })* };
 }
 
+macro_rules! checkpoint_claims {
+    ($($claim:ident)*) => { $(#[test] fn $claim() { common::checkpoints::$claim(start) })* };
+}
+
+checkpoint_claims! {
+    a_checkpoint_comes_back_on_any_number_of_servers
+    a_damaged_checkpoint_is_refused_whole_and_changes_nothing
+    a_full_disk_ends_the_checkpoint_and_not_the_job
+    a_table_that_does_not_fit_is_told_with_expected_and_got
+}
+
 filter_claims! {
     exact_filters_change_no_bit
     lossy_filters_do_the_same_twice_and_rows_not_sent_are_not_pushed

@@ -13,7 +13,7 @@ Servers and workers are in this process (``embed``, ``local``) or in processes o
 the same. Pushes copy an array once, pulls hand over the memory that the values arrived in.
 """
 
-from .._handcar import Keys, Table, Task, Worker, connect
+from .._handcar import Keys, Portion, Portions, Table, Task, Worker, connect
 from ._cluster import Cluster, embed, local
 from ._errors import BusyError, DeadlineError, Error, FinishedError, LostError, RefusedError
 
@@ -25,6 +25,8 @@ __all__ = [
     "FinishedError",
     "Keys",
     "LostError",
+    "Portion",
+    "Portions",
     "RefusedError",
     "Table",
     "Task",

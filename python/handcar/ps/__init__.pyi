@@ -12,6 +12,8 @@ else:
 
 from .._handcar import Keys as Keys
 from .._handcar import Table as Table
+from .._handcar import Portion as Portion
+from .._handcar import Portions as Portions
 from .._handcar import Task as Task
 from .._handcar import Worker as Worker
 from .._handcar import connect as connect
@@ -26,6 +28,8 @@ __all__ = [
     "FinishedError",
     "Keys",
     "LostError",
+    "Portion",
+    "Portions",
     "RefusedError",
     "Table",
     "Task",

@@ -5,6 +5,7 @@
 mod error;
 mod keys;
 mod policy;
+mod portion;
 mod shared;
 mod start;
 mod table;
@@ -17,6 +18,8 @@ use pyo3::prelude::*;
 /// Adds what `handcar.ps` offers to the compiled module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<keys::Keys>()?;
+    m.add_class::<portion::Portion>()?;
+    m.add_class::<portion::Portions>()?;
     m.add_class::<task::Task>()?;
     m.add_class::<table::Table>()?;
     m.add_class::<worker::Worker>()?;

@@ -1,11 +1,13 @@
 //! `Table`: pushes, pulls and calls.
 
 use super::keys;
+use super::portion::Portion;
 use super::shared::Shared;
 use super::task::Task;
 use super::values::{Form, descr};
 use crate::error::value;
 use handcar_base::KeyList;
+use handcar_ps as ps;
 use handcar_ps::{Shape, TableId, Values};
 use numpy::PyArrayDescr;
 use pyo3::prelude::*;
@@ -41,6 +43,7 @@ struct Call<'a, 'py> {
     args: &'a [u8],
     after: Vec<PyRef<'py, Task>>,
     immediate: bool,
+    portion: Option<ps::Portion>,
     out: Option<Bound<'py, PyAny>>,
 }
 
@@ -55,7 +58,7 @@ impl Table {
 
     /// Starts a task as soon as the policy lets it.
     fn start(&self, py: Python<'_>, call: Call<'_, '_>) -> PyResult<Task> {
-        let Call { op, keys, push, pull, args, after, immediate, out } = call;
+        let Call { op, keys, push, pull, args, after, immediate, portion, out } = call;
         let (id, form) = (self.id, pull.then(|| self.pulled(&keys)));
         if let Some(stranger) = after.iter().find(|task| !Arc::ptr_eq(&task.shared, &self.shared)) {
             let got = format!("one of worker {}", stranger.shared.rank);
@@ -92,6 +95,7 @@ impl Table {
                 (None, false) => worker.insert(id, &keys),
             };
             let transfer = if immediate { transfer.immediate() } else { transfer };
+            let transfer = if let Some(of) = portion { transfer.portion(of) } else { transfer };
             transfer.after(&after).args(args).into_buffer(buffer).submit()
         })?;
         drop(worker);
@@ -107,12 +111,14 @@ impl Table {
     /// process), into a buffer that serves again, so it may be changed as soon as this returns. args: bytes for the
     /// updater, equal on all workers. after: tasks of this worker that must end before. immediate: applied on arrival by
     /// itself; otherwise the servers wait for the push of every worker, add them in worker order and apply the sum once.
+    /// portion: what the push is made for (see `Worker.portions`); applied on arrival, and once, whoever makes it.
     ///
     /// Raises `TypeError` for another dtype, `ValueError` for another shape or layout, with expected and got.
     #[pyo3(
-        signature = (keys, values, *, args=NOTHING, after=Vec::new(), immediate=false),
-        text_signature = "($self, keys, values, *, args=b'', after=(), immediate=False)"
+        signature = (keys, values, *, args=NOTHING, after=Vec::new(), immediate=false, portion=None),
+        text_signature = "($self, keys, values, *, args=b'', after=(), immediate=False, portion=None)"
     )]
+    #[allow(clippy::too_many_arguments)] // All but two have names in Python.
     fn push<'py>(
         &self,
         py: Python<'py>,
@@ -121,9 +127,11 @@ impl Table {
         args: &[u8],
         after: Vec<PyRef<'py, Task>>,
         immediate: bool,
+        portion: Option<PyRef<'py, Portion>>,
     ) -> PyResult<Task> {
         let (keys, push) = (keys::of(keys)?, Some(values));
-        self.start(py, Call { op: "push", keys, push, pull: false, args, after, immediate, out: None })
+        let portion = portion.map(|p| p.0);
+        self.start(py, Call { op: "push", keys, push, pull: false, args, after, immediate, portion, out: None })
     }
 
     /// Asks for values; `wait()` of the task gives them. A key nobody pushed reads as freshly made.
@@ -144,13 +152,14 @@ impl Table {
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Task> {
         let keys = keys::of(keys)?;
-        self.start(py, Call { op: "pull", keys, push: None, pull: true, args: NOTHING, after, immediate: false, out })
+        let (push, args, immediate, portion) = (None, NOTHING, false, None);
+        self.start(py, Call { op: "pull", keys, push, pull: true, args, after, immediate, portion, out })
     }
 
     /// Pushes, and pulls the same keys as they are right after the update. Parameters as of `push` and `pull`.
     #[pyo3(
-        signature = (keys, values, *, args=NOTHING, after=Vec::new(), immediate=false, out=None),
-        text_signature = "($self, keys, values, *, args=b'', after=(), immediate=False, out=None)"
+        signature = (keys, values, *, args=NOTHING, after=Vec::new(), immediate=false, portion=None, out=None),
+        text_signature = "($self, keys, values, *, args=b'', after=(), immediate=False, portion=None, out=None)"
     )]
     #[allow(clippy::too_many_arguments)] // All but two have names in Python.
     fn push_pull<'py>(
@@ -161,10 +170,12 @@ impl Table {
         args: &[u8],
         after: Vec<PyRef<'py, Task>>,
         immediate: bool,
+        portion: Option<PyRef<'py, Portion>>,
         out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Task> {
         let (keys, push) = (keys::of(keys)?, Some(values));
-        self.start(py, Call { op: "push_pull", keys, push, pull: true, args, after, immediate, out })
+        let portion = portion.map(|p| p.0);
+        self.start(py, Call { op: "push_pull", keys, push, pull: true, args, after, immediate, portion, out })
     }
 
     /// Gives keys entries without changing any, and makes the list known to the servers. Inserting the keys of a job
@@ -172,10 +183,8 @@ impl Table {
     #[pyo3(signature = (keys, *, after=Vec::new()), text_signature = "($self, keys, *, after=())")]
     fn insert<'py>(&self, py: Python<'py>, keys: &Bound<'py, PyAny>, after: Vec<PyRef<'py, Task>>) -> PyResult<Task> {
         let keys = keys::of(keys)?;
-        self.start(
-            py,
-            Call { op: "insert", keys, push: None, pull: false, args: NOTHING, after, immediate: false, out: None },
-        )
+        let (push, args, immediate, portion, out) = (None, NOTHING, false, None, None);
+        self.start(py, Call { op: "insert", keys, push, pull: false, args, after, immediate, portion, out })
     }
 
     /// Calls the updater's server function on every server, once, after all workers called it with equal arguments;

@@ -1,6 +1,7 @@
 //! `Worker`: one member of a job, as Python holds it.
 
 use super::policy;
+use super::portion::Portions;
 use super::shared::Shared;
 use super::table::{NOTHING, Table};
 use crate::error::value;
@@ -165,6 +166,19 @@ impl Worker {
     /// Raises `DeadlineError` that names the workers that did not come within `deadline_ms`.
     fn barrier(&self, py: Python<'_>) -> PyResult<()> {
         self.reduced(py, ReduceOp::Sum, "barrier", &[]).map(|_| ())
+    }
+
+    /// The portions of a pass that this worker is given, one after the other: an iterator that ends when all workers
+    /// together have finished all of them. Asking for the next one says that the last one is finished.
+    ///
+    /// pass_number: passes are counted by the program. count: portions of the pass, equal on all workers. Pushes made
+    /// with `portion=` count once, even if a portion is done twice because its worker was lost or slow; whoever does a
+    /// portion must make the same pushes in the same order. In a job whose scheduler was started with `--elastic`
+    /// workers may join, leave and be lost.
+    ///
+    /// Raises `RefusedError` if other workers named another count or are at an earlier pass.
+    fn portions(&self, pass_number: u64, count: u32) -> Portions {
+        Portions { shared: Arc::clone(&self.shared), pass: pass_number, count }
     }
 
     /// Says which earlier tasks of a table must have ended before a task is sent: "sequential" all of them (the

@@ -53,6 +53,9 @@ pub struct SchedulerArgs {
     /// Copies of each key in all: with K, up to K - 1 servers at a time may be lost
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     replicas: u16,
+    /// Workers may join and leave the running job, and be lost: for programs that share passes in portions, not for fit
+    #[arg(long)]
+    elastic: bool,
     /// Folder for the scheduler's state: started again with it, at the same address, it takes over the running job
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -105,7 +108,8 @@ pub fn scheduler(args: SchedulerArgs) -> Result<Outcome> {
     args.role.watch_parent();
     let listener = args.listen.open()?;
     let config = SchedulerConfig::new(args.workers as usize, args.servers as usize);
-    let config = SchedulerConfig { state: args.state, ..config.with_copies(args.replicas as usize) };
+    let config =
+        SchedulerConfig { state: args.state, elastic: args.elastic, ..config.with_copies(args.replicas as usize) };
     net::run_scheduler(listener, &config)?;
     Ok(Outcome::Done)
 }

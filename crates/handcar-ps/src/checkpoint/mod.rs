@@ -29,6 +29,8 @@ mod piece;
 mod prune;
 mod range;
 mod reader;
+mod restore;
+mod save;
 mod table;
 mod writer;
 
@@ -46,5 +48,6 @@ pub use piece::{META_BYTES_MAX, PIECE_BYTES_MAX, PieceId, PieceRecord};
 pub use prune::Pruned;
 pub use range::PositionRange;
 pub use reader::{Choice, PassedOver, Reader};
+pub use restore::Restored;
 pub use table::{ShapeRecord, TableRecord};
 pub use writer::Writer;

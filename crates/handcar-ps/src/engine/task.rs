@@ -1,6 +1,7 @@
 //! Tasks as a worker submits, holds and finishes them.
 
 use crate::carried::{Coded, Through};
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::filter::{Rows, TableFilters};
 use crate::message::{Millis, Note, ReduceOp, TableId, Task};
@@ -66,6 +67,20 @@ pub enum Work {
         /// The integers.
         words: Vec<i64>,
     },
+    /// Read entries at some positions as they are, or only count them.
+    Copy {
+        /// The positions.
+        positions: RangeSet,
+        /// Whether the entries are wanted.
+        entries: bool,
+    },
+    /// Put entries in the place of all that is at some positions.
+    Install {
+        /// The positions.
+        positions: RangeSet,
+        /// The entries.
+        entries: Arc<Entries>,
+    },
     /// Ask for a portion of a pass.
     Portion {
         /// The pass.
@@ -88,6 +103,8 @@ pub struct Outcome {
     pub notes: Vec<Vec<u8>>,
     /// The result of a reduction.
     pub words: Vec<i64>,
+    /// Entries as they are, and how many keys the servers hold, copies among them.
+    pub copied: Option<(u64, Entries)>,
     /// What a worker that asked for work was given.
     pub given: Option<Given>,
 }
@@ -123,6 +140,8 @@ pub(super) enum What {
     Call { args: Vec<u8> },
     Reduce { op: ReduceOp, words: Vec<i64> },
     Portion { pass: u64, portions: u32, finished: Option<u32> },
+    Copy { entries: bool },
+    Install { entries: Arc<Entries> },
 }
 
 /// What stays of a task while servers work on it.
@@ -153,6 +172,8 @@ pub(super) struct Running {
     pub notes: Vec<(RangeSet, Vec<u8>)>,
     pub words: Vec<i64>,
     pub given: Option<Given>,
+    /// Answers of servers, of earlier views too.
+    pub copied: Vec<(u64, Entries)>,
     pub failed: Option<Error>,
 }
 

@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::engine::task::{Submission, Work};
 use crate::error::{Error, Result};
-use crate::message::{TableId, Task};
+use crate::message::TableId;
 use crate::portion::{Given, Portion};
 
 /// While others do what is left of a pass, a free worker asks so often whether there is something to do.
@@ -35,61 +35,66 @@ impl Worker {
     /// [`Error::Refused`] if other workers named another count or are at an earlier pass; [`Error::Deadline`] if the others
     /// do not finish theirs in time; a failure of the last portion's tasks that nobody took; what ended the job.
     pub fn next_portion(&mut self, pass: u64, portions: u32) -> Result<Option<Portion>> {
-        self.pump_until(|engine| !engine.busy())?;
         let deadline_ms = self.engine.params().deadline_ms;
         let until = self.link.now().plus(deadline_ms);
         loop {
-            let task = self.submit_portion(pass, portions)?;
-            self.pump_until(|engine| engine.finished(task))?;
-            match self.take_portion(task)? {
-                Given::Portion(index) => return Ok(Some(Portion { pass, index })),
-                Given::Over => return Ok(None),
-                Given::Later { busy } if self.link.now() >= until => {
+            match self.next_portion_for(pass, portions, PORTION_RETRY_MS)? {
+                Some(Given::Portion(index)) => return Ok(Some(Portion { pass, index })),
+                Some(Given::Over) => return Ok(None),
+                Some(Given::Later { busy }) if self.link.now() >= until => {
                     let names: Vec<_> = busy.iter().map(|w| format!("worker {w}")).collect();
                     let waiting_for = format!("{} to finish their portions", names.join(", "));
                     return Err(Error::Deadline { op: "next_portion", deadline_ms, waiting_for });
                 }
-                Given::Later { .. } => drop(self.pump(Some(PORTION_RETRY_MS), |_| false)?),
+                Some(Given::Later { .. }) | None => {}
             }
         }
     }
 
-    /// Starts to ask for a portion, as [`next_portion`](Self::next_portion) does; [`take_portion`](Self::take_portion) has
-    /// the answer when the task has finished.
+    /// Waits at most `millis` for a [`next_portion`](Self::next_portion): what this worker is given, or `None` if it is
+    /// still waiting for its own tasks or the answer. Repeat it with the same numbers.
     ///
     /// # Errors
-    /// [`Error::Argument`] if a task is unfinished; a failure that nobody took; what ended the job.
-    pub fn submit_portion(&mut self, pass: u64, portions: u32) -> Result<Task> {
-        if self.engine.busy() {
-            return Err(Error::argument(
-                "next_portion",
-                "all tasks of the last portion to be finished",
-                "some that are not",
-            ));
+    /// As [`next_portion`](Self::next_portion); [`Error::Argument`] for other numbers than those that still wait for their
+    /// answer.
+    pub fn next_portion_for(&mut self, pass: u64, portions: u32, millis: u64) -> Result<Option<Given>> {
+        let end = self.link.now().plus(millis);
+        loop {
+            let left = end.since(self.link.now());
+            let task = match self.asked {
+                Some((task, asked)) if asked == (pass, portions) => task,
+                Some((_, (pass, portions))) => {
+                    let expected = format!("pass {pass} of {portions} portions, which was asked for before");
+                    return Err(Error::argument("next_portion", expected, "another"));
+                }
+                None => {
+                    if !self.idle_within(left)? {
+                        return Ok(None);
+                    }
+                    if let Some(failure) = self.engine.take_failure() {
+                        return Err(failure);
+                    }
+                    let finished = self.portion.filter(|held| held.pass == pass).map(|held| held.index);
+                    let work = Work::Portion { pass, portions, finished };
+                    let task = self.submit(Submission { table: TableId(0), after: Vec::new(), work })?;
+                    self.asked = Some((task, (pass, portions)));
+                    task
+                }
+            };
+            if !self.pump(Some(end.since(self.link.now())), |engine| engine.finished(task))? {
+                return Ok(None);
+            }
+            self.asked = None;
+            let given = self.engine.take(task)?.given.unwrap_or(Given::Over);
+            self.portion = match given {
+                Given::Portion(index) => Some(Portion { pass, index }),
+                _ => None,
+            };
+            let left = end.since(self.link.now());
+            if left == 0 || !matches!(given, Given::Later { .. }) {
+                return Ok(Some(given));
+            }
+            self.pump(Some(left.min(PORTION_RETRY_MS)), |_| false)?;
         }
-        if let Some(failure) = self.engine.take_failure() {
-            return Err(failure);
-        }
-        let finished = self.portion.filter(|held| held.pass == pass).map(|held| held.index);
-        let work = Work::Portion { pass, portions, finished };
-        let task = self.submit(Submission { table: TableId(0), after: Vec::new(), work })?;
-        self.asked = Some((task, pass));
-        Ok(task)
-    }
-
-    /// What a task of [`submit_portion`](Self::submit_portion) was given: once.
-    ///
-    /// # Errors
-    /// What made the task fail.
-    pub fn take_portion(&mut self, task: Task) -> Result<Given> {
-        let pass = self.asked.take_if(|asked| asked.0 == task).map(|asked| asked.1);
-        let (Some(pass), Some(given)) = (pass, self.engine.take(task)?.given) else {
-            return Err(Error::argument("next_portion", "the task that asked for it, finished", "another one"));
-        };
-        self.portion = match given {
-            Given::Portion(index) => Some(Portion { pass, index }),
-            _ => None,
-        };
-        Ok(given)
     }
 }

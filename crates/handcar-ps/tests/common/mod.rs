@@ -1,6 +1,7 @@
 //! Claims about any driver: each test body takes a way to start a cluster.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod checkpoints;
 pub mod filters;
 pub mod trial;
 

@@ -94,6 +94,11 @@ impl Cluster {
         Self::start_as(true, servers, workers, copies, &[])
     }
 
+    /// A cluster whose workers stay.
+    pub fn start_fixed(servers: usize, workers: usize, copies: usize) -> Self {
+        Self::start(servers, workers, copies, &[])
+    }
+
     fn start(servers: usize, workers: usize, copies: usize, hosts: &[Host]) -> Self {
         Self::start_as(false, servers, workers, copies, hosts)
     }

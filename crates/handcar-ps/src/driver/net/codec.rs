@@ -2,7 +2,7 @@
 
 use super::carried;
 use super::parcel::{Fields, Parcel, Reader};
-use super::work::{put_given, put_tag, take_given, take_tag};
+use super::work::{put_entries, put_given, put_tag, take_entries, take_given, take_tag};
 use crate::carried::{Carried, Form};
 use crate::message::{Answer, Ask, Keys, Note, ReduceOp, Reply, Request, TableId, Task};
 use crate::shard::Shape;
@@ -15,6 +15,8 @@ const MOVE: u8 = 17;
 const CALL: u8 = 18;
 const REDUCE: u8 = 19;
 const PORTION: u8 = 20;
+const COPY: u8 = 21;
+const INSTALL: u8 = 22;
 const CREATED: u8 = 32;
 /// Kind of the reply that carries pulled values.
 pub const MOVED: u8 = 33;
@@ -25,6 +27,8 @@ const REFUSED: u8 = 37;
 const LATE: u8 = 38;
 const BEHIND: u8 = 39;
 const GIVEN: u8 = 40;
+const COPIED: u8 = 41;
+const INSTALLED: u8 = 42;
 
 fn words(list: &[i64], out: &mut Fields) {
     out.u32(list.len() as u32);
@@ -106,6 +110,14 @@ pub fn pack_request(request: Request) -> (Parcel, Option<Values>) {
             f.bytes(name.as_bytes()).bytes(updater.as_bytes()).bytes(&params);
             carried::put_filters(&filters, &mut f);
         }
+        Ask::Copy { entries } => {
+            p.kind = COPY;
+            f.u8(entries as u8);
+        }
+        Ask::Install { entries } => {
+            p.kind = INSTALL;
+            put_entries(&entries, &mut f);
+        }
         Ask::Portion { pass, portions, finished } => {
             p.kind = PORTION;
             f.u64(pass).u32(portions).u32(finished.unwrap_or(u32::MAX));
@@ -169,6 +181,8 @@ pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result
             let push = carried::take(p.values, keys.len(), &mut r)?;
             Ask::Move { keys, round, args, push, pull: pull.map(buffer), form, tag }
         }
+        COPY => Ask::Copy { entries: r.u8()? != 0 },
+        INSTALL => Ask::Install { entries: Arc::new(take_entries(&mut r)?) },
         PORTION => {
             let (pass, portions, finished) = (r.u64()?, r.u32()?, r.u32()?);
             Ask::Portion { pass, portions, finished: Some(finished).filter(|&n| n != u32::MAX) }
@@ -227,6 +241,12 @@ pub fn pack_reply(reply: Reply) -> (Parcel, Option<Values>) {
             spare = push;
         }
         Answer::Behind => p.kind = BEHIND,
+        Answer::Copied { count, entries } => {
+            p.kind = COPIED;
+            f.u64(count);
+            put_entries(&entries, &mut f);
+        }
+        Answer::Installed => p.kind = INSTALLED,
         Answer::Given(given) => {
             p.kind = GIVEN;
             put_given(&given, &mut f);
@@ -267,6 +287,8 @@ pub fn unpack_reply(p: Parcel) -> Result<Reply, String> {
             Answer::Moved { notes, pulled: carried::take(p.values, 0, &mut r)?, spent: None }
         }
         BEHIND => Answer::Behind,
+        COPIED => Answer::Copied { count: r.u64()?, entries: take_entries(&mut r)? },
+        INSTALLED => Answer::Installed,
         GIVEN => Answer::Given(take_given(&mut r)?),
         CALLED => Answer::Called(take_list(&mut r)?),
         REDUCED => Answer::Reduced(read_words(&mut r)?),

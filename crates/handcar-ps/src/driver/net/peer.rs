@@ -4,7 +4,7 @@ use super::carried::{put_filters, take_filters};
 use super::codec::{put_set, take_set};
 use super::copied::{put_copied, put_result, put_tasks, put_words, take_copied, take_result, take_tasks, take_words};
 use super::parcel::{Fields, Parcel, Reader};
-use super::work::{put_progress, put_tag, take_progress, take_tag};
+use super::work::{put_entries, put_progress, put_tag, take_entries, take_progress, take_tag};
 use crate::lru::Lru;
 use crate::message::{TableId, Task};
 use crate::peer::{Change, PeerMessage, Say, Update};
@@ -21,10 +21,11 @@ const REDUCED: u8 = 52;
 const NOTHING: u8 = 53;
 const COPY: u8 = 54;
 const PROGRESS: u8 = 55;
+const INSTALL: u8 = 56;
 
 /// Whether a parcel is a message between servers.
 pub fn is_peer(kind: u8) -> bool {
-    (ACK..=PROGRESS).contains(&kind)
+    (ACK..=INSTALL).contains(&kind)
 }
 
 /// Bytes of key lists that either end of a connection remembers.
@@ -116,6 +117,11 @@ pub fn pack(message: &PeerMessage, lists: &mut Lists, mut copy: impl FnMut(&Valu
             }
             ROUND
         }
+        Change::Install { table, worker, task, entries } => {
+            f.u32(table.0).u64(*worker as u64).u64(task.0);
+            put_entries(entries, &mut f);
+            INSTALL
+        }
         Change::Progress(progress) => {
             put_progress(progress, &mut f);
             PROGRESS
@@ -187,6 +193,10 @@ pub fn unpack(p: Parcel, lists: &mut Lists) -> Result<PeerMessage, String> {
             Change::Reduced { round, tasks, words: take_result(&mut r, take_words)? }
         }
         NOTHING => Change::Nothing,
+        INSTALL => {
+            let (table, worker, task) = (TableId(r.u32()?), r.u64()? as usize, Task(r.u64()?));
+            Change::Install { table, worker, task, entries: Arc::new(take_entries(&mut r)?) }
+        }
         PROGRESS => Change::Progress(take_progress(&mut r)?),
         COPY => Change::Copy(Box::new(take_copied(&mut r)?)),
         other => return Err(format!("a message between servers, got kind {other}")),
@@ -198,6 +208,7 @@ pub fn unpack(p: Parcel, lists: &mut Lists) -> Result<PeerMessage, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entries::Entries;
     use crate::filter::TableFilters;
     use crate::peer::{Copied, CopiedTable, Kept};
     use crate::portion::{Portion, Progress, Tag, Work};
@@ -230,6 +241,7 @@ mod tests {
                 vec![Kept { round: 4, within: Arc::clone(&within), tasks: tasks.clone(), result: Ok(vec![-1, 2]) }],
             )),
         };
+        let entries = Entries::of(keys.clone(), |n, out| out.extend_from_slice(&[7; 9][..3 * n]));
         let changes = vec![
             Change::Create { table, name: "w".into(), updater: "u".into(), params: vec![3], filters },
             Change::Round {
@@ -258,6 +270,7 @@ mod tests {
                 tag: None,
             },
             Change::Single { table, worker: 1, task: Task(5), args: vec![], keys, values: None, tag: Some(tag) },
+            Change::Install { table, worker: 1, task: Task(5), entries: Arc::new(entries) },
             Change::Progress(Progress { pass: 4, portions: 9, finished: Some(3), given: Some((1, Task(7), 4)) }),
             Change::Progress(Progress { pass: 4, portions: 9, finished: None, given: None }),
             Change::Reduced { round: 3, words: Err("why".into()), tasks: tasks.clone() },

@@ -6,6 +6,7 @@ use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
 use super::parcel::Parcel;
 use crate::carried::{Carried, Coded, Form};
+use crate::entries::Entries;
 use crate::error::Error;
 use crate::filter::{Rows, TableFilters};
 use crate::message::{Answer, Ask, Keys, Note, ReduceOp, Reply, Request, TableId, Task};
@@ -159,6 +160,8 @@ fn requests() -> Vec<Request> {
         ask(Ask::Call { round: 3, args: vec![4; 9] }),
         ask(Ask::Portion { pass: 5, portions: 64, finished: Some(3) }),
         ask(Ask::Portion { pass: 5, portions: 64, finished: None }),
+        ask(Ask::Copy { entries: true }),
+        ask(Ask::Install { entries: Arc::new(entries()) }),
         ask(Ask::Reduce { round: 8, op: ReduceOp::Max, words: vec![1, -1, i64::MIN] }),
         moving(Keys::Sent(list.clone()), None, None),
         moving(named, Some(4), Some(Carried::Plain(vec![1i64; 6].into()))),
@@ -192,6 +195,9 @@ fn replies() -> Vec<Reply> {
         Answer::Behind,
         called,
         Answer::Reduced(vec![-7]),
+        Answer::Copied { count: 7, entries: entries() },
+        Answer::Copied { count: 8, entries: Entries::default() },
+        Answer::Installed,
         Answer::Given(Given::Over),
         Answer::Given(Given::Portion(7)),
         Answer::Given(Given::Later { busy: vec![1, 4] }),
@@ -305,4 +311,9 @@ fn strangers_may_not_send_bulk() {
     while inbox.fill(&mut pipe).unwrap() != Filled::Closed {}
     let text = inbox.next(&mut |_, _, dtype| Values::empty(dtype)).unwrap_err().to_string();
     assert!(text.contains("at most 4096 bytes before a greeting, got 5000"), "{text}");
+}
+
+fn entries() -> Entries {
+    let keys = KeyList::new(vec![3, 9, 1 << 60]).unwrap();
+    Entries::of(keys, |n, out| out.extend_from_slice(&[5; 4][..n]))
 }

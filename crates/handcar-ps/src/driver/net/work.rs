@@ -1,6 +1,7 @@
-//! Portions of passes in parcels.
+//! Portions of passes, and entries, in parcels.
 
 use super::parcel::{Fields, Reader};
+use crate::entries::Entries;
 use crate::message::Task;
 use crate::portion::{Given, Portion, Progress, Tag, Work};
 
@@ -24,6 +25,15 @@ fn optional<T>(
         1 => take(r).map(Some),
         other => Err(format!("0 or 1, got {other}")),
     }
+}
+
+/// Entries are all that is left of a head.
+pub(super) fn put_entries(entries: &Entries, f: &mut Fields) {
+    entries.write(&mut f.0);
+}
+
+pub(super) fn take_entries(r: &mut Reader<'_>) -> Result<Entries, String> {
+    Entries::from_bytes(std::mem::take(&mut r.0))
 }
 
 /// A count of things of so many bytes each.

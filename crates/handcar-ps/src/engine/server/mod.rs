@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod chain;
+mod entries;
 mod fill;
 mod filters;
 mod name;

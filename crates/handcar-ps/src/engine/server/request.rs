@@ -70,6 +70,8 @@ impl ServerEngine {
                 Ok(())
             }
             Ask::Reduce { round, op, words } => self.reduce(due, round, Words { worker, task, epoch, op, words }, out),
+            Ask::Copy { entries } => self.copy_out(worker, (task, epoch), id, &within, entries, out),
+            Ask::Install { entries } => self.copy_in((worker, task, epoch), id, within, entries, out),
             Ask::Portion { pass, portions, finished } => {
                 self.give(Wish { worker, task, epoch, pass, portions, finished }, out)
             }

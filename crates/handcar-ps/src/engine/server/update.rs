@@ -265,6 +265,17 @@ impl ServerEngine {
                     self.keep_reduced(*round, tasks.clone(), words.clone());
                 }
             }
+            Change::Install { table, worker, task, entries } => {
+                if self.answered.get(*worker).is_none_or(|low| task < low) {
+                    return;
+                }
+                let name = Name { table: *table, worker: *worker, task: *task, tag: None };
+                let fresh = Arc::new(mine.minus(&self.done(&name, &mine)));
+                if !fresh.is_empty() {
+                    let done = self.put_entries(&name, &fresh, entries);
+                    debug_assert!(done.is_ok(), "{done:?}");
+                }
+            }
             Change::Progress(progress) => {
                 if mine.contains(0) {
                     self.portions.apply(self.now, progress);

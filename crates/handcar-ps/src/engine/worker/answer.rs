@@ -3,7 +3,8 @@
 use super::filters::{Arrived, Ends, unfit};
 use super::{DEADLINE_GRACE_MS, Output, WorkerEngine};
 use crate::carried::Carried;
-use crate::engine::task::{Outcome, Record, Running, State};
+use crate::engine::task::{Outcome, Record, Running, State, What};
+use crate::entries::Entries;
 use crate::error::{Error, Result};
 use crate::message::{Answer, Ask, Millis, Reply, Request, Task};
 use handcar_base::RangeSet;
@@ -122,6 +123,8 @@ impl WorkerEngine {
             }
             Answer::Called(notes) => part.notes = notes,
             Answer::Reduced(words) => running.words = words,
+            Answer::Copied { count, entries } => running.copied.push((count, entries)),
+            Answer::Installed => {}
             Answer::Given(given) => running.given = Some(given),
             Answer::Refused(reason) => {
                 let by = format!("server {server}");
@@ -176,6 +179,10 @@ impl WorkerEngine {
                     Some(only) if !split => (only.push.take().or(running.whole_push.take()), only.pulled.take()),
                     _ => (running.whole_push.take(), running.whole_pull.take()),
                 };
+                let copied = match running.what {
+                    What::Copy { .. } => Some(joined(std::mem::take(&mut running.copied))),
+                    _ => None,
+                };
                 let earlier = std::mem::take(&mut running.notes);
                 let whole = earlier.is_empty() && parts.values().all(|p| p.notes.iter().all(|n| n.within.is_none()));
                 let notes = if whole {
@@ -194,6 +201,7 @@ impl WorkerEngine {
                     notes,
                     words: std::mem::take(&mut running.words),
                     given: running.given.take(),
+                    copied,
                 })
             }
         };
@@ -277,6 +285,11 @@ impl WorkerEngine {
             self.finish(task, Err(error), out);
         }
     }
+}
+
+fn joined(parts: Vec<(u64, Entries)>) -> (u64, Entries) {
+    let (counts, parts): (Vec<u64>, Vec<Entries>) = parts.into_iter().unzip();
+    (counts.iter().sum(), Entries::merged(&parts))
 }
 
 /// Of notes that speak for the same positions those that speak for most. Every note comes from one server's update, or

@@ -89,6 +89,8 @@ pub struct Output {
 #[derive(Debug, Default)]
 struct Table {
     shape: Option<Shape>,
+    /// Name, updater and its parameters.
+    made: (String, String, Vec<u8>),
     filters: TableFilters,
     /// The worker's ends of their chains, once the table exists.
     ends: Option<Ends>,
@@ -205,6 +207,12 @@ impl WorkerEngine {
         self.tables.get(table.0 as usize)?.shape
     }
 
+    /// Name, updater and parameters of a table that was asked for.
+    pub fn made(&self, table: TableId) -> Option<(&str, &str, &[u8])> {
+        let (name, updater, params) = &self.tables.get(table.0 as usize)?.made;
+        Some((name, updater, params))
+    }
+
     /// The task that must finish before another task of the table may be submitted under the policy.
     pub fn blocker(&self, table: TableId) -> Option<Task> {
         let t = self.tables.get(table.0 as usize)?;
@@ -247,10 +255,11 @@ impl WorkerEngine {
             let expected = format!("at most {TASKS_MAX} tasks unfinished or with results not taken");
             return Err(Error::argument(op, expected, "one more"));
         }
-        if let Work::Create { filters, .. } = &submission.work {
+        if let Work::Create { name, updater, params, filters } = &submission.work {
             self.check_filters(filters)?;
             submission.table = self.next_table();
-            self.tables.push(Table { filters: filters.clone(), ..Table::default() });
+            let made = (name.clone(), updater.clone(), params.clone());
+            self.tables.push(Table { made, filters: filters.clone(), ..Table::default() });
         }
         let round = self.check(op, &mut submission)?;
         let task = Task(self.base + self.records.len() as u64);

@@ -7,6 +7,7 @@ use crate::lru::Lru;
 use crate::message::{Ask, Keys, Request, TableId, Task};
 use crate::values::Values;
 use handcar_base::KeyList;
+use std::sync::Arc;
 
 impl WorkerEngine {
     /// Writes the request of one part; `buffers` are those of its last attempt.
@@ -40,6 +41,8 @@ impl WorkerEngine {
                 }
                 Ask::Reduce { round: round.unwrap_or(0), op: *op, words: words.clone() }
             }
+            &What::Copy { entries } => Ask::Copy { entries },
+            What::Install { entries } => Ask::Install { entries: Arc::clone(entries) },
             &What::Portion { pass, portions, finished } => Ask::Portion { pass, portions, finished },
             What::Move { args, tag } => {
                 let tag = *tag;

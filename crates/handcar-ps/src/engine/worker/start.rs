@@ -35,6 +35,7 @@ impl WorkerEngine {
         };
         let aggregate = match &mut submission.work {
             Work::Create { .. } | Work::Reduce { .. } | Work::Portion { .. } => return Ok(None),
+            Work::Copy { .. } | Work::Install { .. } => return Ok(None),
             Work::Call { .. } => true,
             Work::Move { keys, push, pull, aggregate, tag, .. } => {
                 let Some(shape) = table.shape else {
@@ -81,7 +82,7 @@ impl WorkerEngine {
         let collective = match work {
             Work::Call { .. } | Work::Reduce { .. } => true,
             Work::Move { aggregate, push, .. } => *aggregate && push.is_some(),
-            Work::Create { .. } | Work::Portion { .. } => false,
+            Work::Create { .. } | Work::Portion { .. } | Work::Copy { .. } | Work::Install { .. } => false,
         };
         if !collective || self.view.workers.is_none() {
             return Ok(());
@@ -111,6 +112,7 @@ impl WorkerEngine {
             notes: Vec::new(),
             words: Vec::new(),
             given: None,
+            copied: Vec::new(),
             failed: None,
         };
         running.what = match submission.work {
@@ -118,6 +120,14 @@ impl WorkerEngine {
             Work::Call { args } => What::Call { args },
             Work::Reduce { op, words } => What::Reduce { op, words },
             Work::Portion { pass, portions, finished } => What::Portion { pass, portions, finished },
+            Work::Copy { positions, entries } => {
+                running.left = Some(positions);
+                What::Copy { entries }
+            }
+            Work::Install { positions, entries } => {
+                running.left = Some(positions);
+                What::Install { entries }
+            }
             Work::Move { keys, args, push, pull, through, tag, .. } => {
                 running.keys = Some((keys, None));
                 running.through = through;
@@ -161,7 +171,7 @@ impl WorkerEngine {
             // Every server that heads anything takes part; the others learn of it from these.
             What::Create { .. } => parts.extend(heads.iter().map(|&s| (s, None))),
             What::Reduce { .. } | What::Portion { .. } => parts.extend(self.route.of(0).map(|s| (s, None))),
-            What::Call { .. } | What::Move { .. } => {
+            What::Call { .. } | What::Move { .. } | What::Copy { .. } | What::Install { .. } => {
                 for &server in &heads {
                     match &left {
                         None => parts.push((server, None)),
@@ -305,5 +315,7 @@ pub(super) fn op_of(work: &Work) -> &'static str {
         Work::Call { .. } => "call",
         Work::Reduce { .. } => "reduce",
         Work::Portion { .. } => "next_portion",
+        Work::Copy { .. } => "save",
+        Work::Install { .. } => "restore",
     }
 }
