@@ -16,9 +16,6 @@ use crate::error::Result;
 use handcar_base::ExactSum;
 use handcar_kernels::logistic::{self, RowStatistics};
 
-/// Steps of a dual point whose sums go through filters that round, in fixed point: a millionth of one.
-const COARSE: i32 = 1 << 10;
-
 /// What a certificate found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Certificate {
@@ -113,16 +110,8 @@ impl Dbpg<'_> {
                     g[0] = (g[0] as f64 * ratio) as i32;
                 }
             }
-        }
-        if self.sums.error(self.worker).is_some() {
-            // Any numbers in [0, 1] make a bound, so also those whose sums have fewer digits. Towards zero: none leaves.
-            for g in statistics.iter_mut().flatten() {
-                g[0] -= g[0] % COARSE;
-            }
-        }
-        if self.settings.intercept {
             let [up, down] = self.class_sums(&statistics)?;
-            residual = (up - down).abs() as f64 / 2f64.powi(30 - self.data.weight_exponent);
+            residual = (up - down).abs() as f64 / one;
         }
         Ok(Point { statistics, level, residual })
     }

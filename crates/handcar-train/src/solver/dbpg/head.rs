@@ -174,16 +174,16 @@ impl Dbpg<'_> {
                 hessian[j * n + k] = h;
                 hessian[k * n + j] = h;
             }
-            // Random errors of a symmetric matrix move its least eigenvalue by up to 2·√n of them; it must not become
-            // negative.
+            // Random errors with standard deviation σ move the least eigenvalue of a symmetric matrix by about 2·√n·σ
+            // (Wigner); it must not become negative.
             hessian[j * n + j] *= 1.0 + 2.0 * (n as f64).sqrt() * error;
             hessian[j * n + j] += l2[j];
         }
         Ok(hessian)
     }
 
-    /// The lower triangles of all workers added up, and what rounding may have moved each element by, relative to the
-    /// diagonal elements beside and below it.
+    /// The lower triangles of all workers added up, and the standard deviation of what rounding did to each element,
+    /// relative to the geometric mean of its two diagonal elements.
     fn gram_over_workers(&mut self, n: usize, mine: Vec<i64>) -> Result<(Vec<f64>, f64)> {
         let Some(error) = self.sums.error(self.worker) else {
             let all = self.sums.over_workers(self.worker, mine, Loss::Nothing)?;

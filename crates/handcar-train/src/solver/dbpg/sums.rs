@@ -47,9 +47,10 @@ impl Sums {
         Ok(Self { table, levels: bytes.map(|b| 2f64.powi(8 * b)) })
     }
 
-    /// How far rounding may move a sum of numbers of `[-1, 1]`; `None` where nothing is rounded.
+    /// The standard deviation, at most, that rounding gives to a sum of numbers of `[-1, 1]`; `None` where nothing is
+    /// rounded. Each of the workers' roundings has at most half of the way between two levels.
     pub fn error(self, worker: &Worker) -> Option<f64> {
-        self.levels.map(|levels| 2.0 * worker.workers() as f64 / levels)
+        self.levels.map(|levels| (worker.workers() as f64).sqrt() / levels)
     }
 
     /// Each integer's sum over all workers. Collective.
