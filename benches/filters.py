@@ -27,10 +27,10 @@ RUNS = [
     "error-feedback:countmin:1",
 ]
 TOGETHER = [
-    "key-cache,zero,zstd:9|zero,zstd:9",
-    "key-cache,zero,fixed-point:2,zstd:9|zero,zstd:9",
-    "key-cache,error-feedback:fixed-point:1,zstd:19|zero,zstd:9",
-    "key-cache,error-feedback:fixed-point:2,zstd:19|zero,zstd:9",
+    "key-cache,zero,zstd:19|zero,zstd:9",
+    "key-cache,zero,error-feedback:fixed-point:1,zstd:19|zero,zstd:9",
+    "key-cache,zero,error-feedback:fixed-point:2,zstd:19|zero,zstd:9",
+    "key-cache,zero,fixed-point:2,zstd:19|zero,zstd:9",
 ]
 OFF = "-"
 
@@ -41,9 +41,9 @@ def grouped(n):
 
 def measure(folder, clicks=None, **_):
     files = clicks or [common.clicks(folder, 40_000)]
-    optimum = common.example("filters", 4, 1, 2, 1, "-", *files)
+    optimum = common.example("filters", 4, 1e-4, 1, 2, 1, "-", *files)
     optimum = float(optimum.splitlines()[-1].split("\t")[2]) + 1
-    out = common.example("filters", 4, repr(optimum), 2, 1, ";".join([*RUNS, *TOGETHER, OFF]), *files)
+    out = common.example("filters", 4, 1e-4, repr(optimum), 2, 1, ";".join([*RUNS, *TOGETHER, OFF]), *files)
     lines = [line.split("\t") for line in out.splitlines()]
     runs = {name: rest for kind, name, *rest in lines if kind == "run"}
     saved = [rest for kind, *rest in lines if kind == "filter"]

@@ -50,7 +50,7 @@ def test_what_is_wrong_with_filters_is_told():
     x, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0, 1, 0, 1])
     with pytest.raises(ValueError, match="filters: expected a text, got 2"):
         handcar.LogisticRegression(filters=2).fit(x, y)
-    with pytest.raises(ValueError, match="pull_filters: expected exact filters"):
+    with pytest.raises(ValueError, match="expected pull_filters that are exact"):
         handcar.LogisticRegression(pull_filters="fixed-point:2").fit(x, y)
 
 

@@ -93,11 +93,11 @@ impl FitOptions {
             let (dtype, width) = (if direction == Direction::Push { Dtype::I64 } else { Dtype::F32 }, 2);
             let exact = match known.chain(spec, direction, dtype, width) {
                 Ok(chain) => chain.is_exact(),
-                Err(e) => return refuse(what, "filters that fit", format!("{:?}: {e}", spec.to_string())),
+                Err(e) => return refuse(what, "that fit", format!("{:?}: {e}", spec.to_string())),
             };
             if direction == Direction::Pull && !exact {
                 let expected =
-                    "exact filters (key-cache, zero, lz4, zstd): workers and servers must hold equal weights";
+                    "that are exact (key-cache, zero, lz4, zstd), since workers and servers must hold equal weights";
                 return refuse(what, expected, format!("{:?}", spec.to_string()));
             }
         }
@@ -125,12 +125,8 @@ mod tests {
         d().check().unwrap();
         let known = FilterRegistry::new();
         for (push, pull, said) in [
-            (
-                "zip",
-                "",
-                "filters: expected filters that fit, got \"zip\": filter spec: expected a filter among countmin",
-            ),
-            ("", "fixed-point:2", "pull_filters: expected exact filters"),
+            ("zip", "", "expected filters that fit, got \"zip\": filter spec: expected a filter among countmin"),
+            ("", "fixed-point:2", "expected pull_filters that are exact"),
             ("fixed-point:2,zstd", "zero,zstd", ""),
         ] {
             let filters = TableFilters::parse(push, pull).unwrap();
