@@ -1,6 +1,6 @@
 //! The grammar of the command line.
 
-use crate::command::{cache, eval, fit, inspect, launch, predict, roles, simulate, synth};
+use crate::command::{cache, checkpoint, eval, fit, inspect, launch, predict, roles, simulate, synth};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -47,4 +47,6 @@ pub enum Command {
     Worker(roles::WorkerArgs),
     /// List or clear packed data
     Cache(cache::CacheArgs),
+    /// List, verify or thin out checkpoints of the parameter server
+    Checkpoint(checkpoint::CheckpointArgs),
 }

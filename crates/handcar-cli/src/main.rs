@@ -43,5 +43,6 @@ fn run(args: Vec<OsString>) -> Result<Outcome> {
         Command::Server(a) => command::roles::server(a),
         Command::Worker(a) => command::roles::worker(a, &general),
         Command::Cache(a) => command::cache::run(a),
+        Command::Checkpoint(a) => command::checkpoint::run(a),
     }
 }

@@ -13,6 +13,7 @@ use faulty::{Death, Faulty};
 use handcar_ps::checkpoint::{
     BlobName, Blobs, Choice, Error, Folder, Listed, ObjectBlobs, PlaceConfig, Put, Reader, Result, Writer, open_place,
 };
+use handcar_ps::{Registry, driver::local};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::num::NonZeroUsize;
@@ -119,6 +120,23 @@ fn a_checkpoint_goes_to_s3_and_comes_back() -> Result<()> {
     let other = open_place(&server.config("s3://models/jobs/ad"), false)?;
     assert_eq!(other.list(&Folder::new("pieces")?)?, []);
     Ok(())
+}
+
+#[test]
+fn the_tables_of_a_job_go_to_s3_and_come_back_to_other_servers() {
+    let Some(server) = Server::start() else { return };
+    let blobs = ObjectBlobs::open(&server.config("s3://models/running")).unwrap();
+    let keys = handcar_base::KeyList::new((0..100_000).collect()).unwrap();
+    let mut worker = local::cluster(1, 3, &Registry::new()).remove(0);
+    let table = worker.create_table("w", "sum.f32", &[]).unwrap();
+    worker.push(table, &keys, vec![1.5f32; keys.len()]).wait().unwrap();
+    assert_eq!(worker.save(&blobs, "job").unwrap().pieces.len(), 2);
+    worker.finish().unwrap();
+    let mut worker = local::cluster(1, 2, &Registry::new()).remove(0);
+    let restored = worker.restore(&blobs, Choice::Latest).unwrap();
+    let pulled = worker.pull(restored.tables[0], &keys).wait().unwrap().pulled;
+    assert_eq!(pulled, Some(vec![1.5f32; keys.len()].into()));
+    worker.finish().unwrap();
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod error;
 mod keys;
 mod policy;
 mod portion;
+mod saved;
 mod shared;
 mod start;
 mod table;

@@ -2,11 +2,13 @@
 
 use super::policy;
 use super::portion::Portions;
+use super::saved;
 use super::shared::Shared;
 use super::table::{NOTHING, Table};
 use crate::error::value;
 use crate::interrupt;
 use handcar_ps as ps;
+use handcar_ps::checkpoint::Choice;
 use handcar_ps::filter::TableFilters;
 use handcar_ps::message::ReduceOp;
 use numpy::ndarray::{ArrayD, IxDyn};
@@ -14,6 +16,7 @@ use numpy::{IntoPyArray, PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArray, PyUntyp
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One worker of a job: makes tables, joins collectives, leaves. Comes from `embed`, `local` or `connect`.
@@ -36,7 +39,8 @@ pub struct Known {
     params: Vec<u8>,
     filters: TableFilters,
     id: ps::TableId,
-    task: ps::Task,
+    /// What asked for it, unless it came out of a checkpoint.
+    task: Option<ps::Task>,
 }
 
 impl Worker {
@@ -112,14 +116,16 @@ impl Worker {
                 let (id, task) = worker.run(py, |worker| worker.submit_table_with(name, updater, params, &filters))?;
                 let tables = &mut worker.inner().tables;
                 let (updater, params, filters) = (updater.into(), params.into(), filters.clone());
-                tables.push(Known { name: name.into(), updater, params, filters, id, task });
+                tables.push(Known { name: name.into(), updater, params, filters, id, task: Some(task) });
                 tables.len() - 1
             }
         };
         let Known { id, task, .. } = worker.inner().tables[at];
-        let made = worker.wait_on(py, |worker, millis| match worker.wait_for(task, millis) {
-            Ok(outcome) => Ok(outcome.map(|_| Ok(worker.shape(id)))),
-            Err(error) => Ok(Some(Err(error))),
+        let made = worker.wait_on(py, |worker, millis| {
+            match task.map_or(Ok(Some(ps::Outcome::default())), |task| worker.wait_for(task, millis)) {
+                Ok(outcome) => Ok(outcome.map(|_| Ok(worker.shape(id)))),
+                Err(error) => Ok(Some(Err(error))),
+            }
         })?;
         let shape = match made {
             Ok(shape) => shape,
@@ -179,6 +185,50 @@ impl Worker {
     /// Raises `RefusedError` if other workers named another count or are at an earlier pass.
     fn portions(&self, pass_number: u64, count: u32) -> Portions {
         Portions { shared: Arc::clone(&self.shared), pass: pass_number, count }
+    }
+
+    /// Writes all tables into a checkpoint and returns its number. Collective: every worker calls it.
+    ///
+    /// place: a folder, or `s3://bucket/prefix` (settings from the environment, `AWS_...`), that leads every worker to the
+    /// same storage. What is under way is waited for first, and nobody goes on before the checkpoint is complete. A piece
+    /// that has not changed since an earlier checkpoint there is not written again. job: a name kept with it. Ctrl-C is
+    /// noticed when it is done.
+    ///
+    /// Raises what kept this worker from writing its share (`handcar.ps.Error` for a full disk), or `RefusedError` with
+    /// the worker that could not; then there is no new checkpoint and earlier ones stay as they are.
+    #[pyo3(signature = (place, *, job="job"))]
+    fn save(&self, py: Python<'_>, place: PathBuf, job: &str) -> PyResult<u64> {
+        let place = saved::place(&place.to_string_lossy(), true)?;
+        let mut worker = self.shared.enter("save")?;
+        worker.clear(py)?;
+        worker.wait_on(py, |worker, millis| worker.idle_within(millis).map(|idle| idle.then_some(())))?;
+        Ok(worker.run(py, |worker| worker.save(&*place, job))?.sequence)
+    }
+
+    /// Gives the tables of a checkpoint the values they had, on however many servers and workers there are now, and
+    /// returns its number. Collective. Tables that are not there are made: `table` with the same arguments gives them.
+    ///
+    /// place: as of `save`. number: of the checkpoint, the latest if None. Every byte is checked first: a checkpoint that
+    /// is torn or altered is refused whole, and nothing has changed.
+    ///
+    /// Raises `handcar.ps.Error` with the file and what was expected and found; `ValueError` if a table of that name has
+    /// another updater; `RefusedError` with the worker that could not do its share.
+    #[pyo3(signature = (place, *, number=None))]
+    fn restore(&self, py: Python<'_>, place: PathBuf, number: Option<u64>) -> PyResult<u64> {
+        let place = saved::place(&place.to_string_lossy(), false)?;
+        let mut worker = self.shared.enter("restore")?;
+        worker.clear(py)?;
+        worker.wait_on(py, |worker, millis| worker.idle_within(millis).map(|idle| idle.then_some(())))?;
+        let choice = number.map_or(Choice::Latest, Choice::Sequence);
+        let restored = worker.run(py, |worker| worker.restore(&*place, choice))?;
+        let tables = &mut worker.inner().tables;
+        for (t, &id) in restored.manifest.tables.iter().zip(&restored.tables) {
+            if tables.iter().all(|known| known.id != id) {
+                let (name, updater, params) = (t.name.clone(), t.updater.clone(), t.params.clone());
+                tables.push(Known { name, updater, params, filters: TableFilters::default(), id, task: None });
+            }
+        }
+        Ok(restored.manifest.sequence)
     }
 
     /// Says which earlier tasks of a table must have ended before a task is sent: "sequential" all of them (the

@@ -1,6 +1,7 @@
 //! One command a file.
 
 pub mod cache;
+pub mod checkpoint;
 pub mod eval;
 pub mod fit;
 pub mod inspect;
