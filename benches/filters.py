@@ -12,7 +12,7 @@ import common
 # Specs of pushes, and after `|` of pulls.
 RUNS = [
     "",
-    "key-cache|key-cache",
+    "key-cache",
     "zero|zero",
     "lz4|lz4",
     "zstd:9|zstd:9",
@@ -28,9 +28,9 @@ RUNS = [
 ]
 TOGETHER = [
     "key-cache,zero,zstd:19|zero,zstd:9",
+    "key-cache,zero,fixed-point:2,zstd:19|zero,zstd:9",
     "key-cache,zero,error-feedback:fixed-point:1,zstd:19|zero,zstd:9",
     "key-cache,zero,error-feedback:fixed-point:2,zstd:19|zero,zstd:9",
-    "key-cache,zero,fixed-point:2,zstd:19|zero,zstd:9",
 ]
 OFF = "-"
 
