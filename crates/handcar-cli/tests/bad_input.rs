@@ -187,7 +187,6 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
         ("fit data -m model --loss hinge", "logistic"),
         ("fit data -m model --hogwild", "--hogwild is not built yet"),
         ("launch slurm -- fit", "slurm is not built yet"),
-        ("simulate faults", "simulate is not built yet"),
         ("fit data -m model --l1 -1", "expected a number of at least 0"),
         ("fit data -m model --holdout 1.5", "expected a number between 0 and 1"),
         ("fit data", "--model"),
