@@ -177,6 +177,7 @@ pub(super) struct Running {
     pub failed: Option<Error>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "at most 4096, and outcomes are moved out soon")]
 #[derive(Debug)]
 pub(super) enum State {
     Held {
