@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Answers the questions that handcar is judged by, each with a Markdown table that names its bar.
 
-    benches/run.py [QUESTION...] [--runs N] [--raw FILE]
+    benches/run.py [QUESTION...] [--runs N] [--raw FILE] [--clicks FILE...]
 
-Questions: objective, threads, parsing, memory, network, python-arrays, first-model, peers; all when none is named.
+Questions: objective, threads, parsing, memory, network, python-arrays, first-model, filters, peers; all when none is named.
 Installs the peers (liblinear, scikit-learn, Vowpal Wabbit) into benches/.venv and builds handcar in release. Takes about
 40 minutes in all with 11 runs; a machine with nothing else to do gives the truest figures.
 """
@@ -15,7 +15,7 @@ import tempfile
 
 import common
 
-QUESTIONS = ["first-model", "network", "python-arrays", "memory", "threads", "parsing", "peers", "objective"]
+QUESTIONS = ["first-model", "network", "python-arrays", "memory", "threads", "parsing", "filters", "peers", "objective"]
 
 
 def main():
@@ -23,6 +23,7 @@ def main():
     parser.add_argument("question", nargs="*", choices=[*QUESTIONS, []], metavar="QUESTION")
     parser.add_argument("--runs", type=int, default=11, help="runs of which medians are taken (default 11)")
     parser.add_argument("--raw", help="raw Criteo rows (TSV, gzip allowed), for `objective`")
+    parser.add_argument("--clicks", nargs="*", help="hashed Criteo rows (libsvm, gzip allowed), for `filters`")
     args = parser.parse_args()
     common.inside_venv()
     common.build()
@@ -31,7 +32,7 @@ def main():
         module = importlib.import_module(question.replace("-", "_"))
         print(f"\n**{question}.** {module.__doc__.strip()}")
         with tempfile.TemporaryDirectory() as folder:
-            module.measure(folder=folder, runs=args.runs, raw=args.raw)
+            module.measure(folder=folder, runs=args.runs, raw=args.raw, clicks=args.clicks)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ class LogisticRegression:
     random_state: Any
     delay: int
     kkt_filter: bool
+    filters: str
+    pull_filters: str
     warm_start: bool
     verbose: int
     callback: Callable[[dict[str, Any]], Any] | None
@@ -63,6 +65,7 @@ class LogisticRegression:
     objective_: float
     gap_: float
     history_: list[dict[str, Any]]
+    filters_: list[dict[str, Any]]
 
     def __init__(
         self,
@@ -76,6 +79,8 @@ class LogisticRegression:
         random_state: Any = 0,
         delay: int = 0,
         kkt_filter: bool = True,
+        filters: str = "",
+        pull_filters: str = "",
         warm_start: bool = False,
         verbose: int = 0,
         callback: Callable[[dict[str, Any]], Any] | None = None,

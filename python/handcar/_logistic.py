@@ -39,6 +39,10 @@ class LogisticRegression(BinaryClassifier):
         Blocks that may be under way when one starts; 0 is sequential and reproducible.
     kkt_filter : bool
         Whether weights at zero whose gradient is small rest until a certificate asks for all.
+    filters, pull_filters : str
+        What pushes go through on their way to the servers, and weights on their way back, as ``"zero,zstd:1"``: the
+        command line's ``--filters``. Here the servers are in this process, where filters that only save bytes are left
+        out; those that round change the way to the optimum, and not the certificate.
     warm_start : bool
         Whether a fit begins with the weights of the one before.
     verbose : int
@@ -70,6 +74,8 @@ class LogisticRegression(BinaryClassifier):
         Certified bound on ``(objective_ - optimum) / objective_``; NaN if the fit ended without one.
     history_ : list of dict
         One entry a pass.
+    filters_ : list of dict
+        For each filter its name, direction, and the bytes before and after it.
     """
 
     def __init__(
@@ -84,6 +90,8 @@ class LogisticRegression(BinaryClassifier):
         random_state=0,
         delay=0,
         kkt_filter=True,
+        filters="",
+        pull_filters="",
         warm_start=False,
         verbose=0,
         callback=None,
@@ -97,6 +105,8 @@ class LogisticRegression(BinaryClassifier):
         self.random_state = random_state
         self.delay = delay
         self.kkt_filter = kkt_filter
+        self.filters = filters
+        self.pull_filters = pull_filters
         self.warm_start = warm_start
         self.verbose = verbose
         self.callback = callback
@@ -123,11 +133,12 @@ class LogisticRegression(BinaryClassifier):
         options = self._checked()
         rows, about = self._rows(X, y, sample_weight, read_options, options["n_threads"])
         before = getattr(self, "_model", None) if self.warm_start else None
-        model, history = _handcar.fit(
+        model, history, filters = _handcar.fit(
             rows, **options, label=about.pop("label"), init=before, observer=self._observer()
         )
         self._adopt(model, **about)
         self.history_ = history
+        self.filters_ = filters
         if not model.facts["converged"]:
             gap = "no certificate" if model.facts["gap"] is None else f"certified gap {model.facts['gap']:.1e}"
             warnings.warn(
@@ -186,6 +197,7 @@ class LogisticRegression(BinaryClassifier):
         width = len(columns) if columns else int(keys[-1]) + 1 - model.base if len(keys) else 0
         self._adopt(model, _labels.from_texts(*model.label_texts), width, columns or None, exact=False)
         self.history_ = []
+        self.filters_ = []
         return self
 
     def strongest(self, n=20):
@@ -251,6 +263,8 @@ class LogisticRegression(BinaryClassifier):
             seed=_options.seed(self.random_state),
             delay=_options.whole("delay", self.delay, 0, 2**32 - 1),
             kkt_filter=bool(self.kkt_filter),
+            filters=_options.text("filters", self.filters),
+            pull_filters=_options.text("pull_filters", self.pull_filters),
         )
 
     def _observer(self):

@@ -23,6 +23,13 @@ def whole(name, value, least, most):
     return n
 
 
+def text(name, value):
+    """A text."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: expected a text, got {value!r}")
+    return value
+
+
 def threads(value):
     """Threads; None or -1: every core this process may use."""
     if value is None or value == -1:

@@ -5,16 +5,18 @@ use crate::interrupt::PATIENCE;
 use crate::model::Model;
 use crate::rows::Rows;
 use handcar_ps::driver::local;
+use handcar_ps::filter::{Saved, TableFilters};
 use handcar_train::job::{self, FitOptions, Observer, PassTrace, TrainInput};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 use std::cell::RefCell;
 use std::time::Instant;
 
 /// Trains on packed rows. `label`: column and the texts of -1 and +1, to be kept in the model. `observer` hears of each
-/// pass and may end the job by returning a true value. Gives the model and one dictionary a pass.
+/// pass and may end the job by returning a true value. Gives the model, one dictionary a pass, and one a filter.
 #[pyfunction]
-#[pyo3(signature = (rows, *, l1, l2, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, label, init=None, observer=None))]
+#[pyo3(signature = (rows, *, l1, l2, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -28,11 +30,14 @@ pub fn fit<'py>(
     n_threads: usize,
     seed: u64,
     kkt_filter: bool,
+    filters: &str,
+    pull_filters: &str,
     label: Option<(Option<String>, Option<String>, Option<String>)>,
     init: Option<&Model>,
     observer: Option<Py<PyAny>>,
-) -> PyResult<(Model, Vec<Bound<'py, PyDict>>)> {
+) -> PyResult<(Model, Vec<Bound<'py, PyDict>>, Bound<'py, PyList>)> {
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
+    let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let options = FitOptions {
         l1,
         l2,
@@ -43,6 +48,7 @@ pub fn fit<'py>(
         threads: n_threads,
         seed,
         kkt_filter,
+        filters,
         init,
     };
     let mut watch = Watch { observer, heard: Instant::now(), wish: RefCell::new(Wish::GoOn) };
@@ -65,7 +71,21 @@ pub fn fit<'py>(
         model.schema.label = handcar_data::LabelSpec { column, positive, negative };
     }
     let trace = fitted.trace.iter().map(|p| entry(py, p)).collect::<PyResult<_>>()?;
-    Ok((Model { inner: model }, trace))
+    Ok((Model { inner: model }, trace, savings(py, &fitted.filters)?))
+}
+
+/// A list of dictionaries: the bytes before and after each filter.
+pub fn savings<'py>(py: Python<'py>, filters: &[Saved]) -> PyResult<Bound<'py, PyList>> {
+    let all = PyList::empty(py);
+    for saved in filters {
+        let one = PyDict::new(py);
+        one.set_item("name", &saved.name)?;
+        one.set_item("direction", saved.direction.to_string())?;
+        one.set_item("before", saved.before)?;
+        one.set_item("after", saved.after)?;
+        all.append(one)?;
+    }
+    Ok(all)
 }
 
 fn entry<'py>(py: Python<'py>, p: &PassTrace) -> PyResult<Bound<'py, PyDict>> {

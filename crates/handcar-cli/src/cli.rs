@@ -26,7 +26,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Train a model
-    Fit(fit::FitArgs),
+    Fit(Box<fit::FitArgs>),
     /// Write one probability a row
     Predict(predict::PredictArgs),
     /// Measure a model: AUC, log loss, normalised entropy, accuracy, calibration

@@ -32,7 +32,7 @@ fn run(args: Vec<OsString>) -> Result<Outcome> {
     logging::start(&cli.log_level)?;
     let general = command::General { quiet: cli.quiet, log_level: cli.log_level };
     match cli.command {
-        Command::Fit(a) => command::fit::run(a, &general),
+        Command::Fit(a) => command::fit::run(*a, &general),
         Command::Predict(a) => command::predict::run(a),
         Command::Eval(a) => command::eval::run(a),
         Command::Inspect(a) => command::inspect::run(a),

@@ -37,6 +37,39 @@ fn two_servers_and_two_workers_write_the_same_model() {
 }
 
 #[test]
+fn exact_filters_change_no_byte_of_the_model_and_all_tell_what_they_save() {
+    let place = place_with_clicks();
+    place.ok("fit clicks.tsv --format criteo --l1 2 -m one");
+    let job = "launch local --servers 2 --workers 2 -- fit clicks.tsv --format criteo --l1 2";
+    place.ok(&format!("{job} -m exact --report exact.json --filters key-cache,zero,zstd:1 --pull-filters zero,lz4"));
+    assert_eq!(place.read("one"), place.read("exact"));
+    place.ok(&format!("{job} -m near --report near.json --filters error-feedback:fixed-point:2,zstd:1"));
+    for (report, names) in [
+        (
+            "exact.json",
+            &["kkt push", "kkt pull", "key-cache push", "zero push", "zstd push", "zero pull", "lz4 pull"][..],
+        ),
+        ("near.json", &["kkt push", "kkt pull", "error-feedback push", "zstd push"]),
+    ] {
+        let report: serde_json::Value = serde_json::from_slice(&place.read(report)).expect("a report");
+        let text = |v: &serde_json::Value| v.as_str().unwrap_or_default().to_owned();
+        let filters = report["filters"].as_array().expect("filters");
+        let told: Vec<_> = filters.iter().map(|f| format!("{} {}", text(&f["name"]), text(&f["direction"]))).collect();
+        assert_eq!(told, names);
+        for f in filters.iter().filter(|f| f["name"] != "zero") {
+            assert!(f["after"].as_u64() < f["before"].as_u64(), "{f}");
+        }
+        assert_eq!(report["converged"], true);
+    }
+    let unknown = place.run("fit clicks.tsv --format criteo --filters zip -m m");
+    assert!(unknown.err.contains("expected a filter among countmin, ") && unknown.code == Some(2), "{}", unknown.err);
+    place.refused(
+        "fit clicks.tsv --format criteo --pull-filters fixed-point:2 -m m",
+        &["expected pull_filters that are exact"],
+    );
+}
+
+#[test]
 fn losing_any_process_ends_all_and_names_it() {
     for victim in ["server 1", "worker 1", "worker 0", "scheduler"] {
         let place = place_with_clicks();

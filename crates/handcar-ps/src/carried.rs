@@ -31,6 +31,18 @@ pub struct Coded {
     pub bytes: Arc<Vec<u8>>,
 }
 
+/// Which of its table's filters the values of a task go through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Through {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that change nothing.
+    Exact,
+    /// None.
+    None,
+}
+
 /// How a worker wants the values it pulls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {

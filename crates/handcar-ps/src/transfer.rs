@@ -1,5 +1,6 @@
 //! `Transfer`: a push or pull being described.
 
+use crate::carried::Through;
 use crate::engine::task::{Outcome, Submission, Work};
 use crate::error::Result;
 use crate::message::Task;
@@ -53,9 +54,32 @@ impl<'a> Transfer<'a> {
     }
 
     /// Passes by the table's filters, in both directions: for values that must arrive as they are.
-    pub fn unfiltered(mut self) -> Self {
-        if let Work::Move { exact, .. } = &mut self.submission.work {
-            *exact = true;
+    pub fn unfiltered(self) -> Self {
+        self.through(Through::None)
+    }
+
+    /// Goes through those of the table's filters only that change nothing, such as `zstd`: for values that must arrive as
+    /// they are, and may be made shorter. What other filters remember stays as it is.
+    ///
+    /// ```
+    /// use handcar_base::KeyList;
+    /// use handcar_ps::{Registry, driver::local, filter::TableFilters};
+    /// let mut worker = local::cluster(1, 1, &Registry::new()).remove(0);
+    /// let filters = TableFilters::parse("significant:10,zstd:1", "")?;
+    /// let table = worker.create_table_with("w", "sum.f32", &[], &filters)?;
+    /// let keys = KeyList::new(vec![3]).unwrap();
+    /// worker.push(table, &keys, vec![1.0f32]).lossless().wait()?;
+    /// assert_eq!(worker.pull(table, &keys).wait()?.pulled, Some(vec![1.0f32].into()));
+    /// # worker.finish()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lossless(self) -> Self {
+        self.through(Through::Exact)
+    }
+
+    fn through(mut self, which: Through) -> Self {
+        if let Work::Move { through, .. } = &mut self.submission.work {
+            *through = which;
         }
         self
     }

@@ -1,22 +1,23 @@
 //! `Worker`: the handle a training thread holds.
 
+mod carry;
+mod portions;
+
+use crate::carried::Through;
 use crate::engine::policy::Policy;
 use crate::engine::task::{Outcome, Submission, Work};
 use crate::engine::view::View;
 use crate::engine::worker::{Input, Output, WorkerEngine};
 use crate::error::{Error, Result};
-use crate::filter::TableFilters;
+use crate::filter::{FilterRegistry, TableFilters};
 use crate::link::{Link, Stats};
 use crate::message::{ReduceOp, TableId, Task};
-use crate::portion::{Given, Portion};
+use crate::portion::Portion;
 use crate::shard::Shape;
 use crate::transfer::Transfer;
 use crate::values::Values;
 use handcar_base::KeyList;
 use std::fmt;
-
-/// While others do what is left of a pass, a free worker asks so often whether there is something to do.
-const PORTION_RETRY_MS: u64 = 20;
 
 /// One worker's way to the servers. Blocking; every call ends in a value or an error that says who was waited for.
 ///
@@ -175,7 +176,7 @@ impl Worker {
             args: Vec::new(),
             push,
             pull,
-            exact: false,
+            through: Through::All,
             tag: None,
         };
         Transfer::new(self, Submission { table, after: Vec::new(), work })
@@ -307,94 +308,6 @@ impl Worker {
         self.join(ReduceOp::Max, words)
     }
 
-    /// A piece of the work of a pass that is cut into `portions`; `None` once all of them are finished. Asking for the next
-    /// one says that the last one is finished: its tasks are waited for first.
-    ///
-    /// Whoever is free is given work. What a lost worker had goes to another, and late in a pass a slow worker's portion is
-    /// given to a second one as well. Pushes [made for a portion](Transfer::portion) count once all the same. Passes are
-    /// numbered by the program; one begins when the one before is over, and all workers name the same count.
-    ///
-    /// ```
-    /// use handcar_base::KeyList;
-    /// use handcar_ps::{Registry, driver::local};
-    /// let mut worker = local::cluster(1, 2, &Registry::new()).remove(0);
-    /// let table = worker.create_table("words", "sum.i64", &[])?;
-    /// let keys = KeyList::new(vec![7]).unwrap();
-    /// while let Some(portion) = worker.next_portion(0, 10)? {
-    ///     worker.push(table, &keys, vec![portion.index as i64]).portion(portion).submit()?;
-    /// }
-    /// assert_eq!(worker.pull(table, &keys).wait()?.pulled, Some(vec![45i64].into()));
-    /// # worker.finish()?;
-    /// # Ok::<(), handcar_ps::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if other workers named another count or are at an earlier pass; [`Error::Deadline`] if the others
-    /// do not finish theirs in time; a failure of the last portion's tasks that nobody took; what ended the job.
-    pub fn next_portion(&mut self, pass: u64, portions: u32) -> Result<Option<Portion>> {
-        let deadline_ms = self.engine.params().deadline_ms;
-        let until = self.link.now().plus(deadline_ms);
-        loop {
-            match self.next_portion_for(pass, portions, PORTION_RETRY_MS)? {
-                Some(Given::Portion(index)) => return Ok(Some(Portion { pass, index })),
-                Some(Given::Over) => return Ok(None),
-                Some(Given::Later { busy }) if self.link.now() >= until => {
-                    let names: Vec<_> = busy.iter().map(|w| format!("worker {w}")).collect();
-                    let waiting_for = format!("{} to finish their portions", names.join(", "));
-                    return Err(Error::Deadline { op: "next_portion", deadline_ms, waiting_for });
-                }
-                Some(Given::Later { .. }) | None => {}
-            }
-        }
-    }
-
-    /// Waits at most `millis` for a [`next_portion`](Self::next_portion): what this worker is given, or `None` if it is
-    /// still waiting for its own tasks or the answer. Repeat it with the same numbers.
-    ///
-    /// # Errors
-    /// As [`next_portion`](Self::next_portion); [`Error::Argument`] for other numbers than those that still wait for their
-    /// answer.
-    pub fn next_portion_for(&mut self, pass: u64, portions: u32, millis: u64) -> Result<Option<Given>> {
-        let end = self.link.now().plus(millis);
-        loop {
-            let left = end.since(self.link.now());
-            let task = match self.asked {
-                Some((task, asked)) if asked == (pass, portions) => task,
-                Some((_, (pass, portions))) => {
-                    let expected = format!("pass {pass} of {portions} portions, which was asked for before");
-                    return Err(Error::argument("next_portion", expected, "another"));
-                }
-                None => {
-                    if !self.idle_within(left)? {
-                        return Ok(None);
-                    }
-                    if let Some(failure) = self.engine.take_failure() {
-                        return Err(failure);
-                    }
-                    let finished = self.portion.filter(|held| held.pass == pass).map(|held| held.index);
-                    let work = Work::Portion { pass, portions, finished };
-                    let task = self.submit(Submission { table: TableId(0), after: Vec::new(), work })?;
-                    self.asked = Some((task, (pass, portions)));
-                    task
-                }
-            };
-            if !self.pump(Some(end.since(self.link.now())), |engine| engine.finished(task))? {
-                return Ok(None);
-            }
-            self.asked = None;
-            let given = self.engine.take(task)?.given.unwrap_or(Given::Over);
-            self.portion = match given {
-                Given::Portion(index) => Some(Portion { pass, index }),
-                _ => None,
-            };
-            let left = end.since(self.link.now());
-            if left == 0 || !matches!(given, Given::Later { .. }) {
-                return Ok(Some(given));
-            }
-            self.pump(Some(left.min(PORTION_RETRY_MS)), |_| false)?;
-        }
-    }
-
     /// Waits until all workers are here.
     ///
     /// # Errors
@@ -414,6 +327,11 @@ impl Worker {
     /// Sets which earlier tasks of a table must be finished before a task is submitted. Default: sequential.
     pub fn set_policy(&mut self, policy: Policy) {
         self.engine.set_policy(policy);
+    }
+
+    /// The filters that this worker knows.
+    pub fn filters(&self) -> &FilterRegistry {
+        self.engine.filters()
     }
 
     /// Counters so far.
@@ -450,78 +368,5 @@ impl Worker {
         self.failed.clone().map_or(Ok(()), Err)?;
         self.link.finish()?;
         failure.map_or(Ok(()), Err)
-    }
-
-    pub(crate) fn submit(&mut self, submission: Submission) -> Result<Task> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        if !matches!(submission.work, Work::Reduce { .. } | Work::Portion { .. }) {
-            let table = submission.table;
-            self.pump_until(|engine| engine.blocker(table).is_none())?;
-        }
-        let now = self.link.now();
-        let task = self.engine.submit(now, submission, &mut self.outbox)?;
-        self.forward()?;
-        Ok(task)
-    }
-
-    /// Carries messages until a condition holds.
-    fn pump_until(&mut self, done: impl Fn(&WorkerEngine) -> bool) -> Result<()> {
-        self.pump(None, done).map(|_| ())
-    }
-
-    /// Carries messages until a condition holds, at most for some milliseconds; whether it holds.
-    fn pump(&mut self, millis: Option<u64>, done: impl Fn(&WorkerEngine) -> bool) -> Result<bool> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let end = millis.map(|ms| self.link.now().plus(ms));
-        while !done(&self.engine) {
-            let due = self.engine.next_due().unwrap_or(self.link.now());
-            let received = self.link.receive(end.map_or(due, |end| due.min(end)), &mut self.inbox);
-            self.keep(received)?;
-            let now = self.link.now();
-            let mut inbox = std::mem::take(&mut self.inbox);
-            for input in inbox.drain(..) {
-                let stepped = self.engine.step(now, input, &mut self.outbox);
-                self.keep(stepped)?;
-            }
-            self.inbox = inbox;
-            if now >= due {
-                let stepped = self.engine.step(now, Input::Tick, &mut self.outbox);
-                self.keep(stepped)?;
-            }
-            self.forward()?;
-            if end.is_some_and(|end| now >= end) {
-                return Ok(done(&self.engine));
-            }
-        }
-        Ok(true)
-    }
-
-    fn forward(&mut self) -> Result<()> {
-        let mut outbox = std::mem::take(&mut self.outbox);
-        for Output { server, request } in outbox.drain(..) {
-            let sent = self.link.send(server, request);
-            if let Some(request) = self.keep(sent)? {
-                let now = self.link.now();
-                let stepped = self.engine.step(now, Input::Sent { server, request }, &mut self.outbox);
-                self.keep(stepped)?;
-            }
-        }
-        // `Sent` asks for nothing, so the drained vector may go back for its memory.
-        debug_assert!(self.outbox.is_empty());
-        self.outbox = outbox;
-        self.link.report_progress(self.engine.progress());
-        Ok(())
-    }
-
-    /// Remembers the first error of the driver: it ends the job for this worker.
-    fn keep<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result {
-            self.failed = Some(error.clone());
-        }
-        result
     }
 }

@@ -4,6 +4,7 @@ mod common;
 
 use common::{keys, registry};
 use handcar_base::{Key, Rng, Seed};
+use handcar_ps::carried::Through;
 use handcar_ps::engine::policy::Policy;
 use handcar_ps::engine::server::{Input as ServerInput, Output as ServerOutput, ServerEngine, ServerParams};
 use handcar_ps::engine::task::{Submission, Work};
@@ -133,7 +134,7 @@ fn moving(list: &[Key], push: Option<Vec<i64>>, pull: bool) -> Work {
         args: vec![],
         push: push.map(Values::from),
         pull,
-        exact: false,
+        through: Through::All,
         tag: None,
     }
 }

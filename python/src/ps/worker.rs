@@ -9,6 +9,7 @@ use crate::error::value;
 use crate::interrupt;
 use handcar_ps as ps;
 use handcar_ps::checkpoint::Choice;
+use handcar_ps::filter::TableFilters;
 use handcar_ps::message::ReduceOp;
 use numpy::ndarray::{ArrayD, IxDyn};
 use numpy::{IntoPyArray, PyArrayDyn, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
@@ -36,6 +37,7 @@ pub struct Known {
     name: String,
     updater: String,
     params: Vec<u8>,
+    filters: TableFilters,
     id: ps::TableId,
     /// What asked for it, unless it came out of a checkpoint.
     task: Option<ps::Task>,
@@ -84,26 +86,37 @@ impl Worker {
     /// The table of that name, made at the first call. Collective: all workers make the same tables in the same order.
     ///
     /// updater: name of the server function, such as "sum.f32", "assign.f64", "sum.i64". params: its parameters.
+    /// push_filters, pull_filters: what values go through on their way to the servers and back, such as
+    /// "zero,fixed-point:2,zstd:1"; the guide's chapter on filters has the names. `stats` says what they saved.
     ///
     /// Raises `RefusedError` (a `ValueError`) with the known names if the servers have no such updater or it refuses
-    /// its parameters; `ValueError` if this worker made the table with others.
-    #[pyo3(signature = (name, updater, params=NOTHING), text_signature = "($self, name, updater, params=b'')")]
-    fn table(&self, py: Python<'_>, name: &str, updater: &str, params: &[u8]) -> PyResult<Table> {
+    /// its parameters; `ValueError` for a filter that is unknown or does not fit, and if this worker made the table
+    /// with others.
+    #[pyo3(
+        signature = (name, updater, params=NOTHING, *, push_filters="", pull_filters=""),
+        text_signature = "($self, name, updater, params=b'', *, push_filters='', pull_filters='')"
+    )]
+    fn table(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        updater: &str,
+        params: &[u8],
+        push_filters: &str,
+        pull_filters: &str,
+    ) -> PyResult<Table> {
+        let filters = TableFilters::parse(push_filters, pull_filters)
+            .map_err(|e| PyValueError::new_err(format!("table: {e}")))?;
         let mut worker = self.shared.enter("table")?;
         worker.worker()?;
         let known = worker.inner().tables.iter().position(|t| t.name == name);
         let at = match known {
             Some(at) => at,
             None => {
-                let (id, task) = worker.run(py, |worker| worker.submit_table(name, updater, params))?;
+                let (id, task) = worker.run(py, |worker| worker.submit_table_with(name, updater, params, &filters))?;
                 let tables = &mut worker.inner().tables;
-                tables.push(Known {
-                    name: name.into(),
-                    updater: updater.into(),
-                    params: params.into(),
-                    id,
-                    task: Some(task),
-                });
+                let (updater, params, filters) = (updater.into(), params.into(), filters.clone());
+                tables.push(Known { name: name.into(), updater, params, filters, id, task: Some(task) });
                 tables.len() - 1
             }
         };
@@ -126,6 +139,12 @@ impl Worker {
             let expected =
                 format!("table {name:?} with updater {:?} and {} bytes of params as before", t.updater, t.params.len());
             return Err(value("table", expected, format!("{updater:?} and {} bytes", params.len())));
+        }
+        if t.filters != filters {
+            let told = |f: &TableFilters| {
+                format!("push_filters={:?} and pull_filters={:?}", f.push.to_string(), f.pull.to_string())
+            };
+            return Err(value("table", format!("table {name:?} with {} as before", told(&t.filters)), told(&filters)));
         }
         let Some(shape) = shape else {
             return Err(value("table", format!("the servers to have made {name:?}"), "no answer"));
@@ -206,7 +225,7 @@ impl Worker {
         for (t, &id) in restored.manifest.tables.iter().zip(&restored.tables) {
             if tables.iter().all(|known| known.id != id) {
                 let (name, updater, params) = (t.name.clone(), t.updater.clone(), t.params.clone());
-                tables.push(Known { name, updater, params, id, task: None });
+                tables.push(Known { name, updater, params, filters: TableFilters::default(), id, task: None });
             }
         }
         Ok(restored.manifest.sequence)
@@ -221,13 +240,15 @@ impl Worker {
     }
 
     /// Counters so far: `bytes_sent` and `bytes_received` (0 where servers are in this process), `staleness_max` (the
-    /// most unfinished tasks of a table that a task was sent past).
+    /// most unfinished tasks of a table that a task was sent past), `filters` (a list of dictionaries: name, direction,
+    /// and the bytes before and after each filter; within one process those that only save bytes are left out).
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.shared.enter("stats")?.worker()?.stats();
         let all = PyDict::new(py);
         all.set_item("bytes_sent", stats.bytes_sent)?;
         all.set_item("bytes_received", stats.bytes_received)?;
         all.set_item("staleness_max", stats.staleness_max)?;
+        all.set_item("filters", crate::fit::savings(py, &stats.filters)?)?;
         Ok(all)
     }
 

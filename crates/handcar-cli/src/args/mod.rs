@@ -1,6 +1,7 @@
 //! Groups of options that several commands share. The edge: flags become library settings here and nowhere else.
 
 mod data;
+mod filters;
 mod numbers;
 mod output;
 mod seeds;
@@ -11,4 +12,5 @@ pub use output::ReportArgs;
 pub use seeds::seeds;
 pub use train::TrainArgs;
 
+pub use filters::filters;
 pub use numbers::{count, not_negative, share};

@@ -1,7 +1,8 @@
 //! Options on how a model is trained.
 
-use super::{not_negative, share};
+use super::{filters, not_negative, share};
 use clap::{Args, ValueEnum};
+use handcar_ps::filter::Spec;
 use handcar_train::job::FitOptions;
 use std::path::PathBuf;
 
@@ -39,6 +40,12 @@ pub struct TrainArgs {
     /// Send and update every key in every pass
     #[arg(long)]
     pub no_kkt_filter: bool,
+    /// Filters that pushes go through on their way to the servers, as in zero,zstd:1; exact ones change no bit of the model
+    #[arg(long, value_name = "NAMES", default_value = "", value_parser = filters, hide_default_value = true)]
+    pub filters: Spec,
+    /// Filters that weights go through on their way back; exact ones only
+    #[arg(long, value_name = "NAMES", default_value = "", value_parser = filters, hide_default_value = true)]
+    pub pull_filters: Spec,
     /// Start from the weights of this model
     #[arg(long, value_name = "MODEL")]
     pub init: Option<PathBuf>,

@@ -13,7 +13,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use handcar_data::{Dataset, ReadOptions};
-use handcar_ps::{Worker, driver::local};
+use handcar_ps::{Worker, driver::local, filter::TableFilters};
 use handcar_train::{
     job::{self, FitOptions, TrainInput},
     model::Model,
@@ -157,6 +157,7 @@ impl FitArgs {
             threads: self.input.thread_count(),
             seed: t.seed,
             kkt_filter: !t.no_kkt_filter,
+            filters: TableFilters { push: t.filters.clone(), pull: t.pull_filters.clone() },
             init,
         }
     }

@@ -27,7 +27,9 @@ impl Job {
         let args = std::iter::once("handcar".into()).chain(words.iter().cloned()).collect();
         let cli = Cli::from_arg_matches(&grammar.clone().try_get_matches_from(config::expand(&grammar, args)?)?)?;
         match cli.command {
-            Command::Fit(fit) => Ok(Self { fit, general: General { quiet: cli.quiet, log_level: cli.log_level } }),
+            Command::Fit(fit) => {
+                Ok(Self { fit: *fit, general: General { quiet: cli.quiet, log_level: cli.log_level } })
+            }
             _ => bail!("job: expected fit and its options behind --, got {}", words[0].to_string_lossy()),
         }
     }

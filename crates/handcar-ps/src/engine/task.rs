@@ -1,6 +1,6 @@
 //! Tasks as a worker submits, holds and finishes them.
 
-use crate::carried::Coded;
+use crate::carried::{Coded, Through};
 use crate::entries::Entries;
 use crate::error::Error;
 use crate::filter::{Rows, TableFilters};
@@ -50,8 +50,8 @@ pub enum Work {
         push: Option<Values>,
         /// Buffer for values to pull.
         pull: Option<Values>,
-        /// Whether the values pass by the table's filters.
-        exact: bool,
+        /// Which of the table's filters the values go through.
+        through: Through,
         /// The portion that the push is made for.
         tag: Option<Tag>,
     },
@@ -122,10 +122,8 @@ pub(super) struct Part {
     /// The push as filters made it, kept to be sent again.
     pub coded: Option<Coded>,
     /// The push is done and its answer was read but for the values, which built on an answer that is missing: these
-    /// are asked for once more, whole; how often.
-    pub whole: u32,
-    /// How often it was asked before that.
-    pub asked: u32,
+    /// are asked for once more, whole.
+    pub whole: bool,
     /// The filters could not carry the push.
     pub plain: bool,
     /// The request's pull buffer, likewise.
@@ -162,8 +160,8 @@ pub(super) struct Running {
     pub keys: Option<(KeyList, Option<Arc<Plan>>)>,
     pub pushes: bool,
     pub pulls: Option<Dtype>,
-    /// Whether values pass by the table's filters.
-    pub exact: bool,
+    /// Which of the table's filters values go through.
+    pub through: Through,
     /// Which rows of `whole_push` are pushed, once filters of an earlier view have dropped the others.
     pub rows: Option<Rows>,
     /// The whole push buffer while its split parts travel.
@@ -179,6 +177,7 @@ pub(super) struct Running {
     pub failed: Option<Error>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "at most 4096, and outcomes are moved out soon")]
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a result is moved out as soon as it is there")]
 pub(super) enum State {

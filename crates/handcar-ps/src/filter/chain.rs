@@ -125,10 +125,13 @@ impl Chain {
         if bytes.len() > bound {
             return Err(FilterError::unfit(format!("at most {bound} bytes"), bytes.len().to_string()).of("chain"));
         }
-        let (mut block, notes) =
+        let (mut block, notes, exact) =
             header::read(bytes, self.spec_hash, self.filters.len(), keys, form).map_err(|e| e.of("chain"))?;
         let mut beside: usize = notes.iter().map(|n| n.len()).sum();
         for (place, filter) in self.filters.iter_mut().enumerate().rev() {
+            if exact && !filter.exact() {
+                continue;
+            }
             let cx = Context { place: place as u32, ..cx.clone() };
             let after = beside + size(&block);
             beside -= notes[place].len();
@@ -174,6 +177,10 @@ impl Chain {
         let mut notes: Vec<Vec<u8>> = Vec::with_capacity(self.filters.len());
         let mut beside = 0;
         for (place, filter) in self.filters.iter_mut().enumerate() {
+            if cx.exact && !filter.exact() {
+                notes.push(Vec::new());
+                continue;
+            }
             let cx = Context { place: place as u32, ..cx.clone() };
             let mut note = Vec::new();
             let before = beside + size(&block);
@@ -185,7 +192,7 @@ impl Chain {
             notes.push(note);
             count(&mut self.saved[place], before, beside + size(&block));
         }
-        Ok(header::write(self.spec_hash, &block, &notes))
+        Ok(header::write(self.spec_hash, &block, &notes, cx.exact))
     }
 
     fn check_direction(&self, cx: &Context<'_>) -> Result<(), FilterError> {

@@ -53,6 +53,24 @@ fn exact_chains_give_back_what_was_sent() {
 }
 
 #[test]
+fn a_message_may_pass_by_the_filters_that_change_it() {
+    for spec in LOSSY {
+        let mut ends = pushes(spec, Dtype::F32, 2);
+        let keys = list(0..200);
+        ends.send(1, &keys, values(Dtype::F32, 400, 1));
+        let held = ends.sender.holds();
+        let sent = values(Dtype::F32, 400, 2);
+        let cx = Context { exact: true, ..cx(2, Direction::Push) };
+        let bytes = ends.sender.encode(&cx, &keys, sent.clone()).unwrap();
+        let got = ends.receiver.decode(&cx, &keys, &bytes).unwrap();
+        // `zero:drop` is left out as well.
+        assert_eq!((got.rows, got.values), (Rows::all(200), sent), "{spec}");
+        assert_eq!(ends.sender.holds(), held, "{spec}: what is held back stays");
+        ends.send(3, &keys, values(Dtype::F32, 400, 3));
+    }
+}
+
+#[test]
 fn equal_inputs_give_equal_bytes_and_another_seed_others() {
     let keys = list(0..200);
     for spec in LOSSY {

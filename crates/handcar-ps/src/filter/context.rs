@@ -42,6 +42,8 @@ pub struct Context<'a> {
     pub keys_named: bool,
     /// Encoding only: hold nothing back.
     pub flush: bool,
+    /// Encoding only: the chain leaves out filters that are not [exact](super::Filter::exact).
+    pub exact: bool,
     /// The filter's place in its chain; set by the chain.
     pub place: u32,
 }
@@ -49,7 +51,18 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// A message of a task, nothing marked.
     pub fn new(table: TableId, task: Task, direction: Direction, peer: u32, seed: Seed) -> Self {
-        Self { table, task, direction, peer, seed, marked: None, keys_named: false, flush: false, place: 0 }
+        Self {
+            table,
+            task,
+            direction,
+            peer,
+            seed,
+            marked: None,
+            keys_named: false,
+            flush: false,
+            exact: false,
+            place: 0,
+        }
     }
 
     /// Random numbers of this message for the filter at [`place`](Self::place): a function of seed, table, task,

@@ -55,12 +55,14 @@ impl Filter for ErrorFeedback {
             self.owed.commit(&charged);
             return self.owed.settle(block);
         }
-        note.push(WRAPPED);
         block.payload = Payload::Numbers(charged.values.clone());
-        let start = note.len();
-        let sent = self.inner.encode(cx, block, note)?;
-        let seen = self.inner.decode(cx, sent.clone(), &note[start..])?;
+        // The filter's own: it may clear what is in it.
+        let mut inner = Vec::new();
+        let sent = self.inner.encode(cx, block, &mut inner)?;
+        let seen = self.inner.decode(cx, sent.clone(), &inner)?;
         seen.check()?;
+        note.push(WRAPPED);
+        note.extend(inner);
         // Nothing is remembered before nothing can fail any more: a refused push leaves no trace.
         self.owed.commit(&charged);
         self.owed.pay(&seen.selected(), seen.numbers()?);
@@ -121,6 +123,15 @@ mod tests {
                 assert!(ends.flush(9).is_none() || dtype == Dtype::F32, "nothing is left");
             }
         }
+    }
+
+    #[test]
+    fn a_message_that_codes_would_not_shorten_passes_whole() {
+        // One number: bounds and code are longer than it. This once cut a note that was no longer there.
+        let mut ends = pushes("error-feedback:fixed-point:4", Dtype::F32, 1);
+        let got = ends.send(1, &list([7]), vec![0.3f32]);
+        assert_eq!(got.values, vec![0.3f32].into());
+        assert!(ends.flush(2).is_none());
     }
 
     #[test]

@@ -12,17 +12,22 @@ use handcar_base::KeyList;
 const VERSION: u8 = 1;
 const NUMBERS: u8 = 0;
 const BYTES: u8 = 1;
+/// Added to the kind: filters that are not exact were left out.
+const EXACT: u8 = 2;
 
 /// Writes a message:
 ///
 /// ```text
 /// version u8 | payload kind u8 | hash of the spec u32 | rows | for each filter: length varint, note | payload
 /// ```
-pub fn write(spec_hash: u32, block: &Block, notes: &[Vec<u8>]) -> Vec<u8> {
+///
+/// `exact`: filters that are not exact were left out.
+pub fn write(spec_hash: u32, block: &Block, notes: &[Vec<u8>], exact: bool) -> Vec<u8> {
     let beside: usize = notes.iter().map(|n| n.len() + 2).sum();
     let mut out = Vec::with_capacity(16 + beside + block.rows.len() / 8 + block.payload.bytes());
     out.push(VERSION);
-    out.push(if matches!(block.payload, Payload::Numbers(_)) { NUMBERS } else { BYTES });
+    let kind = if matches!(block.payload, Payload::Numbers(_)) { NUMBERS } else { BYTES };
+    out.push(if exact { kind | EXACT } else { kind });
     out.extend(spec_hash.to_le_bytes());
     block.rows.write(&mut out);
     for note in notes {
@@ -36,20 +41,24 @@ pub fn write(spec_hash: u32, block: &Block, notes: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// Reads a message over a known key list; returns the block and the notes of the filters in sending order.
+/// Reads a message over a known key list; returns the block, the notes of the filters in sending order, and whether
+/// filters that are not exact were left out.
 pub fn read<'a>(
     bytes: &'a [u8],
     spec_hash: u32,
     filters: usize,
     keys: &KeyList,
     (dtype, width): (Dtype, usize),
-) -> Result<(Block, Vec<&'a [u8]>), FilterError> {
+) -> Result<(Block, Vec<&'a [u8]>, bool), FilterError> {
     let mut r = Reader(bytes);
     let version = r.u8()?;
     if version != VERSION {
         return Err(FilterError::unfit(format!("a message of layout {VERSION}"), version.to_string()));
     }
-    let kind = r.u8()?;
+    let (kind, exact) = match r.u8()? {
+        plain @ (NUMBERS | BYTES) => (plain, false),
+        kind => (kind ^ EXACT, true),
+    };
     let theirs = u32::from_le_bytes(r.array()?);
     if theirs != spec_hash {
         return Err(FilterError::unfit(format!("filters with hash {spec_hash:08x}"), format!("{theirs:08x}")));
@@ -63,7 +72,7 @@ pub fn read<'a>(
     let payload = match kind {
         NUMBERS => Payload::Numbers(planes::get(r.0, dtype, rows.count() * width)?),
         BYTES => Payload::Bytes(r.0.to_vec()),
-        other => return Err(FilterError::unfit("a payload of kind 0 or 1", other.to_string())),
+        other => return Err(FilterError::unfit("a payload of kind 0 to 3", (other ^ EXACT).to_string())),
     };
-    Ok((Block { keys: keys.clone(), rows, dtype, width, payload }, notes))
+    Ok((Block { keys: keys.clone(), rows, dtype, width, payload }, notes, exact))
 }

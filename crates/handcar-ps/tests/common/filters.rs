@@ -26,7 +26,10 @@ fn run(start: Start, workers: usize, servers: usize, push: &str, pull: &str) -> 
         }
         open.into_iter().for_each(|task| drop(w.wait(task).unwrap()));
         w.barrier().unwrap();
-        f32s(w.pull(t, &keys(&all)).wait().unwrap().pulled)
+        let pulled = f32s(w.pull(t, &keys(&all)).wait().unwrap().pulled);
+        // Who finishes sends what its filters hold back.
+        w.barrier().unwrap();
+        pulled
     })
 }
 

@@ -1,7 +1,7 @@
 //! The pass loop: sweep, shift, measure, certify, extrapolate, stop.
 
 use super::evaluation::Evaluation;
-use super::{FitOptions, Fitted, Observer, PassTrace, TrainInput};
+use super::{FitOptions, Fitted, Observer, PassTrace, TrainInput, savings};
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
 use crate::penalty::ElasticNet;
@@ -32,6 +32,7 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Fitted> {
     options.check()?;
+    options.check_filters(worker.filters())?;
     let began = Instant::now();
     let (evaluation, weights) =
         Evaluation::new(worker, input.data, &input.rows, input.holdout, input.valid, options.seed)?;
@@ -47,14 +48,15 @@ pub fn fit(
         Some(model) if key == INTERCEPT => model.intercept as f32,
         Some(model) => model.weight(key),
     };
-    let mut solve = Dbpg::new(worker, input.data, input.rows, weights, options.threads, settings, &start)?;
+    let mut solve =
+        Dbpg::new(worker, input.data, input.rows, weights, options.threads, settings, &options.filters, &start)?;
 
     let mut trace: Vec<PassTrace> = Vec::new();
     let mut momentum = Momentum::new();
     let mut certificate: Option<Certificate> = None;
     let warm = options.init.is_some();
     let mut before = if warm { solve.evaluate()?.objective } else { f64::INFINITY };
-    let (mut seconds_before, mut sent_before) = (0.0, 0);
+    let (mut seconds_before, mut sent_before, mut plain_before) = (0.0, 0, 0);
     for pass in 0.. {
         let mut end = solve.pass(pass, &mut |done| observer.progress(done))?;
         if !end.objective.is_finite() {
@@ -89,7 +91,8 @@ pub fn fit(
             certificate = found;
         }
         let measured = evaluation.measure(&mut solve)?;
-        let (seconds, sent) = (began.elapsed().as_secs_f64(), solve.worker.stats().bytes_sent);
+        let (seconds, stats) = (began.elapsed().as_secs_f64(), solve.worker.stats());
+        let (sent, plain) = (stats.bytes_sent, stats.plain_sent);
         trace.push(PassTrace {
             pass: pass + 1,
             seconds,
@@ -102,11 +105,13 @@ pub fn fit(
             valid: measured.and_then(|m| Some((m.metrics.logloss?, m.metrics.auc?))),
             rows_per_second: solve.rows_total() as f64 / (seconds - seconds_before).max(1e-9),
             bytes_sent: sent - sent_before,
+            plain_sent: plain - plain_before,
         });
         if let Some(last) = trace.last() {
             observer.pass(last);
         }
-        (before, seconds_before, sent_before) = (end.objective, seconds, sent);
+        (before, seconds_before) = (end.objective, seconds);
+        (sent_before, plain_before) = (sent, plain);
         if last || gap.is_some_and(|g| g <= options.tol) {
             break;
         }
@@ -119,7 +124,7 @@ pub fn fit(
     solve.for_each_weight(|i, w| weights[i] = w);
     let model = Model::from_solution(input.data, &weights, solve.intercept(), facts);
     let metrics = evaluation.measure(&mut solve)?;
-    Ok(Fitted { model, trace, metrics })
+    Ok(Fitted { model, trace, metrics, filters: savings::joined(&mut solve, &options.filters)? })
 }
 
 fn facts(

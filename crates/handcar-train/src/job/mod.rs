@@ -15,6 +15,7 @@
 mod evaluation;
 mod fit;
 mod options;
+mod savings;
 
 pub use evaluation::Measured;
 pub use fit::fit;
@@ -22,7 +23,7 @@ pub use options::FitOptions;
 
 use crate::model::Model;
 use handcar_data::Dataset;
-use handcar_ps::Registry;
+use handcar_ps::{Registry, filter::Saved};
 use std::ops::Range;
 
 /// The updaters that servers of a training job must know.
@@ -102,6 +103,8 @@ pub struct PassTrace {
     pub rows_per_second: f64,
     /// Bytes this worker sent in this pass.
     pub bytes_sent: u64,
+    /// Bytes it would have sent with 8 for every key and 4 for every number.
+    pub plain_sent: u64,
 }
 
 /// A finished job.
@@ -113,4 +116,7 @@ pub struct Fitted {
     pub trace: Vec<PassTrace>,
     /// Measures on the validation rows, or else on the holdout.
     pub metrics: Option<Measured>,
+    /// What each filter saved, over all workers. First `kkt`, which keeps inactive keys at home: keys of 8 bytes, and numbers
+    /// as the table has them.
+    pub filters: Vec<Saved>,
 }

@@ -2,6 +2,8 @@
 
 use crate::error::{Result, TrainError};
 use crate::model::Model;
+use handcar_ps::Dtype;
+use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 
 /// Options of a training job. Losses are summed over rows, not averaged: `l1` and `l2` weigh against that sum.
 #[derive(Clone, Debug)]
@@ -25,6 +27,9 @@ pub struct FitOptions {
     pub seed: u64,
     /// Whether keys at zero whose gradient is small stay at home until a certificate asks for all; default yes.
     pub kkt_filter: bool,
+    /// What the steps' pushes go through on their way to the servers, and the weights on their way back. Filters of weights
+    /// must be exact: workers and servers must hold the same ones. Default: nothing.
+    pub filters: TableFilters,
     /// Weights to begin with.
     pub init: Option<Model>,
 }
@@ -41,6 +46,7 @@ impl Default for FitOptions {
             threads: 1,
             seed: 0,
             kkt_filter: true,
+            filters: TableFilters::default(),
             init: None,
         }
     }
@@ -77,6 +83,26 @@ impl FitOptions {
         }
         Ok(())
     }
+
+    /// Refuses filters of weights that change some. A name unknown to `known` may still be known where the table is made.
+    pub(super) fn check_filters(&self, known: &FilterRegistry) -> Result<()> {
+        let refuse = |what, expected, got: String| Err(TrainError::Option { what, expected, got });
+        for (what, spec, direction) in
+            [("filters", &self.filters.push, Direction::Push), ("pull_filters", &self.filters.pull, Direction::Pull)]
+        {
+            let (dtype, width) = (if direction == Direction::Push { Dtype::I64 } else { Dtype::F32 }, 2);
+            let exact = match known.chain(spec, direction, dtype, width) {
+                Ok(chain) => chain.is_exact(),
+                Err(e) => return refuse(what, "that fit", format!("{:?}: {e}", spec.to_string())),
+            };
+            if direction == Direction::Pull && !exact {
+                let expected =
+                    "that are exact (key-cache, zero, lz4, zstd), since workers and servers must hold equal weights";
+                return refuse(what, expected, format!("{:?}", spec.to_string()));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -97,5 +123,16 @@ mod tests {
             assert!(o.check().unwrap_err().to_string().contains(name));
         }
         d().check().unwrap();
+        let known = FilterRegistry::new();
+        for (push, pull, said) in [
+            ("zip", "", "expected filters that fit, got \"zip\": filter spec: expected a filter among countmin"),
+            ("", "fixed-point:2", "expected pull_filters that are exact"),
+            ("fixed-point:2,zstd", "zero,zstd", ""),
+        ] {
+            let filters = TableFilters::parse(push, pull).unwrap();
+            let told =
+                FitOptions { filters, ..d() }.check_filters(&known).err().map_or(String::new(), |e| e.to_string());
+            assert!(told.contains(said) && told.is_empty() == said.is_empty(), "{told}");
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::{signals, summary};
 use handcar_data::Dataset;
-use handcar_ps::{Stats, Worker};
+use handcar_ps::{Worker, filter::Saved};
 use handcar_train::{
     job::Fitted,
-    report::{Bytes, Kkt, Report, Seconds, TraceEntry},
+    report::{Bytes, FilterSavings, Kkt, Report, Seconds, TraceEntry},
 };
 use std::{io::Write, path::Path};
 
@@ -51,12 +51,18 @@ pub fn report(fitted: &Fitted, data: &Dataset, read_seconds: f64, worker: &Worke
         seconds: Seconds { read: Some(read_seconds), train: Some(train_seconds), total: 0.0 },
         metrics: fitted.metrics.as_ref().map(|m| m.metrics),
         kkt: Some(Kkt { violation: facts.violation, gap_bound: facts.gap }),
-        bytes: (stats != Stats::default()).then_some(Bytes { sent: stats.bytes_sent, received: stats.bytes_received }),
+        bytes: (stats.bytes_sent > 0).then_some(Bytes { sent: stats.bytes_sent, received: stats.bytes_received }),
+        filters: fitted.filters.iter().map(savings).collect(),
         staleness: Some(stats.staleness_max),
         seed: Some(facts.seed),
         trace: fitted.trace.iter().map(entry).collect(),
         ..Report::new("fit")
     }
+}
+
+fn savings(s: &Saved) -> FilterSavings {
+    let (name, direction) = (s.name.clone(), s.direction.to_string());
+    FilterSavings { name, direction, before: s.before, after: s.after }
 }
 
 fn entry(p: &handcar_train::job::PassTrace) -> TraceEntry {

@@ -105,14 +105,13 @@ impl Table {
     ///
     /// # Errors
     /// The answer to give instead.
-    #[expect(clippy::result_large_err, reason = "it is sent at once")]
     pub(super) fn pushed(
         &mut self,
         id: TableId,
         worker: usize,
         keys: &KeyList,
         carried: Carried,
-    ) -> Result<(KeyList, Values), Answer> {
+    ) -> Result<(KeyList, Values), Box<Answer>> {
         let shape = self.shard.shape();
         let fits = |rows: usize, values: &Values| {
             let numbers = rows.saturating_mul(shape.push_width as usize);
@@ -120,7 +119,7 @@ impl Table {
                 return Ok(());
             }
             let (got, dtype) = (values.len(), values.dtype());
-            Err(Answer::Refused(format!("expected {numbers} {} values, got {got} {dtype}", shape.push)))
+            Err(Box::new(Answer::Refused(format!("expected {numbers} {} values, got {got} {dtype}", shape.push))))
         };
         match carried {
             Carried::Plain(values) => fits(keys.len(), &values).map(|()| (keys.clone(), values)),
@@ -128,16 +127,18 @@ impl Table {
                 fits(rows.count(), &values)?;
                 if rows.len() != keys.len() {
                     let (want, got) = (keys.len(), rows.len());
-                    return Err(Answer::Refused(format!("expected a part of {want} keys, got one of {got}")));
+                    return Err(Box::new(Answer::Refused(format!("expected a part of {want} keys, got one of {got}"))));
                 }
                 let received = crate::filter::Received { rows, values };
                 Ok((received.keys(keys), received.values))
             }
             Carried::Coded(coded) => {
                 let cx = Context::new(id, Task(coded.number), Direction::Push, worker as u32, Seed(0));
-                self.ends.push(worker, &cx, keys, &coded.bytes).map_err(|e| match e {
-                    FilterError::Behind { .. } => Answer::Behind,
-                    FilterError::Unfit { .. } => Answer::Refused(e.to_string()),
+                self.ends.push(worker, &cx, keys, &coded.bytes).map_err(|e| {
+                    Box::new(match e {
+                        FilterError::Behind { .. } => Answer::Behind,
+                        FilterError::Unfit { .. } => Answer::Refused(e.to_string()),
+                    })
                 })
             }
         }

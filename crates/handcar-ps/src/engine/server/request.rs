@@ -97,7 +97,7 @@ impl ServerEngine {
                     Some(carried) => match self.tables[id.0 as usize].pushed(id, worker, &list, carried) {
                         Ok(pushed) => Some(pushed),
                         Err(answer) => {
-                            out.push(Output::Reply { worker, reply: Reply { task, epoch, answer } });
+                            out.push(Output::Reply { worker, reply: Reply { task, epoch, answer: *answer } });
                             return Ok(());
                         }
                     },

@@ -1,6 +1,6 @@
 //! From servers' answers to outcomes: joined, finished, or out of time.
 
-use super::filters::{Ends, unfit};
+use super::filters::{Arrived, Ends, unfit};
 use super::{DEADLINE_GRACE_MS, Output, WorkerEngine};
 use crate::carried::Carried;
 use crate::engine::task::{Outcome, Record, Running, State, What};
@@ -80,15 +80,21 @@ impl WorkerEngine {
                     return Err(wire(server, format!("an answer to {op}"), "values"));
                 }
                 // Asked again for its values, the server has no more to say about the push.
-                if part.whole == 0 {
+                if !part.whole {
                     part.notes = notes;
                 }
                 let spent = spent.or(part.push.take());
                 let pulled = match pulled {
                     None => None,
                     Some(carried) => match self.received(table, server, running, carried) {
-                        Ok(Some(values)) => Some(values),
-                        Ok(None) => {
+                        Ok(Arrived::Values(values)) => Some(values),
+                        Ok(Arrived::Late) => {
+                            if let Some(part) = running.parts.get_mut(&server) {
+                                part.push = spent;
+                            }
+                            return Ok(());
+                        }
+                        Ok(Arrived::Behind) => {
                             self.send(reply.task, table, reply.epoch, running, server, Some((spent, None)), out);
                             return Ok(());
                         }

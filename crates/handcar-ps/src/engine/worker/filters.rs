@@ -5,7 +5,7 @@
 //! sent again as the same push.
 
 use super::WorkerEngine;
-use crate::carried::{Carried, Coded, Form};
+use crate::carried::{Carried, Coded, Form, Through};
 use crate::engine::task::{Running, Work};
 use crate::error::{Error, Result};
 use crate::filter::{Chain, Context, Direction, FilterError, FilterRegistry, Received, Rows, Saved, TableFilters};
@@ -16,10 +16,14 @@ use handcar_base::{KeyList, Seed};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A reply that cannot be decoded whole after so many attempts never will be.
-const ATTEMPTS_MAX: u32 = 8;
-/// Answers to one request: a network that doubles the request may double each of its answers.
-const ANSWERS_MAX: u32 = 4;
+/// What an answer brought.
+pub(super) enum Arrived {
+    Values(Values),
+    /// It builds on one that is missing, and its values are to be asked for again, whole.
+    Behind,
+    /// It builds on one that is missing, and was under way before its values were asked for again: nothing.
+    Late,
+}
 
 /// One table's chains, by server.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(super) struct Ends {
     pub pushes: bool,
     /// Whether replies do.
     pub pulls: bool,
+    /// Whether they arrive as they were.
+    pub pull_is_exact: bool,
     /// The arguments of the last push, for those of a flush.
     pub args: Vec<u8>,
 }
@@ -47,11 +53,12 @@ impl Ends {
     ) -> std::result::Result<Self, FilterError> {
         let used = |direction| {
             let chain = registry.table_chain(&filters, direction, shape)?;
-            Ok(!(chain.is_empty() || shared_memory && chain.is_exact()))
+            Ok((!(chain.is_empty() || shared_memory && chain.is_exact()), chain.is_exact()))
         };
-        let (pushes, pulls) = (used(Direction::Push)?, used(Direction::Pull)?);
+        let ((pushes, _), (pulls, pull_is_exact)) = (used(Direction::Push)?, used(Direction::Pull)?);
         let (push, pull) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { registry: Arc::clone(registry), filters, shape, push, pull, pushes, pulls, args: Vec::new() })
+        let (registry, args) = (Arc::clone(registry), Vec::new());
+        Ok(Self { registry, filters, shape, push, pull, pushes, pulls, pull_is_exact, args })
     }
 
     fn chain(&self, direction: Direction) -> std::result::Result<Chain, FilterError> {
@@ -127,6 +134,11 @@ impl WorkerEngine {
         self
     }
 
+    /// The filters known.
+    pub fn filters(&self) -> &FilterRegistry {
+        &self.filters
+    }
+
     pub(super) fn ends(&mut self, table: TableId) -> Option<&mut Ends> {
         self.tables.get_mut(table.0 as usize)?.ends.as_mut()
     }
@@ -145,10 +157,12 @@ impl WorkerEngine {
 
     /// How the values of a part's pull are to come.
     pub(super) fn form(&mut self, table: TableId, running: &Running, server: usize) -> Form {
-        let whole = running.parts.get(&server).is_some_and(|p| p.whole > 0);
-        let filtered = !running.exact && running.pulls.is_some();
-        match self.ends(table) {
-            Some(ends) if filtered && ends.pulls => {
+        let whole = running.parts.get(&server).is_some_and(|p| p.whole);
+        let through = running.through;
+        match self.ends(table).filter(|_| running.pulls.is_some()) {
+            Some(ends)
+                if ends.pulls && (through == Through::All || through == Through::Exact && ends.pull_is_exact) =>
+            {
                 if whole {
                     Form::Whole
                 } else {
@@ -185,10 +199,11 @@ impl WorkerEngine {
             values.gather(whole, &index, width);
             return Some(Carried::Part { rows, values });
         }
-        if running.exact || part.plain {
+        let (seed, exact) = (self.seed, running.through == Through::Exact);
+        // Where memory is shared there is nothing to save.
+        if running.through == Through::None || part.plain || exact && self.params.shared_memory {
             return None;
         }
-        let seed = self.seed;
         let ends = self.tables.get_mut(table.0 as usize)?.ends.as_mut().filter(|e| e.pushes)?;
         let values = match index {
             None => whole.clone(),
@@ -198,7 +213,7 @@ impl WorkerEngine {
                 values
             }
         };
-        let cx = Context { keys_named, ..Context::new(table, task, Direction::Push, server as u32, seed) };
+        let cx = Context { keys_named, exact, ..Context::new(table, task, Direction::Push, server as u32, seed) };
         match ends.encode(&cx, server, keys, values) {
             Ok(bytes) => {
                 let coded = Coded { number: task.0, bytes: Arc::new(bytes) };
@@ -217,7 +232,7 @@ impl WorkerEngine {
     /// Before parts are cut anew: what the filters made of those that are open takes the place of what was pushed.
     pub(super) fn recover(&mut self, table: TableId, running: &mut Running, of: impl Fn(usize) -> bool) {
         let Running { parts, keys: Some((keys, plan)), whole_push: Some(whole), rows, .. } = running else { return };
-        // A list without keys has a width as well.
+        // Of no keys the width is not known, and nothing is cut.
         let width = (whole.len() / keys.len().max(1)).max(1);
         for (&server, part) in parts.iter_mut().filter(|(s, p)| p.open && of(**s)) {
             let Some(coded) = part.coded.take() else { continue };
@@ -236,31 +251,34 @@ impl WorkerEngine {
         }
     }
 
-    /// The values of a part's answer. `None`: an earlier answer is missing, and they were asked for again.
+    /// The values of a part's answer.
     pub(super) fn received(
         &mut self,
         table: TableId,
         server: usize,
         running: &mut Running,
         pulled: Carried,
-    ) -> std::result::Result<Option<Values>, (String, String)> {
+    ) -> std::result::Result<Arrived, (String, String)> {
         let coded = match pulled {
-            Carried::Plain(values) => return Ok(Some(values)),
+            Carried::Plain(values) => return Ok(Arrived::Values(values)),
             Carried::Part { .. } => return Err(("values".into(), "a part of a push".into())),
             Carried::Coded(coded) => coded,
         };
-        let Some((keys, plan)) = &running.keys else { return Ok(None) };
+        let Some((keys, plan)) = &running.keys else { return Ok(Arrived::Late) };
         let share = plan.as_ref().and_then(|p| p.shares.get(&server));
         let keys = share.map_or(keys, |s| &s.keys);
         let cx = Context::new(table, Task(coded.number), Direction::Pull, server as u32, self.seed);
-        let Some(ends) = self.tables.get_mut(table.0 as usize).and_then(|t| t.ends.as_mut()) else { return Ok(None) };
+        let Some(ends) = self.tables.get_mut(table.0 as usize).and_then(|t| t.ends.as_mut()) else {
+            return Ok(Arrived::Late);
+        };
         match ends.decode(&cx, server, keys, &coded.bytes) {
-            Ok(values) => Ok(Some(values)),
-            Err(FilterError::Behind { expected, got, .. }) => {
-                let Some(part) = running.parts.get_mut(&server) else { return Ok(None) };
-                part.whole += 1;
-                // Answers to what was asked before, of a server that was stopped for long say, are no attempts.
-                if part.whole > ATTEMPTS_MAX + ANSWERS_MAX * part.asked { Err((expected, got)) } else { Ok(None) }
+            Ok(values) => Ok(Arrived::Values(values)),
+            Err(FilterError::Behind { .. }) => {
+                let Some(part) = running.parts.get_mut(&server) else { return Ok(Arrived::Late) };
+                // A whole answer builds on nothing: once one was asked for, this is an older one, and asking again for
+                // each of them would make more of them.
+                let late = std::mem::replace(&mut part.whole, true);
+                Ok(if late { Arrived::Late } else { Arrived::Behind })
             }
             Err(FilterError::Unfit { filter, expected, got }) => Err((format!("{expected} (filter {filter})"), got)),
         }
@@ -281,7 +299,15 @@ impl WorkerEngine {
             let Some((keys, bytes)) = flushed.map_err(|e| unfit("flush", e))? else { continue };
             let got = ends.effect(&cx, &keys, &bytes).map_err(|e| unfit("flush", e))?;
             let (keys, push, args) = (got.keys(&keys), Some(got.values), ends.args.clone());
-            pushes.push(Work::Move { keys, aggregate: false, args, push, pull: None, exact: true, tag: None });
+            pushes.push(Work::Move {
+                keys,
+                aggregate: false,
+                args,
+                push,
+                pull: None,
+                through: Through::None,
+                tag: None,
+            });
         }
         Ok(pushes)
     }

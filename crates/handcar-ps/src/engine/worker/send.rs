@@ -91,7 +91,6 @@ impl WorkerEngine {
         };
         let within = running.parts.get_mut(&server).and_then(|part| {
             part.sent_at = self.now;
-            part.asked += u32::from(part.whole == 0);
             part.within.clone()
         });
         let (answered, deadline_ms) = (self.answered, self.params.deadline_ms);

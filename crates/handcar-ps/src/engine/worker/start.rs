@@ -1,6 +1,7 @@
 //! From a submission to requests: checked, numbered, split over servers.
 
 use super::{Output, WorkerEngine};
+use crate::carried::Through;
 use crate::engine::plan::Plan;
 use crate::engine::task::{Part, Running, State, Submission, What, Work};
 use crate::engine::view::{Route, View};
@@ -104,7 +105,7 @@ impl WorkerEngine {
             keys: None,
             pushes: false,
             pulls: None,
-            exact: false,
+            through: Through::All,
             rows: None,
             whole_push: None,
             whole_pull: None,
@@ -127,16 +128,16 @@ impl WorkerEngine {
                 running.left = Some(positions);
                 What::Install { entries }
             }
-            Work::Move { keys, args, push, pull, exact, tag, .. } => {
+            Work::Move { keys, args, push, pull, through, tag, .. } => {
                 running.keys = Some((keys, None));
-                running.exact = exact;
+                running.through = through;
                 (running.pushes, running.pulls) = (push.is_some(), pull.as_ref().map(Values::dtype));
                 (running.whole_push, running.whole_pull) = (push, pull);
                 What::Move { args, tag }
             }
         };
         let table = record.table;
-        let filtered = running.pushes && !running.exact;
+        let filtered = running.pushes && running.through == Through::All;
         let kept_args = match &running.what {
             What::Move { args, .. } if filtered => Some(args.clone()),
             _ => None,

@@ -130,7 +130,7 @@ impl Dbpg<'_> {
             let push: Vec<i64> = self.shards[0].sums(&self.blocks[at]).iter().flat_map(|s| [s[0], 0]).collect();
             let request = Request::Measure { gradient_scale: self.scales(at).gradient, renew };
             let keys = self.states[at].all.clone();
-            let outcome = self.worker.push_pull(self.table, &keys, push).args(&request.to_bytes()).wait()?;
+            let outcome = self.exactly(&keys, push, request, true).wait()?;
             all.merge(&answer(&outcome)?);
             self.take_marks(at, outcome)?;
         }

@@ -6,10 +6,14 @@
 
 use super::block::{Block, Columns};
 use super::rows::{RowData, RowShard};
-use super::selection::{Part, Selection, sum_over_workers};
+use super::selection::{Part, Selection};
+use super::sums::Loss;
 use super::{BlockState, Dbpg};
 use crate::error::Result;
 use handcar_kernels::logistic::RowStatistics;
+
+/// One in the fixed-point form of correlations.
+const ONE: f64 = (1u64 << 30) as f64;
 
 /// Keys at most: their Hessian takes 8 MiB.
 pub(super) const KEYS_MAX: usize = 1024;
@@ -156,21 +160,48 @@ impl Dbpg<'_> {
             all.iter_mut().zip(mine).for_each(|(a, m)| *a += m);
         });
         self.work += PRODUCT_COST * head.products;
-        let sums = sum_over_workers(self.worker, parts.into_inner().unwrap_or_else(|e| e.into_inner()))?;
+        let mine = parts.into_inner().unwrap_or_else(|e| e.into_inner());
+        let n = head.keys.len;
+        let (sums, error) = self.gram_over_workers(n, mine)?;
         let rate = head.threshold as f64 / (1u64 << 32) as f64;
         let scale = head.keys.collect(|b, _| 2f64.powi(self.blocks[b].exponent));
         let unit = 2f64.powi(self.data.weight_exponent - 30) / rate;
         let l2 = head.keys.collect(|b, _| if self.blocks[b].is_intercept() { 0.0 } else { self.settings.penalty.l2 });
-        let n = head.keys.len;
         let mut hessian = vec![0.0; n * n];
         for j in 0..n {
             for k in 0..=j {
-                let h = sums[j * (j + 1) / 2 + k] as f64 * (unit * scale[j] * scale[k]);
+                let h = sums[j * (j + 1) / 2 + k] * (unit * scale[j] * scale[k]);
                 hessian[j * n + k] = h;
                 hessian[k * n + j] = h;
             }
+            // Random errors with standard deviation σ move the least eigenvalue of a symmetric matrix by about 2·√n·σ
+            // (Wigner); it must not become negative.
+            hessian[j * n + j] *= 1.0 + 2.0 * (n as f64).sqrt() * error;
             hessian[j * n + j] += l2[j];
         }
         Ok(hessian)
+    }
+
+    /// The lower triangles of all workers added up, and the standard deviation of what rounding did to each element,
+    /// relative to the geometric mean of its two diagonal elements.
+    fn gram_over_workers(&mut self, n: usize, mine: Vec<i64>) -> Result<(Vec<f64>, f64)> {
+        let Some(error) = self.sums.error(self.worker) else {
+            let all = self.sums.over_workers(self.worker, mine, Loss::Nothing)?;
+            return Ok((all.into_iter().map(|s| s as f64).collect(), 0.0));
+        };
+        let diagonal = (0..n).map(|j| mine[j * (j + 1) / 2 + j]).collect();
+        let diagonal = self.sums.over_workers(self.worker, diagonal, Loss::Nothing)?;
+        // As correlations, in [-1, 1], all elements bear the same error.
+        let roots: Vec<f64> = diagonal.iter().map(|&d| (d as f64).sqrt()).collect();
+        let pairs = || (0..n).flat_map(|j| (0..=j).map(move |k| (j, k)));
+        let correlation = |(&s, (j, k)): (&i64, (usize, usize))| {
+            if j == k || s == 0 { 0 } else { (s as f64 / (roots[j] * roots[k]) * ONE).round() as i64 }
+        };
+        let correlations = mine.iter().zip(pairs()).map(correlation).collect();
+        let all = self.sums.over_workers(self.worker, correlations, Loss::Rounding)?;
+        let element = |(s, (j, k)): (i64, (usize, usize))| {
+            if j == k { diagonal[j] as f64 } else { s as f64 / ONE * roots[j] * roots[k] }
+        };
+        Ok((all.into_iter().zip(pairs()).map(element).collect(), error))
     }
 }

@@ -24,21 +24,30 @@ mod screen;
 mod selection;
 mod setup;
 mod shift;
+mod sums;
 mod tail;
 mod updater;
 
 pub(crate) use certificate::{Certificate, relative_gap};
 pub(crate) use momentum::Momentum;
-pub use updater::register;
 
 use crate::penalty::ElasticNet;
 use block::Block;
 use handcar_base::{KeyList, Seed};
-use handcar_ps::{TableId, Worker};
+use handcar_ps::filter::{Direction, Saved};
+use handcar_ps::{Registry, TableId, Transfer, Worker};
+use request::Request;
 use rows::{Change, RowData, RowShard};
+use sums::Sums;
 
 /// Over-relaxation of block steps at τ = 0. Any factor in (0, 2) descends; 1.2 was the best of 1, 1.2, 1.5 on click data.
 const RELAX: f64 = 1.2;
+
+/// Makes servers know what the solver asks of them.
+pub fn register(registry: &mut Registry) {
+    updater::register(registry);
+    sums::register(registry);
+}
 
 /// What the solver is to do.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +95,7 @@ pub(crate) struct Dbpg<'w> {
     pub worker: &'w mut Worker,
     settings: Settings,
     table: TableId,
+    sums: Sums,
     data: RowData,
     blocks: Vec<Block>,
     states: Vec<BlockState>,
@@ -101,6 +111,8 @@ pub(crate) struct Dbpg<'w> {
     dual: f64,
     /// What measurements and accelerations have cost, in entries of rows visited; equal on all workers.
     work: f64,
+    /// Keys of blocks that steps were taken for, and those of them that were active and travelled.
+    step_keys: (u64, u64),
 }
 
 /// What a pass came to.
@@ -123,6 +135,15 @@ impl Dbpg<'_> {
     /// What measurements and accelerations have cost so far, in entries.
     pub fn work(&self) -> f64 {
         self.work
+    }
+
+    /// Bytes of all steps before and after inactive keys stayed at home: a key, and two integers out or two weights back.
+    pub fn kkt_saved(&self) -> [Saved; 2] {
+        let saved = |direction, bytes| {
+            let (before, after) = (bytes * self.step_keys.0, bytes * self.step_keys.1);
+            Saved { name: "kkt".into(), direction, before, after }
+        };
+        [saved(Direction::Push, 24), saved(Direction::Pull, 8)]
     }
 
     /// Rows of all workers with nonzero weight.
@@ -168,6 +189,16 @@ impl Dbpg<'_> {
             None => shards.iter_mut().for_each(work),
             Some(pool) => pool.install(|| shards.par_iter_mut().for_each(work)),
         }
+    }
+
+    /// A push that must arrive as it is: filters that change numbers see steps only, not certificates and places.
+    fn exactly(&mut self, keys: &KeyList, push: Vec<i64>, request: Request, pull: bool) -> Transfer<'_> {
+        let table = self.table;
+        let transfer = match pull {
+            true => self.worker.push_pull(table, keys, push),
+            false => self.worker.push(table, keys, push),
+        };
+        transfer.args(&request.to_bytes()).lossless()
     }
 
     fn scales(&self, block: usize) -> Scales {

@@ -79,7 +79,7 @@ impl Dbpg<'_> {
         let mine = self.worker.rank() == 0;
         let push: Vec<i64> = next.iter().flat_map(|w| [if mine { w.to_bits() as i64 } else { 0 }, 0]).collect();
         let keys = self.selected_keys(chosen)?;
-        self.worker.push(self.table, &keys, push).args(&Request::Place.to_bytes()).wait()?;
+        self.exactly(&keys, push, Request::Place, false).wait()?;
         chosen.for_each(|k, block, place| {
             let (mut w, state) = (start[k], &mut self.states[block]);
             replace(&mut w, &mut state.before[place], &mut state.marks[place], next[k]);

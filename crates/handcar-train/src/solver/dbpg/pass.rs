@@ -112,6 +112,8 @@ impl Dbpg<'_> {
     /// Sums a block over this worker's rows and pushes; nothing to do when no key is active.
     fn start(&mut self, at: usize, slack: f64) -> Result<Option<Task>> {
         self.renew_active(at)?;
+        self.step_keys.0 += self.states[at].all.len() as u64;
+        self.step_keys.1 += self.states[at].places.len() as u64;
         if self.states[at].places.is_empty() {
             return Ok(None);
         }

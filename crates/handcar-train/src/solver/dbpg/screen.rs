@@ -3,14 +3,13 @@
 //! For a loss with |dloss| <= 1, `|g_k| <= max(Σ_{y_i x_ik > 0} c_i|x_ik|, Σ_{y_i x_ik < 0} c_i|x_ik|)` at any weights
 //! (`c_i`: example weights). A key whose bound is at most `l1` stays zero, so it never needs to travel.
 
+use super::sums::{Loss, Sums};
 use crate::error::Result;
 use handcar_data::{ColumnBlock, Entries};
 use handcar_ps::Worker;
 
 /// One in the fixed-point form of the sums.
 const ONE: f64 = (1u64 << 20) as f64;
-/// Sums joined over workers at a time: 1 MiB of integers.
-const CHUNK: usize = 1 << 17;
 
 /// The keys of a block that may be nonzero.
 pub(super) struct Kept {
@@ -65,6 +64,7 @@ fn sign_sums(block: &ColumnBlock<'_>, first_row: usize, labels: &[f32], weights:
 /// `blocks`: this worker's rows of each block; all workers have the same keys in the same blocks.
 pub(super) fn screen(
     worker: &mut Worker,
+    over_workers: Sums,
     blocks: &[ColumnBlock<'_>],
     first_row: usize,
     labels: &[f32],
@@ -76,12 +76,9 @@ pub(super) fn screen(
     for block in blocks {
         let mut sums = sign_sums(block, first_row, labels, weights);
         if worker.workers() > 1 {
-            for part in sums.chunks_mut(CHUNK / 2) {
-                let words: Vec<i64> = part.iter().flatten().copied().collect();
-                for (to, from) in part.iter_mut().zip(worker.reduce(&words)?.chunks_exact(2)) {
-                    *to = [from[0], from[1]];
-                }
-            }
+            let words: Vec<i64> = sums.iter().flatten().copied().collect();
+            let all = over_workers.over_workers(worker, words, Loss::Nothing)?;
+            sums = all.chunks_exact(2).map(|s| [s[0], s[1]]).collect();
         }
         let ids: Vec<u32> =
             (0..sums.len()).filter(|&k| sums[k][0].max(sums[k][1]) > threshold).map(|k| k as u32).collect();

@@ -3,14 +3,11 @@
 use super::Dbpg;
 use super::rows::Change;
 use super::setup::key_list;
+use super::sums::Loss;
 use crate::error::Result;
 use crate::penalty::ElasticNet;
 use handcar_base::KeyList;
 use handcar_kernels::logistic::RowStatistics;
-use handcar_ps::Worker;
-
-/// Words joined over workers at a time.
-const CHUNK: usize = 1 << 17;
 
 /// The chosen keys of one block.
 pub(super) struct Part {
@@ -82,6 +79,7 @@ impl Dbpg<'_> {
         &mut self,
         selection: &Selection,
         statistics: &[Vec<RowStatistics>],
+        loss: Loss,
     ) -> Result<Vec<i64>> {
         self.work += SUMS_COST * self.entries();
         let mut sums = Vec::with_capacity(2 * selection.len);
@@ -90,7 +88,7 @@ impl Dbpg<'_> {
             let found = self.shards[0].sums(&self.blocks[part.block]);
             sums.extend(part.places.iter().flat_map(|&p| found[p as usize]));
         }
-        sum_over_workers(self.worker, sums)
+        self.sums.over_workers(self.worker, sums, loss)
     }
 
     /// Gradient of the loss in the chosen weights.
@@ -99,7 +97,7 @@ impl Dbpg<'_> {
         selection: &Selection,
         statistics: &[Vec<RowStatistics>],
     ) -> Result<Vec<f64>> {
-        let sums = self.selected_sums(selection, statistics)?;
+        let sums = self.selected_sums(selection, statistics, Loss::Nothing)?;
         let scales = selection.collect(|b, _| self.scales(b).gradient);
         Ok(sums.chunks_exact(2).zip(scales).map(|(s, scale)| s[0] as f64 * scale).collect())
     }
@@ -121,13 +119,3 @@ impl Dbpg<'_> {
 
 /// What summing over all rows costs, in passes.
 const SUMS_COST: f64 = 0.4;
-
-/// The sums of all workers, joined in pieces.
-pub(super) fn sum_over_workers(worker: &mut Worker, mut sums: Vec<i64>) -> Result<Vec<i64>> {
-    if worker.workers() > 1 {
-        for chunk in sums.chunks_mut(CHUNK) {
-            chunk.copy_from_slice(&worker.reduce(chunk)?);
-        }
-    }
-    Ok(sums)
-}

@@ -4,10 +4,12 @@ use super::block::{Block, Columns};
 use super::request::Request;
 use super::rows::{Change, RowData, RowShard};
 use super::screen::screen;
+use super::sums::{Loss, Sums};
 use super::{BlockState, Dbpg, Settings, updater};
 use crate::error::{Result, TrainError};
 use handcar_base::{Key, KeyList, hash};
 use handcar_data::{ColumnBlock, Dataset, Entries};
+use handcar_ps::filter::TableFilters;
 use handcar_ps::{Policy, Worker};
 use std::ops::Range;
 
@@ -18,6 +20,7 @@ impl<'w> Dbpg<'w> {
     /// Prepares a solve over `rows` of the data. Collective.
     ///
     /// `weights`: example weights of these rows, if they are not all one. `start`: nonzero weights to begin with.
+    #[expect(clippy::too_many_arguments, reason = "a job's parts, each of another kind")]
     pub fn new(
         worker: &'w mut Worker,
         data: &Dataset,
@@ -25,12 +28,14 @@ impl<'w> Dbpg<'w> {
         weights: Option<Vec<f32>>,
         threads: usize,
         settings: Settings,
+        filters: &TableFilters,
         start: &dyn Fn(Key) -> f32,
     ) -> Result<Self> {
         same_keys_everywhere(worker, data)?;
         let views: Vec<ColumnBlock<'_>> = data.blocks().iter().map(|b| b.rows(rows.clone())).collect();
         let labels = data.labels()[rows.clone()].to_vec();
-        let kept = screen(worker, &views, rows.start, &labels, weights.as_deref(), settings.penalty.l1)?;
+        let sums = Sums::new(worker, filters)?;
+        let kept = screen(worker, sums, &views, rows.start, &labels, weights.as_deref(), settings.penalty.l1)?;
         let rows_total = rows_that_count(worker, &labels, weights.as_deref())?;
 
         let exponents = exponents(worker, &views, weights.as_deref())?;
@@ -68,15 +73,17 @@ impl<'w> Dbpg<'w> {
         };
         let shards = split(rows.len(), threads.max(1)).enumerate().map(|(t, rows)| RowShard::new(t, rows)).collect();
         worker.set_policy(Policy::BoundedDelay(settings.delay as u64));
-        let table = worker.create_table("weights", updater::NAME, &updater::params(settings.penalty))?;
+        let params = updater::params(settings.penalty);
+        let table = worker.create_table_with("weights", updater::NAME, &params, filters)?;
         let all: Vec<Key> = blocks.iter().flat_map(|b| b.keys.iter().copied()).collect();
         worker.insert(table, &key_list(all)?).wait()?;
-        let counts = key_rows(worker, &blocks, &mass)?;
+        let counts = key_rows(worker, sums, &blocks, &mass)?;
         let states = blocks.iter().zip(counts).map(|(b, rows)| BlockState::new(b, rows)).collect::<Result<_>>()?;
         let mut solve = Self {
             worker,
             settings,
             table,
+            sums,
             data,
             blocks,
             states,
@@ -87,6 +94,7 @@ impl<'w> Dbpg<'w> {
             violation: f64::INFINITY,
             dual: 0.0,
             work: 0.0,
+            step_keys: (0, 0),
         };
         solve.push_caps(&mass)?;
         solve.push_start(start)?;
@@ -117,7 +125,7 @@ impl<'w> Dbpg<'w> {
             }
             let request = Request::Cap { scale: 2f64.powi(exponent) / CAP_ONE };
             let keys = self.states[i].all.clone();
-            self.worker.push(self.table, &keys, values).args(&request.to_bytes()).wait()?;
+            self.exactly(&keys, values, request, false).wait()?;
         }
         Ok(())
     }
@@ -176,7 +184,7 @@ impl<'w> Dbpg<'w> {
             let values: Vec<i64> =
                 weights.iter().flat_map(|w| [if mine { w.to_bits() as i64 } else { 0 }, 0]).collect();
             let keys = self.states[i].all.clone();
-            self.worker.push(self.table, &keys, values).args(&Request::Start.to_bytes()).wait()?;
+            self.exactly(&keys, values, Request::Start, false).wait()?;
             let (block, state) = (&self.blocks[i], &mut self.states[i]);
             for (c, &w) in state.change.of_keys(block).iter_mut().zip(&weights) {
                 *c = w as f64;
@@ -260,7 +268,7 @@ fn same_keys_everywhere(worker: &mut Worker, data: &Dataset) -> Result<()> {
 }
 
 /// How many rows of all workers have each key; for one-hot blocks their mass says so, if rows weigh one on average.
-fn key_rows(worker: &mut Worker, blocks: &[Block], mass: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+fn key_rows(worker: &mut Worker, sums: Sums, blocks: &[Block], mass: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
     let mut counts = Vec::with_capacity(blocks.len());
     for (block, mass) in blocks.iter().zip(mass) {
         let Columns::Entries { ids, .. } = &block.columns else {
@@ -269,7 +277,7 @@ fn key_rows(worker: &mut Worker, blocks: &[Block], mass: &[Vec<f64>]) -> Result<
         };
         let mut here = vec![0i64; block.keys.len()];
         ids.iter().for_each(|&id| here[id as usize] += 1);
-        counts.push(super::selection::sum_over_workers(worker, here)?.into_iter().map(|n| n as f64).collect());
+        counts.push(sums.over_workers(worker, here, Loss::Nothing)?.into_iter().map(|n| n as f64).collect());
     }
     Ok(counts)
 }

@@ -8,6 +8,7 @@ use super::Dbpg;
 use super::cholesky::Cholesky;
 use super::head::Head;
 use super::selection::Selection;
+use super::sums::Loss;
 use crate::error::Result;
 use handcar_kernels::logistic::RowStatistics;
 
@@ -29,7 +30,7 @@ impl Dbpg<'_> {
         statistics: &[Vec<RowStatistics>],
     ) -> Result<(Vec<f64>, Vec<f64>)> {
         let n = chosen.len;
-        let sums = self.selected_sums(chosen, statistics)?;
+        let sums = self.selected_sums(chosen, statistics, Loss::Nothing)?;
         let scales = chosen.collect(|b, _| self.scales(b));
         let penalties = self.selected_penalties(chosen);
         let (mut residual, mut inverse, mut signs) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
@@ -111,15 +112,15 @@ impl Dbpg<'_> {
         self.swap_margins(&mut z);
 
         let most = z.iter().flatten().fold(0.0f64, |m, z| m.max(z.abs()));
-        let exponent = if most > 0.0 { most.log2().floor() as i64 + 1 } else { -1000 };
-        let exponent = self.worker.reduce_max(&[exponent])?[0].max(-1000) as i32;
+        let exponent = if most > 0.0 { (most.log2().floor() + 1.0).clamp(-1000.0, 1000.0) as i64 } else { -1000 };
+        let exponent = self.worker.reduce_max(&[exponent])?[0] as i32;
         let scale = 2f64.powi(-exponent);
         let rows: Vec<Vec<RowStatistics>> = z
             .iter()
             .zip(statistics)
             .map(|(z, s)| z.iter().zip(s).map(|(z, s)| [(s[1] as f64 * (z * scale)) as i32, 0]).collect())
             .collect();
-        let sums = self.selected_sums(chosen, &rows)?;
+        let sums = self.selected_sums(chosen, &rows, Loss::Rounding)?;
         let scales = chosen.collect(|b, _| self.scales(b).gradient / scale);
         Ok(sums.chunks_exact(2).zip(scales).map(|(s, scale)| s[0] as f64 * scale).collect())
     }

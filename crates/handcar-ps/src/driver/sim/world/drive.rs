@@ -2,6 +2,7 @@
 
 use super::World;
 use super::harm::Watch;
+use crate::carried::Through;
 use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Open, WorkerNode};
 use crate::driver::sim::oracle::Expect;
@@ -174,7 +175,7 @@ impl World {
                     args: args.clone(),
                     push: Some(values.into()),
                     pull,
-                    exact: false,
+                    through: Through::All,
                     tag: None,
                 };
                 self.oracle.begun(round + 1);
@@ -206,7 +207,7 @@ impl World {
                     args: Vec::new(),
                     push: None,
                     pull,
-                    exact: false,
+                    through: Through::All,
                     tag: None,
                 };
                 let rounds_known = self.oracle.rounds_acked(rank);
@@ -224,8 +225,15 @@ impl World {
         let values: Vec<i64> = add.iter().map(|a| a.1).collect();
         let list = KeyList::new(keys).unwrap_or_default();
         let push = Some(values.into());
-        let work =
-            Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false, tag: None };
+        let work = Work::Move {
+            keys: list,
+            aggregate: false,
+            args: Vec::new(),
+            push,
+            pull: None,
+            through: Through::All,
+            tag: None,
+        };
         self.oracle.submitted(rank, &add);
         self.submit(node, TableId(1), work, Expect::Own { add })
     }
@@ -237,8 +245,15 @@ impl World {
         let values: Vec<f64> = keys.iter().map(|_| uneven(&mut w.rng)).collect();
         let list = KeyList::new(keys).unwrap_or_default();
         let push = Some(values.into());
-        let work =
-            Work::Move { keys: list, aggregate: false, args: Vec::new(), push, pull: None, exact: false, tag: None };
+        let work = Work::Move {
+            keys: list,
+            aggregate: false,
+            args: Vec::new(),
+            push,
+            pull: None,
+            through: Through::All,
+            tag: None,
+        };
         self.submit(node, TableId(2), work, Expect::Mixed)
     }
 
@@ -248,8 +263,15 @@ impl World {
         let at_least = self.oracle.at_least(w.rank, &keys);
         let list = KeyList::new(keys.clone()).unwrap_or_default();
         let pull = Some(Values::empty(Dtype::I64));
-        let work =
-            Work::Move { keys: list, aggregate: false, args: Vec::new(), push: None, pull, exact: false, tag: None };
+        let work = Work::Move {
+            keys: list,
+            aggregate: false,
+            args: Vec::new(),
+            push: None,
+            pull,
+            through: Through::All,
+            tag: None,
+        };
         self.submit(node, TableId(1), work, Expect::Look { keys, at_least })
     }
 

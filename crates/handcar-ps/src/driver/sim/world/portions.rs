@@ -1,6 +1,7 @@
 //! Workers that come and go: what they do, and what is done to them.
 
 use super::{Event, SCHEDULER, SUSPECT_MS, World};
+use crate::carried::Through;
 use crate::driver::sim::network::{NodeId, Packet};
 use crate::driver::sim::node::{Kind, Life, WorkerNode};
 use crate::driver::sim::oracle::Expect;
@@ -147,5 +148,13 @@ impl World {
 /// A push of numbers, or a pull.
 fn moved(keys: KeyList, push: Option<Vec<i64>>, tag: Option<Tag>) -> Work {
     let pull = push.is_none().then(|| Values::empty(Dtype::I64));
-    Work::Move { keys, aggregate: false, args: Vec::new(), push: push.map(Values::from), pull, exact: false, tag }
+    Work::Move {
+        keys,
+        aggregate: false,
+        args: Vec::new(),
+        push: push.map(Values::from),
+        pull,
+        through: Through::All,
+        tag,
+    }
 }
