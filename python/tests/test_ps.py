@@ -151,6 +151,7 @@ def test_a_bounded_delay_lets_tau_tasks_be_under_way():
         ours, theirs, keys = a.table("t", "sum.i64"), b.table("t", "sum.i64"), keys_of(1)
         tasks = [ours.push(keys, np.array([1])) for _ in range(3)]
         assert not any(task.done() for task in tasks) and a.stats()["staleness_max"] == 2
+        assert sum(a.stats()["staleness"]) >= len(tasks) and len(a.stats()["staleness"]) == 3
         for _ in tasks:
             theirs.push(keys, np.array([1])).wait()
         assert all(task.done() for task in tasks)

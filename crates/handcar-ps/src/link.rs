@@ -12,14 +12,21 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Bytes read from servers.
     pub bytes_received: u64,
-    /// The most unfinished earlier tasks of a table that a task was submitted past.
-    pub staleness_max: u64,
+    /// Staleness as it was: entry n counts the tasks that were submitted past n unfinished earlier tasks of their table.
+    pub staleness: Vec<u64>,
     /// Bytes before and after each filter, both directions as this worker sees them.
     pub filters: Vec<Saved>,
     /// Bytes of this worker's messages, had every key been written with 8 bytes and every number pushed with 4.
     pub plain_sent: u64,
     /// Bytes of the answers, had every number pulled been written with 4.
     pub plain_received: u64,
+}
+
+impl Stats {
+    /// The most unfinished earlier tasks of a table that a task was submitted past.
+    pub fn staleness_max(&self) -> u64 {
+        self.staleness.len().saturating_sub(1) as u64
+    }
 }
 
 /// A driver's half of a worker. Called by the worker's own thread only.

@@ -337,8 +337,8 @@ impl Worker {
     /// Counters so far.
     pub fn stats(&self) -> Stats {
         let (plain_sent, plain_received) = self.engine.plain_bytes();
-        let (staleness_max, filters) = (self.engine.staleness_max(), self.engine.saved());
-        Stats { staleness_max, filters, plain_sent, plain_received, ..self.link.stats() }
+        let (staleness, filters) = (self.engine.staleness().to_vec(), self.engine.saved());
+        Stats { staleness, filters, plain_sent, plain_received, ..self.link.stats() }
     }
 
     /// Sends what the filters of a table's pushes hold back, and waits for it. It is applied on arrival, without waiting

@@ -67,6 +67,9 @@ pub struct Report {
     /// Largest staleness seen, in tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staleness: Option<u64>,
+    /// Entry n: tasks of this process that were submitted past n unfinished ones of their table.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub staleness_histogram: Vec<u64>,
     /// Peak resident memory of this process.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
@@ -207,6 +210,7 @@ mod tests {
             bytes: Some(Bytes { sent: 1, received: 2 }),
             filters: vec![FilterSavings::default()],
             staleness: Some(0),
+            staleness_histogram: vec![1],
             peak_memory_bytes: Some(1),
             seed: Some(0),
             trace: vec![TraceEntry::default()],
@@ -236,6 +240,7 @@ mod tests {
             "filters/0/before",
             "filters/0/after",
             "staleness",
+            "staleness_histogram/0",
             "peak_memory_bytes",
             "seed",
             "version",

@@ -53,7 +53,8 @@ pub fn report(fitted: &Fitted, data: &Dataset, read_seconds: f64, worker: &Worke
         kkt: Some(Kkt { violation: facts.violation, gap_bound: facts.gap }),
         bytes: (stats.bytes_sent > 0).then_some(Bytes { sent: stats.bytes_sent, received: stats.bytes_received }),
         filters: fitted.filters.iter().map(savings).collect(),
-        staleness: Some(stats.staleness_max),
+        staleness: Some(stats.staleness_max()),
+        staleness_histogram: stats.staleness,
         seed: Some(facts.seed),
         trace: fitted.trace.iter().map(entry).collect(),
         ..Report::new("fit")

@@ -135,7 +135,8 @@ pub struct WorkerEngine {
     /// A task nobody waited for failed.
     failed: Option<Error>,
     progress: u64,
-    staleness_max: u64,
+    /// By how many unfinished earlier tasks of their table tasks were submitted past.
+    staleness: Vec<u64>,
     filters: Arc<FilterRegistry>,
     seed: Seed,
     plain_bytes: (u64, u64),
@@ -161,7 +162,7 @@ impl WorkerEngine {
             pool: Vec::new(),
             failed: None,
             progress: 0,
-            staleness_max: 0,
+            staleness: Vec::new(),
             filters: Arc::new(FilterRegistry::new()),
             seed: Seed(0),
             plain_bytes: (0, 0),
@@ -184,9 +185,9 @@ impl WorkerEngine {
         self.progress
     }
 
-    /// The most unfinished earlier tasks of a table that a task was ever submitted past.
-    pub fn staleness_max(&self) -> u64 {
-        self.staleness_max
+    /// How many tasks were submitted past how many unfinished earlier tasks of their table: entry n counts those past n.
+    pub fn staleness(&self) -> &[u64] {
+        &self.staleness
     }
 
     /// Bytes of all messages sent and received, had they been written with 8 bytes a key and 4 a number, and no key list
@@ -277,7 +278,11 @@ impl WorkerEngine {
         {
             timestamp = table.timestamps;
             table.timestamps += 1;
-            self.staleness_max = self.staleness_max.max(table.unfinished.len() as u64);
+            let past = table.unfinished.len();
+            if past >= self.staleness.len() {
+                self.staleness.resize(past + 1, 0);
+            }
+            self.staleness[past] += 1;
             table.unfinished.push_back(task);
         }
         let due = now.plus(self.params.deadline_ms);
