@@ -56,6 +56,11 @@ impl KeyList {
         Ok(Self { signature: sign(&keys), keys: Arc::new(keys), begin: 0, end })
     }
 
+    /// The memory of a list that nobody else holds.
+    pub fn into_vec(self) -> Option<Vec<Key>> {
+        Arc::into_inner(self.keys)
+    }
+
     /// The keys at positions `range`, sharing this list's memory.
     ///
     /// # Panics

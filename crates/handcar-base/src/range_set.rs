@@ -81,7 +81,26 @@ impl RangeSet {
 
     /// Whether some key lies in both.
     pub fn meets(&self, other: &Self) -> bool {
-        !self.and(other).is_empty()
+        self.common(other).next().is_some()
+    }
+
+    /// The ranges that lie in both.
+    fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (u128, u128)> + 'a {
+        let (mut i, mut j) = (0, 0);
+        std::iter::from_fn(move || {
+            while let (Some(a), Some(b)) = (self.ranges.get(i), other.ranges.get(j)) {
+                let (begin, end) = (a.0.max(b.0), a.1.min(b.1));
+                if a.1 <= b.1 {
+                    i += 1
+                } else {
+                    j += 1
+                }
+                if begin < end {
+                    return Some((begin, end));
+                }
+            }
+            None
+        })
     }
 
     /// Adds a range.
@@ -108,16 +127,10 @@ impl RangeSet {
     /// Keys in both.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        let (mut i, mut j) = (0, 0);
-        let mut set = Self::default();
-        while let (Some(a), Some(b)) = (self.ranges.get(i), other.ranges.get(j)) {
-            let (begin, end) = (a.0.max(b.0), a.1.min(b.1));
-            if begin < end {
-                set.append(begin, end);
-            }
-            if a.1 <= b.1 { i += 1 } else { j += 1 }
-        }
-        set
+        let mut ranges = Vec::with_capacity(self.ranges.len().min(other.ranges.len()));
+        // They do not touch: where one ends, one of the two sets has a gap.
+        ranges.extend(self.common(other));
+        Self { ranges }
     }
 
     /// Keys in this set but not in the other.

@@ -25,8 +25,10 @@ pub mod updater;
 pub mod values;
 
 mod link;
+mod locator;
 mod lru;
 mod positions;
+mod probation;
 mod registry;
 mod transfer;
 mod union;

@@ -20,13 +20,19 @@ pub enum Positions {
 impl Positions {
     /// Finds each key of `list` in `keys`; both strictly increasing.
     pub fn of(list: &[Key], keys: &[Key]) -> Self {
+        Self::find(list, keys, Vec::new())
+    }
+
+    /// The same, in the memory of others.
+    pub fn find(list: &[Key], keys: &[Key], mut found: Vec<u32>) -> Self {
         let Some(&first) = list.first() else { return Self::Run(0..0) };
         let start = keys.partition_point(|&k| k < first);
         if keys.get(start..start + list.len()) == Some(list) {
             return Self::Run(start..start + list.len());
         }
         let mut at = start;
-        let mut found = Vec::with_capacity(list.len());
+        found.clear();
+        found.reserve(list.len());
         let mut rest = list;
         while let Some(&key) = rest.first() {
             at = gallop(keys, at, key);

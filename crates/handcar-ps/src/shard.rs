@@ -2,6 +2,7 @@
 
 use crate::entries::Entries;
 use crate::entry::Entry;
+use crate::locator::{ListName, Locator};
 use crate::lru::Lru;
 use crate::positions::Positions;
 use crate::store::Store;
@@ -76,18 +77,10 @@ pub trait Shard: Send {
     fn keys(&self) -> usize;
 }
 
-/// Names a list: its hash and length.
-type ListName = (u128, usize);
-
-struct Located {
-    version: u64,
-    positions: Positions,
-}
-
 pub(crate) struct UpdaterShard<U: Updater> {
     updater: U,
     store: Store<U::Entry>,
-    located: Lru<ListName, Located>,
+    located: Locator,
     unions: Lru<Vec<ListName>, Union>,
     /// Sums over workers; kept for its memory.
     sums: Vec<U::Push>,
@@ -97,27 +90,12 @@ fn name(keys: &KeyList) -> ListName {
     (keys.signature(), keys.len())
 }
 
-/// The positions of a list, from the cache while no key was inserted since.
-fn locate<'a, E: Clone>(cache: &'a mut Lru<ListName, Located>, store: &Store<E>, keys: &KeyList) -> &'a Positions {
-    let name = name(keys);
-    let version = store.version();
-    if cache.get(&name).is_none_or(|l| l.version != version) {
-        let positions = Positions::of(keys.keys(), store.keys());
-        let bytes = positions.bytes();
-        cache.put(name, Located { version, positions }, bytes);
-    }
-    match cache.get(&name) {
-        Some(located) => &located.positions,
-        None => unreachable!("the newest entry is never evicted"),
-    }
-}
-
 impl<U: Updater> UpdaterShard<U> {
     pub(crate) fn new(updater: U) -> Self {
         Self {
             updater,
             store: Store::new(),
-            located: Lru::new(CACHE_BYTES_MAX),
+            located: Locator::new(),
             unions: Lru::new(CACHE_BYTES_MAX),
             sums: Vec::new(),
         }
@@ -174,7 +152,7 @@ impl<U: Updater> UpdaterShard<U> {
     fn apply_list(&mut self, keys: &KeyList, pushed: &[U::Push]) {
         self.insert(keys);
         let width = self.updater.push_width();
-        let positions = locate(&mut self.located, &self.store, keys);
+        let positions = self.located.locate(&self.store, name(keys), keys);
         let (_, entries) = self.store.split_mut();
         let rows = pushed.chunks_exact(width);
         match positions {
@@ -203,7 +181,7 @@ impl<U: Updater> Shard for UpdaterShard<U> {
     }
 
     fn insert(&mut self, keys: &KeyList) {
-        if !locate(&mut self.located, &self.store, keys).complete() {
+        if !self.located.locate(&self.store, name(keys), keys).complete() {
             let updater = &self.updater;
             self.store.insert(keys.keys(), |k| updater.init(k));
         }
@@ -240,7 +218,7 @@ impl<U: Updater> Shard for UpdaterShard<U> {
         let Some(out) = U::Pull::vec_mut(out) else { return };
         // Every number is written below, so old contents need no clearing.
         out.resize(keys.len() * width, U::Pull::default());
-        let positions = locate(&mut self.located, &self.store, keys);
+        let positions = self.located.locate(&self.store, name(keys), keys);
         let entries = self.store.entries();
         let rows = out.chunks_exact_mut(width);
         match positions {

@@ -63,11 +63,6 @@ impl<T> Rounds<T> {
         }
     }
 
-    /// The first worker without an item in a round; for a deliberate mistake only.
-    pub(super) fn free(&self, round: u64) -> Option<usize> {
-        self.pending.get(&round).map_or(Some(0), |r| r.slots.iter().position(Option::is_none))
-    }
-
     /// Takes the earliest round that has every worker's item and that `ready` accepts: its number, and the items in
     /// worker order.
     pub fn take(&mut self, ready: impl Fn(u64, &T) -> bool) -> Option<(u64, Vec<T>)> {

@@ -10,9 +10,9 @@ pub struct Campaign {
     /// Seeds run.
     pub seeds: u64,
     /// Virtual hours of clusters.
-    pub virtual_hours: f64,
-    /// The same, times the processes that lived.
     pub cluster_hours: f64,
+    /// The same, times the processes that lived.
+    pub process_hours: f64,
     /// By name.
     pub faults: BTreeMap<&'static str, u64>,
     /// Tasks whose results were compared.
@@ -25,6 +25,8 @@ pub struct Campaign {
     pub rests: u64,
     /// Answers of older views that workers ignored.
     pub old_answers: u64,
+    /// Records that one server kept for repetition, at most.
+    pub kept_max: u64,
     /// The slowest failover, in virtual milliseconds, and its seed.
     pub failover_ms_max: u64,
     /// The seed of that failover.
@@ -37,8 +39,8 @@ impl Campaign {
     /// Adds one seed.
     pub fn add(&mut self, r: &SimReport) {
         self.seeds += 1;
-        self.virtual_hours += r.virtual_ms as f64 / 3.6e6;
-        self.cluster_hours += r.cluster_hours;
+        self.cluster_hours += r.virtual_ms as f64 / 3.6e6;
+        self.process_hours += r.process_hours;
         for (name, count) in &r.faults {
             *self.faults.entry(name).or_default() += count;
         }
@@ -47,6 +49,7 @@ impl Campaign {
         self.views += r.views;
         self.rests += r.rests;
         self.old_answers += r.old_answers;
+        self.kept_max = self.kept_max.max(r.kept_max);
         // Seeds come in any order; the report must not depend on it.
         if (r.failover_ms_max, self.failover_seed) > (self.failover_ms_max, r.seed) {
             (self.failover_ms_max, self.failover_seed) = (r.failover_ms_max, r.seed);
@@ -70,15 +73,16 @@ impl Campaign {
     pub fn summary(&self, seconds: f64) -> String {
         let mut out = String::new();
         item(&mut out, "seeds", &format!("{}, {} violations", grouped(self.seeds), self.violations.len()));
-        let (virtual_h, cluster_h) = (self.virtual_hours, self.cluster_hours);
-        let ratio = virtual_h * 3600.0 / seconds.max(1e-9);
-        item(&mut out, "time", &format!("{virtual_h:.1} virtual hours in {seconds:.1} s ({ratio:.0} times real time)"));
-        item(&mut out, "cluster", &format!("{cluster_h:.1} hours of processes"));
+        let (cluster_h, process_h) = (self.cluster_hours, self.process_hours);
+        let ratio = cluster_h * 3600.0 / seconds.max(1e-9);
+        item(&mut out, "time", &format!("{cluster_h:.1} cluster-hours in {seconds:.1} s ({ratio:.0} times real time)"));
+        item(&mut out, "processes", &format!("{process_h:.1} hours"));
         let (tasks, expired) = (grouped(self.tasks), grouped(self.expired));
         item(&mut out, "tasks", &format!("{tasks} compared with the reference, {expired} of them out of time"));
         let (views, rests) = (grouped(self.views), grouped(self.rests));
         item(&mut out, "views", &format!("{views}; all copies compared at {rests} moments of rest"));
         item(&mut out, "ignored", &format!("{} answers of older views", grouped(self.old_answers)));
+        item(&mut out, "kept", &format!("{} records at most by one server for repetition", grouped(self.kept_max)));
         item(&mut out, "failover", &format!("{} ms at most (seed {})", self.failover_ms_max, self.failover_seed));
         item(&mut out, "faults", &grouped(self.faults_total()));
         let mut faults: Vec<_> = self.faults.iter().collect();

@@ -18,20 +18,15 @@ use std::{
     time::Instant,
 };
 
-/// Lose messages, processes and writes by seed, and check every promise.
-///
-/// A seed is a cluster, a program for its workers, and faults: messages lost, delayed and doubled, partitions, processes
-/// killed and stopped, writes torn. It ends with a phase without faults in which everything must finish. The same seed
-/// gives the same story. The exit status is 1 if a promise was broken.
+/// Which seeds, and what to tell of them.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
 pub struct FaultsArgs {
     /// Seeds to run, the last one excluded
     #[arg(long, value_name = "A..B", default_value = "0..100", value_parser = seeds)]
     seeds: Range<u64>,
     /// Virtual minutes with faults in each seed
     #[arg(long, value_name = "M", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1440))]
-    minutes: u32,
+    pub minutes: u32,
     /// Threads; all cores unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     threads: Option<u32>,
@@ -41,6 +36,9 @@ pub struct FaultsArgs {
     /// Build a deliberate mistake in; fails unless a seed finds it. `all`: every one, each on at most 100 of the seeds
     #[arg(long, value_name = "NAME|all", value_parser = broken)]
     broken: Option<BrokenChoice>,
+    /// Run each mistake on all of its seeds, and count those that find it
+    #[arg(long, requires = "broken")]
+    pub count: bool,
     /// Servers at the beginning; by seed unless given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=8))]
     servers: Option<u16>,
@@ -50,7 +48,7 @@ pub struct FaultsArgs {
     /// Copies of each key in all; by seed unless given
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(1..=8))]
     copies: Option<u16>,
-    /// Write a JSON report
+    /// Write a report: JSON, or Markdown if the name ends in .md
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }
@@ -137,7 +135,7 @@ fn correct(args: &FaultsArgs, general: &General, stop: &Stop) -> Result<Outcome>
     told?;
     let seconds = began.elapsed().as_secs_f64();
     print!("{}", campaign.summary(seconds));
-    report::save(args.report.as_deref(), &report::Faults::new(args.minutes, &campaign, seconds))?;
+    report::save(args.report.as_deref(), &report::Faults::new(seeds, args.minutes, &campaign, seconds))?;
     if let Some(signal) = stop.signal() {
         return Ok(Outcome::Stopped(signal));
     }

@@ -13,41 +13,65 @@ use std::time::Instant;
 /// Seeds a mistake may live through.
 const SEEDS_MAX: u64 = 100;
 
-/// Runs each mistake until a seed finds it.
+/// How long one mistake lived.
+pub struct Hunt {
+    /// The mistake.
+    pub broken: Broken,
+    /// Seeds run.
+    pub seeds: u64,
+    /// Seeds that found it: at most one, unless they are counted.
+    pub found: u64,
+    /// What the first of them found.
+    pub first: Option<SimReport>,
+}
+
+/// Runs each mistake until a seed finds it, or all seeds to count those that do.
 pub fn run(args: &FaultsArgs, wanted: &[Broken], general: &General, stop: &Stop) -> Result<Outcome> {
     let began = Instant::now();
-    let mut found: Vec<(Broken, Option<SimReport>)> = Vec::new();
+    let mut hunts: Vec<Hunt> = Vec::new();
     let mut watch = Watch::new(general.quiet, wanted.len() as u64, "mistakes");
     let seeds = args.seeds();
     let seeds = seeds.start..seeds.end.min(seeds.start.saturating_add(SEEDS_MAX));
-    let work = |n: u64| {
-        let broken = wanted[n as usize];
-        let mut seeds = seeds.clone().take_while(|_| stop.signal().is_none());
-        let caught =
-            seeds.find_map(|seed| Some(sim::run(&args.config(seed, Some(broken)))).filter(|r| r.violation.is_some()));
-        (broken, caught)
+    let hunt = |n: u64| {
+        let mut hunt = Hunt { broken: wanted[n as usize], seeds: 0, found: 0, first: None };
+        for seed in seeds.clone() {
+            if stop.signal().is_some() || (hunt.found > 0 && !args.count) {
+                break;
+            }
+            let report = sim::run(&args.config(seed, Some(hunt.broken)));
+            hunt.seeds += 1;
+            if report.violation.is_some() {
+                hunt.found += 1;
+                hunt.first.get_or_insert(report);
+            }
+        }
+        hunt
     };
-    each(args.threads(), 0..wanted.len() as u64, stop, work, |one| {
-        found.push(one);
-        watch.done(found.len() as u64, String::new);
+    each(args.threads(), 0..wanted.len() as u64, stop, hunt, |one| {
+        hunts.push(one);
+        watch.done(hunts.len() as u64, String::new);
     });
     drop(watch);
     if let Some(signal) = stop.signal() {
         return Ok(Outcome::Stopped(signal));
     }
-    found.sort_by_key(|f| f.0);
-    for (broken, caught) in &found {
-        match caught {
+    hunts.sort_by_key(|h| h.broken);
+    for hunt in &hunts {
+        let broken = hunt.broken;
+        match &hunt.first {
             None => println!("{broken:<22} not found in seeds {}..{}", seeds.start, seeds.end),
-            Some(report) if args.story => tell(args, report, Some(*broken))?,
+            Some(report) if args.story => tell(args, report, Some(broken))?,
             Some(report) => {
-                println!("{broken:<22} seed {:>3}: {}", report.seed, report.violation.as_deref().unwrap_or_default());
+                let count = if args.count { format!("{:>3} of {}; ", hunt.found, hunt.seeds) } else { String::new() };
+                let what = report.violation.as_deref().unwrap_or_default();
+                println!("{broken:<22} {count}seed {:>3}: {what}", report.seed);
             }
         }
     }
-    report::save(args.report.as_deref(), &report::Mistakes::new(args.seeds(), &found, began.elapsed().as_secs_f64()))?;
-    let missed: Vec<_> = found.iter().filter(|f| f.1.is_none()).map(|f| f.0.to_string()).collect();
-    println!("{} of {} mistakes found", found.len() - missed.len(), found.len());
+    let seconds = began.elapsed().as_secs_f64();
+    report::save(args.report.as_deref(), &report::Mistakes::new(seeds, args.minutes, args.count, &hunts, seconds))?;
+    let missed: Vec<_> = hunts.iter().filter(|h| h.first.is_none()).map(|h| h.broken.to_string()).collect();
+    println!("{} of {} mistakes found in {seconds:.1} s", hunts.len() - missed.len(), hunts.len());
     if !missed.is_empty() {
         bail!("simulate faults: expected every mistake to be found, got none for {}", missed.join(", "));
     }

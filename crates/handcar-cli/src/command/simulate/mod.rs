@@ -2,6 +2,7 @@
 
 mod campaign;
 mod faults;
+mod markdown;
 mod mistakes;
 mod report;
 mod watch;
@@ -21,6 +22,10 @@ pub struct SimulateArgs {
 #[derive(Subcommand, Debug)]
 enum Kind {
     /// Lose messages, processes and writes by seed, and check every promise
+    ///
+    /// A seed is a cluster, a program for its workers, and faults: messages lost, delayed and doubled, partitions,
+    /// processes killed and stopped, writes torn. It ends with a phase without faults in which everything must finish.
+    /// The same seed gives the same story. The exit status is 1 if a promise was broken.
     Faults(faults::FaultsArgs),
 }
 

@@ -7,13 +7,14 @@ use crate::peer::{Change, Say};
 use super::network::Packet;
 
 /// What the world around the processes does to them.
-pub const ENVIRONMENT: [&str; 18] = [
+pub const ENVIRONMENT: [&str; 23] = [
     "message lost",
     "message delayed",
     "message doubled",
     "burst of losses",
     "burst of delays",
     "partition of two servers",
+    "servers parted while keys move",
     "one-way partition",
     "partition of server and scheduler",
     "partition of worker and server",
@@ -23,21 +24,27 @@ pub const ENVIRONMENT: [&str; 18] = [
     "server cut off from the others, then killed",
     "server stopped, then awake as a zombie",
     "short pause",
+    "worker killed",
+    "worker stopped, then awake as a zombie",
+    "worker joins",
+    "worker leaves",
     "scheduler killed and started again",
     "slow disk",
     "write torn by a crash",
 ];
 
 /// Moments at which a process is killed: right before or after it says something, or after it heard it.
-pub const FAILPOINTS: [&str; 30] = [
+pub const FAILPOINTS: [&str; 34] = [
     "before created",
     "before moved",
     "before called",
     "before reduced",
     "before miss",
+    "before given",
     "before round",
     "before single",
     "before reduction",
+    "before progress",
     "before table",
     "before copy",
     "before ack",
@@ -48,9 +55,11 @@ pub const FAILPOINTS: [&str; 30] = [
     "after moved",
     "after called",
     "after reduced",
+    "after given",
     "after round",
     "after single",
     "after reduction",
+    "after progress",
     "after table",
     "after copy",
     "after ack",

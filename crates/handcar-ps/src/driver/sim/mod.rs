@@ -9,6 +9,7 @@ mod fault;
 mod network;
 mod node;
 mod oracle;
+mod passes;
 mod program;
 mod story;
 mod world;
@@ -17,6 +18,7 @@ pub use crate::engine::server::Broken;
 pub use fault::{ENVIRONMENT, FAILPOINTS};
 
 use std::collections::BTreeMap;
+use tracing::subscriber::NoSubscriber;
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -66,8 +68,8 @@ pub struct SimReport {
     pub trace_hash: u64,
     /// Virtual milliseconds, healing included.
     pub virtual_ms: u64,
-    /// Nodes times virtual time, in hours.
-    pub cluster_hours: f64,
+    /// Processes that lived times virtual time, in hours.
+    pub process_hours: f64,
     /// Faults by name, single messages lost, delayed or doubled included.
     pub faults: BTreeMap<&'static str, u64>,
     /// Tasks whose results were compared.
@@ -78,6 +80,8 @@ pub struct SimReport {
     pub rests: u64,
     /// Answers of an earlier view that reached a worker; none may have an effect.
     pub old_answers: u64,
+    /// Records that one server kept for repetition, at most.
+    pub kept_max: u64,
     /// Tasks that ended with a deadline, so that nobody knows whether they took effect.
     pub expired: u64,
     /// The longest time from the loss of a server to the next acknowledged push, in virtual milliseconds.
@@ -86,7 +90,7 @@ pub struct SimReport {
     pub story: Vec<String>,
 }
 
-/// Simulates one seed.
+/// Simulates one seed. What simulated processes would log is kept quiet: the story tells it.
 pub fn run(config: &SimConfig) -> SimReport {
-    world::World::new(config).run()
+    tracing::subscriber::with_default(NoSubscriber::new(), || world::World::new(config).run())
 }

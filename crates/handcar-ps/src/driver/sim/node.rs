@@ -7,7 +7,7 @@ use crate::engine::scheduler::SchedulerEngine;
 use crate::engine::server::ServerEngine;
 use crate::engine::worker::WorkerEngine;
 use crate::message::{Millis, TableId, Task};
-use handcar_base::Rng;
+use handcar_base::{Key, Rng};
 use std::collections::VecDeque;
 
 use super::network::NodeId;
@@ -28,7 +28,7 @@ pub(super) enum Life {
     Dead,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a handful of nodes")]
+#[allow(clippy::large_enum_variant, reason = "a handful of nodes, and engines grow")]
 pub(super) enum Kind {
     Scheduler(Option<SchedulerEngine>),
     Server(Server),
@@ -56,6 +56,7 @@ pub(super) struct Open {
 }
 
 pub(super) struct WorkerNode {
+    /// `usize::MAX` until one that joined is welcomed.
     pub rank: usize,
     pub engine: Option<WorkerEngine>,
     pub rng: Rng,
@@ -73,8 +74,17 @@ pub(super) struct WorkerNode {
     pub watch_until_us: u64,
     /// A push ran out of time, and that was the end of its program.
     pub given_up: bool,
+    /// Its program is done.
     pub leaving: bool,
+    /// It leaves the running job.
+    pub wants_out: bool,
     pub ended: bool,
+    /// The pass it takes part in, the portion it does, and what is left to push for that.
+    pub pass: u64,
+    pub portion: Option<u32>,
+    pub pushes: VecDeque<Vec<(Key, i64)>>,
+    /// A pass that it saw the end of, and did not look at yet.
+    pub over: Option<u64>,
 }
 
 impl WorkerNode {
@@ -94,7 +104,12 @@ impl WorkerNode {
             watch_until_us: 0,
             given_up: false,
             leaving: false,
+            wants_out: false,
             ended: false,
+            pass: 0,
+            portion: None,
+            pushes: VecDeque::new(),
+            over: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What workers may see, checked as they see it.
 
+use super::passes::Passes;
 use super::program::{Program, Step, counts, own_keys};
 use crate::engine::task::Outcome;
 use crate::error::Error;
@@ -25,6 +26,14 @@ pub(super) enum Expect {
     },
     /// A push to the third table.
     Mixed,
+    /// A wish for a portion.
+    Given,
+    /// A push made for a portion.
+    Portion,
+    /// A pull of the keys of a pass that is over.
+    Pass {
+        pass: u64,
+    },
     /// A pull of the other table: own keys and others'.
     Look {
         keys: Vec<Key>,
@@ -58,6 +67,7 @@ pub(super) struct Oracle {
     workers: Vec<Known>,
     /// Rounds of the shared table that some worker has begun.
     rounds_begun: usize,
+    pub passes: Passes,
     pub tasks: u64,
     /// Tasks that ran out of time.
     pub expired: u64,
@@ -69,9 +79,21 @@ impl Oracle {
             program,
             workers: (0..workers).map(|_| Known::default()).collect(),
             rounds_begun: 0,
+            passes: Passes::default(),
             tasks: 0,
             expired: 0,
         }
+    }
+
+    /// Workers that there are or were.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// A worker joins.
+    pub fn joins(&mut self, rank: usize) {
+        let all = self.workers.len().max(rank + 1);
+        self.workers.resize_with(all, Known::default);
     }
 
     pub fn begun(&mut self, rounds: usize) {
@@ -170,7 +192,11 @@ impl Oracle {
         self.tasks += 1;
         let program = Arc::clone(&self.program);
         match (expect, result) {
-            (Expect::Created | Expect::Mixed, Ok(_)) => Ok(()),
+            (Expect::Created | Expect::Mixed | Expect::Given | Expect::Portion, Ok(_)) => Ok(()),
+            (Expect::Pass { pass }, Ok(outcome)) => {
+                let got = outcome.pulled.as_ref().and_then(|v| v.as_slice::<i64>()).unwrap_or_default();
+                self.passes.check(*pass, got)
+            }
             (Expect::Round { step, round }, result) => {
                 let want = &program.rounds[*round];
                 let known = &mut self.workers[worker];

@@ -101,6 +101,8 @@ pub(super) struct Program {
     /// Whether each worker works for itself. Deadlines are then short enough to be missed: a collective that one worker
     /// gave up would never end for the others.
     pub alone: bool,
+    /// Whether workers come and go, and do portions of passes instead of steps together.
+    pub elastic: bool,
 }
 
 /// So long that nobody ever runs out of time.
@@ -124,7 +126,8 @@ impl Program {
         let alone = rng.below(8) == 0;
         let first = if alone { 0 } else { [0, 0, 0, 1, 2][rng.below(5) as usize] };
         let mut steps = vec![Step::Policy(policies[first])];
-        for _ in 0..count {
+        let elastic = !alone && Rng::new(Seed(seed), 103).below(5) == 0;
+        for _ in 0..if elastic { 0 } else { count } {
             if alone {
                 steps.push(Step::Policy(Policy::Sequential));
                 continue;
@@ -140,7 +143,7 @@ impl Program {
                     let part = |rng: &mut Rng| {
                         let share = 1 + rng.below(4);
                         let keys: Vec<Key> = shared.iter().copied().filter(|_| rng.below(4) < share).collect();
-                        let values = keys.iter().map(|_| rng.uniform() - 0.5).collect();
+                        let values = keys.iter().map(|_| uneven(rng)).collect();
                         (KeyList::new(keys).unwrap_or_default(), values)
                     };
                     let args = if rng.below(40) == 0 { b"refuse".to_vec() } else { Vec::new() };
@@ -150,8 +153,13 @@ impl Program {
         }
         let rounds = reference(&steps, &shared);
         let deadline_ms = if alone { short_ms } else { DEADLINE_LONG_MS };
-        Self { steps, rounds, shared, filters: filters(seed), think_ms, deadline_ms, alone }
+        Self { steps, rounds, shared, filters: filters(seed), think_ms, deadline_ms, alone, elastic }
     }
+}
+
+/// A number that rounds when it is added to others: their order shows in the sum.
+pub(super) fn uneven(rng: &mut Rng) -> f64 {
+    (rng.uniform() - 0.5) / (1 + rng.below(1000)) as f64
 }
 
 /// Half of all seeds do without. `significant:0` tells only what changed, so that a reply builds on all earlier ones.

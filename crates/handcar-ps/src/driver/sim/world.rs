@@ -13,14 +13,17 @@ use crate::engine::view::View;
 use crate::message::Millis;
 use handcar_base::{Rng, Seed};
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 
 mod carry;
 mod check;
 mod drive;
 mod event;
+mod failpoint;
 mod harm;
 mod member;
+mod portions;
 mod steer;
 
 use check::Rest;
@@ -54,6 +57,7 @@ pub(super) struct World {
     healing: bool,
     rest: Rest,
     old_answers: u64,
+    kept_max: usize,
     lost_at: Option<u64>,
     failover_us_max: u64,
     node_us: u64,
@@ -87,6 +91,7 @@ impl World {
             healing: false,
             rest: Rest::default(),
             old_answers: 0,
+            kept_max: 0,
             lost_at: None,
             failover_us_max: 0,
             node_us: 0,
@@ -111,7 +116,7 @@ impl World {
     fn scheduler_params(&self, servers: usize) -> SchedulerParams {
         SchedulerParams {
             workers: self.workers,
-            elastic: false,
+            elastic: self.oracle.program.elastic,
             servers,
             copies: self.copies,
             suspect_ms: SUSPECT_MS,
@@ -158,11 +163,21 @@ impl World {
         match &self.nodes[node].kind {
             Kind::Scheduler(_) => "scheduler".into(),
             Kind::Server(s) => s.id.map_or_else(|| format!("server at n{node}"), |id| format!("server {id}")),
+            Kind::Worker(w) if w.rank == usize::MAX => format!("worker at n{node}"),
             Kind::Worker(w) => format!("worker {}", w.rank),
         }
     }
 
     pub fn run(mut self) -> SimReport {
+        // An engine's own assertion is a violation like any other, with its seed and its story.
+        if let Err(cause) = panic::catch_unwind(AssertUnwindSafe(|| self.play())) {
+            let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+            self.violate(format!("a panic: {}", text.unwrap_or("without a message")));
+        }
+        self.report()
+    }
+
+    fn play(&mut self) {
         let faults_end = self.config.virtual_ms * 1000;
         let end = faults_end + HEAL_US;
         while self.violation.is_none() {
@@ -184,18 +199,22 @@ impl World {
         if self.violation.is_none() {
             self.check_end();
         }
+    }
+
+    fn report(self) -> SimReport {
         let hours = self.node_us as f64 / 3.6e9;
         SimReport {
             seed: self.config.seed,
             violation: self.violation,
             trace_hash: self.story.hash(),
             virtual_ms: self.now / 1000,
-            cluster_hours: hours,
+            process_hours: hours,
             faults: self.faults,
             tasks: self.oracle.tasks,
             views: self.views.len() as u64,
             rests: self.rest.count,
             old_answers: self.old_answers,
+            kept_max: self.kept_max as u64,
             expired: self.oracle.expired,
             failover_ms_max: self.failover_us_max / 1000,
             story: self.story.into_lines(),
@@ -230,8 +249,8 @@ impl World {
             }
             Event::Arrive { from, to, packet } => match self.nodes[to].state {
                 Life::Dead => {}
-                Life::Paused(_) => self.nodes[to].waiting.push((from, packet)),
-                Life::Up => self.receive(from, to, packet),
+                Life::Paused(_) => self.nodes[to].waiting.push((from, *packet)),
+                Life::Up => self.receive(from, to, *packet),
             },
         }
     }

@@ -38,6 +38,8 @@ struct Open {
 struct Link {
     seq: u64,
     sent_at: Millis,
+    /// Where the next resending goes on behind the oldest.
+    turn: usize,
     /// Number on the link, number in the log, update.
     unacked: VecDeque<(u64, u64, Arc<Update>)>,
 }
@@ -69,6 +71,16 @@ const RESEND_MAX: usize = 64;
 impl Chain {
     pub fn idle(&self) -> bool {
         self.log.is_empty()
+    }
+
+    /// Updates passed on and not acknowledged.
+    pub fn open(&self) -> usize {
+        self.log.len()
+    }
+
+    /// Updates that came before their turn.
+    pub fn ahead(&self) -> usize {
+        self.before.values().map(|b| b.ahead.len()).sum()
     }
 
     /// Forgets links and promises; returns the updates that may not have reached the end of their chains.
@@ -177,11 +189,18 @@ impl Chain {
         }
     }
 
-    /// Sends again what one server has not acknowledged.
+    /// Sends again what one server has not acknowledged: of much the oldest, and some of the rest in turn. The oldest may all
+    /// have arrived and wait for updates of other links that wait for a later one of this.
     pub fn resend_to(&mut self, epoch: u64, now: Millis, to: usize, limit: usize, out: &mut Vec<Output>) {
         let Some(link) = self.links.get_mut(&to) else { return };
         link.sent_at = now;
-        for (seq, _, update) in link.unacked.iter().take(limit) {
+        let all = link.unacked.len();
+        let oldest = if all > limit { limit / 2 } else { all };
+        let begin = if link.turn < all { link.turn.max(oldest) } else { oldest };
+        let end = begin.saturating_add(limit - oldest).min(all);
+        link.turn = end;
+        for at in (0..oldest).chain(begin..end) {
+            let Some((seq, _, update)) = link.unacked.get(at) else { continue };
             let say = Say::Update { seq: *seq, update: Arc::clone(update) };
             out.push(Output::Peer { to, message: PeerMessage { epoch, say } });
         }

@@ -105,6 +105,7 @@ impl Table {
     ///
     /// # Errors
     /// The answer to give instead.
+    #[expect(clippy::result_large_err, reason = "it is sent at once")]
     pub(super) fn pushed(
         &mut self,
         id: TableId,

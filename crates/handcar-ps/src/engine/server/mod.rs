@@ -13,6 +13,7 @@ use crate::lru::Lru;
 use crate::message::{Answer, Millis, Reply, Request, TableId, Task};
 use crate::peer::{Kept, PeerMessage};
 use crate::portion::Tag;
+use crate::probation::Probation;
 use crate::registry::Registry;
 use crate::values::Values;
 use handcar_base::{KeyList, KeyRange, RangeSet};
@@ -26,6 +27,7 @@ mod filters;
 mod name;
 mod portions;
 mod reduction;
+mod replay;
 mod request;
 mod sabotage;
 mod table;
@@ -168,6 +170,8 @@ pub struct ServerEngine {
     held: RangeSet,
     tables: Vec<Table>,
     lists: Lru<(u128, u64), KeyList>,
+    /// By worker: lists that it sent and has not named yet.
+    new_lists: BTreeMap<usize, Probation<(u128, u64), KeyList>>,
     reductions: Rounds<Words>,
     reduced_next: u64,
     reduced: VecDeque<Kept<Vec<i64>>>,
@@ -201,6 +205,7 @@ impl ServerEngine {
             held: RangeSet::new(),
             tables: Vec::new(),
             lists: Lru::new(params.key_cache_bytes_max),
+            new_lists: BTreeMap::new(),
             reductions: Rounds::new(workers),
             reduced_next: 0,
             reduced: VecDeque::new(),
@@ -243,6 +248,19 @@ impl ServerEngine {
     /// Whether nothing is under way.
     pub fn at_rest(&self) -> bool {
         self.chain.idle() && !self.waiting() && self.early.is_empty()
+    }
+
+    /// Records kept because a worker or another server may ask again, by kind.
+    pub fn kept(&self) -> [(&'static str, usize); 5] {
+        let applied: usize = self.applied.iter().map(BTreeMap::len).sum();
+        let notes: usize = self.tables.iter().map(|t| t.notes.len()).sum();
+        [
+            ("single pushes", applied + self.pushed.len()),
+            ("results", notes + self.reduced.len()),
+            ("updates passed on", self.chain.open()),
+            ("updates before their turn", self.chain.ahead()),
+            ("messages of a view to come", self.early.len()),
+        ]
     }
 
     /// Keys held over all tables.

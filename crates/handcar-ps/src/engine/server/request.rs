@@ -11,6 +11,7 @@ use crate::filter::TableFilters;
 use crate::message::{Answer, Ask, Keys, Millis, Reply, Request, TableId, Task};
 use crate::peer::Change;
 use crate::portion::Tag;
+use crate::probation::{PROBATION_BYTES_MAX, Probation};
 use crate::shard::{Shape, Shard};
 use crate::values::Values;
 use handcar_base::{KeyList, RangeSet};
@@ -81,7 +82,7 @@ impl ServerEngine {
             }
             Ask::Move { keys, round, args, push, pull, form, tag } => {
                 table(&mut self.tables, id)?;
-                let list = match self.list(keys) {
+                let list = match self.list(worker, keys) {
                     Some(list) => list,
                     None => {
                         let push = push.and_then(Carried::into_plain);
@@ -127,15 +128,26 @@ impl ServerEngine {
         }
     }
 
-    fn list(&mut self, keys: Keys) -> Option<KeyList> {
+    fn list(&mut self, worker: usize, keys: Keys) -> Option<KeyList> {
         match keys {
             Keys::Shared(list) => Some(list),
             Keys::Sent(list) => {
                 let name = (list.signature(), list.len() as u64);
-                self.lists.put(name, list.clone(), 8 * list.len() + 64);
+                let bytes_max = PROBATION_BYTES_MAX.min(self.params.key_cache_bytes_max);
+                let new = self.new_lists.entry(worker).or_insert_with(|| Probation::new(bytes_max));
+                if self.lists.get(&name).is_none() && !new.has(&name) {
+                    let spare = |old: KeyList| old.into_vec().map(|keys| Values::I64(bytemuck::cast_vec(keys)));
+                    new.put(name, list.clone(), 8 * list.len() + 64, |old| self.spares.extend(spare(old)));
+                }
                 Some(list)
             }
-            Keys::Named { signature, len } => self.lists.get(&(signature, len)).cloned(),
+            Keys::Named { signature, len } => {
+                let name = (signature, len);
+                if let Some((list, bytes)) = self.new_lists.get_mut(&worker).and_then(|new| new.take(&name)) {
+                    self.lists.put(name, list, bytes);
+                }
+                self.lists.get(&name).cloned()
+            }
         }
     }
 
@@ -179,7 +191,8 @@ impl ServerEngine {
         filters: TableFilters,
         shard: Box<dyn Shard>,
     ) {
-        let workers = self.params.workers;
+        // Those that joined are known by now, and the view will not name them again.
+        let workers = self.applied.len();
         let ends = Ends::new(&self.filters, filters, shard.shape(), self.params.id, workers);
         self.tables.push(Table::new(name, updater, params, ends, shard, workers));
     }

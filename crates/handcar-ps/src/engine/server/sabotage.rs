@@ -42,34 +42,50 @@ pub enum Broken {
     OldAnswers,
     /// A worker starts tasks without waiting for those that its policy makes it wait for.
     NoWait,
+    /// A server keeps for ever what a worker may no longer ask for.
+    NoForgetting,
 }
 
 impl Broken {
-    /// All of them, with their names.
-    const NAMES: [(Self, &str); 18] = [
-        (Self::NoDuplicateCheck, "no-duplicate-check"),
-        (Self::NoRoundCheck, "no-round-check"),
-        (Self::EarlyReply, "early-reply"),
-        (Self::EarlyAck, "early-ack"),
-        (Self::DirtyRead, "dirty-read"),
-        (Self::NoEpochCheck, "no-epoch-check"),
-        (Self::NoReplay, "no-replay"),
-        (Self::NoSequence, "no-sequence"),
-        (Self::CopyWithoutClock, "copy-without-clock"),
-        (Self::CopyWithoutRecord, "copy-without-record"),
-        (Self::FilledEarly, "filled-early"),
-        (Self::FillMissesUpdates, "fill-misses-updates"),
-        (Self::DrainedEarly, "drained-early"),
-        (Self::ClockNotReplicated, "clock-not-replicated"),
-        (Self::ArrivalOrder, "arrival-order"),
-        (Self::NoPortionCheck, "no-portion-check"),
-        (Self::OldAnswers, "old-answers"),
-        (Self::NoWait, "no-wait"),
+    /// All of them, with their names and what is wrong.
+    const NAMES: [(Self, &str, &str); 19] = [
+        (Self::NoDuplicateCheck, "no-duplicate-check", "a single push that comes again is applied again"),
+        (Self::NoRoundCheck, "no-round-check", "a collective that comes again is applied again"),
+        (Self::EarlyReply, "early-reply", "answers leave before the rest of the chain has the update"),
+        (Self::EarlyAck, "early-ack", "the middle of a chain acknowledges what the tail may not have"),
+        (Self::DirtyRead, "dirty-read", "pulls show what a failover can undo"),
+        (Self::NoEpochCheck, "no-epoch-check", "messages of other views are acted upon"),
+        (
+            Self::NoReplay,
+            "no-replay",
+            "what was under way when the view changed is not passed on to the new next server",
+        ),
+        (Self::NoSequence, "no-sequence", "the order of updates on a link is not checked"),
+        (Self::CopyWithoutClock, "copy-without-clock", "a new copy comes without clocks"),
+        (Self::CopyWithoutRecord, "copy-without-record", "a new copy comes without the record of single pushes"),
+        (Self::FilledEarly, "filled-early", "a copy is reported filled before it is"),
+        (Self::FillMissesUpdates, "fill-misses-updates", "updates are not passed on to copies that are being filled"),
+        (Self::DrainedEarly, "drained-early", "a server says that nothing is under way when something is"),
+        (
+            Self::ClockNotReplicated,
+            "clock-not-replicated",
+            "the sum is applied without telling the chain the round is over",
+        ),
+        (Self::ArrivalOrder, "arrival-order", "collectives are added up in the order of arrival"),
+        (Self::NoPortionCheck, "no-portion-check", "what two workers push for the same portion is applied twice"),
+        (Self::OldAnswers, "old-answers", "a worker takes answers of older views for good"),
+        (Self::NoWait, "no-wait", "a worker starts tasks without waiting for those that its policy makes it wait for"),
+        (Self::NoForgetting, "no-forgetting", "a server keeps for ever what a worker may no longer ask for"),
     ];
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::NAMES.into_iter().map(|n| n.0)
+    }
+
+    /// What is wrong, in words.
+    pub fn about(self) -> &'static str {
+        Self::NAMES.iter().find(|n| n.0 == self).map_or("", |n| n.2)
     }
 }
 

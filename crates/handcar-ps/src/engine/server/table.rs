@@ -109,7 +109,6 @@ impl ServerEngine {
         out: &mut Vec<Output>,
     ) -> Result<(), String> {
         let careless = self.is(Broken::NoRoundCheck);
-        let hasty = self.is(Broken::ArrivalOrder);
         let t = table(&mut self.tables, id)?;
         let done = t.clock.past(&item.within, round);
         if !done.is_empty() && careless {
@@ -126,8 +125,7 @@ impl ServerEngine {
             item.fresh = Some(Arc::new(fresh));
         }
         let next = item.within.first().map_or(0, |p| t.clock.get(p)).min(round);
-        // The mistake: who comes first is added first.
-        let worker = if hasty { t.rounds.free(round).unwrap_or(item.worker) } else { item.worker };
+        let worker = item.worker;
         t.rounds.arrive(next, round, worker, due, item, |a, b| a.task == b.task)?;
         self.complete(id, out);
         Ok(())
@@ -160,7 +158,11 @@ impl ServerEngine {
         }
     }
 
-    fn apply_round(&mut self, id: TableId, round: u64, items: Vec<Collective>, out: &mut Vec<Output>) {
+    fn apply_round(&mut self, id: TableId, round: u64, mut items: Vec<Collective>, out: &mut Vec<Output>) {
+        if self.is(Broken::ArrivalOrder) {
+            let first = self.progress as usize % items.len().max(1);
+            items.rotate_left(first);
+        }
         let mut refused = alike(&items).err();
         let Some(first) = items.first() else { return };
         let Some(fresh) = first.fresh.clone() else { return };

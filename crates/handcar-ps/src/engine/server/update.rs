@@ -327,6 +327,9 @@ impl ServerEngine {
             return;
         }
         *low = task;
+        if self.params.broken == Some(Broken::NoForgetting) {
+            return;
+        }
         let applied = &mut self.applied[worker];
         *applied = applied.split_off(&task);
         let answered = &self.answered;

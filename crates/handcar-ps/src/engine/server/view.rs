@@ -1,6 +1,6 @@
 //! Entering a view: a new place in new chains.
 
-use super::{Broken, Input, Output, Place, ServerEngine};
+use super::{Broken, Input, Output, Place, ServerEngine, replay};
 use crate::engine::view::{Route, View};
 use crate::lru::Lru;
 use crate::message::Task;
@@ -27,6 +27,7 @@ impl ServerEngine {
         }
         if let Some(workers) = &view.workers {
             self.portions.keep(workers);
+            self.new_lists.retain(|worker, _| workers.contains(worker));
             let ranks = workers.last().map_or(0, |last| last + 1).max(self.applied.len());
             self.applied.resize_with(ranks, BTreeMap::new);
             self.answered.resize(ranks, Task(0));
@@ -50,11 +51,8 @@ impl ServerEngine {
         }
         let replay = self.chain.reset();
         if !self.is(Broken::NoReplay) {
-            for update in replay {
-                // A piece of a copy is made anew.
-                if !matches!(update.change, crate::peer::Change::Copy(_)) {
-                    self.launch(Some(update), Vec::new(), out);
-                }
+            for update in replay::once(replay) {
+                self.launch(Some(update), Vec::new(), out);
             }
         }
         self.begin_fill(out);

@@ -9,6 +9,7 @@ use crate::filter::{FilterRegistry, TableFilters};
 use crate::lru::Lru;
 use crate::message::{Millis, Reply, Request, TableId, Task};
 use crate::portion::Portion;
+use crate::probation::Probation;
 use crate::shard::Shape;
 use crate::values::Values;
 use handcar_base::Seed;
@@ -86,6 +87,13 @@ pub struct Output {
     pub request: Request,
 }
 
+/// Lists that a server was sent: those that were named since, and new ones.
+#[derive(Debug)]
+struct Known {
+    lists: Lru<(u128, usize), ()>,
+    new: Probation<(u128, usize), ()>,
+}
+
 #[derive(Debug, Default)]
 struct Table {
     shape: Option<Shape>,
@@ -116,7 +124,7 @@ pub struct WorkerEngine {
     held: Vec<Task>,
     plans: Lru<(u128, usize), Arc<Plan>>,
     /// By server: lists it was sent.
-    known: BTreeMap<usize, Lru<(u128, usize), ()>>,
+    known: BTreeMap<usize, Known>,
     view: Arc<View>,
     /// To the heads.
     route: Route,

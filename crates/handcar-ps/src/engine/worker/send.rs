@@ -1,10 +1,11 @@
 //! Requests of a task's parts: written, named, sent again.
 
-use super::{Output, WorkerEngine};
+use super::{Known, Output, WorkerEngine};
 use crate::carried::{Carried, Form};
 use crate::engine::task::{Part, Running, What};
 use crate::lru::Lru;
 use crate::message::{Ask, Keys, Request, TableId, Task};
+use crate::probation::{PROBATION_BYTES_MAX, Probation};
 use crate::values::Values;
 use handcar_base::KeyList;
 use std::sync::Arc;
@@ -145,10 +146,14 @@ impl WorkerEngine {
             return Keys::Shared(keys.clone());
         }
         let name = (keys.signature(), keys.len());
-        if self.known(server).get(&name).is_some() {
+        let known = self.known(server);
+        if let Some((_, bytes)) = known.new.take(&name) {
+            known.lists.put(name, (), bytes);
+        }
+        if known.lists.get(&name).is_some() {
             return Keys::Named { signature: name.0, len: name.1 as u64 };
         }
-        self.known(server).put(name, (), 8 * keys.len() + 64);
+        known.new.put(name, (), 8 * keys.len() + 64, drop);
         Keys::Sent(keys.clone())
     }
 
@@ -157,13 +162,19 @@ impl WorkerEngine {
         if self.params.shared_memory {
             return Keys::Shared(keys.clone());
         }
-        self.known(server).put((keys.signature(), keys.len()), (), 8 * keys.len() + 64);
+        let (known, name) = (self.known(server), (keys.signature(), keys.len()));
+        // The server forgot it, or never had it: to both it is new.
+        known.lists.remove(&name);
+        if !known.new.has(&name) {
+            known.new.put(name, (), 8 * keys.len() + 64, drop);
+        }
         Keys::Sent(keys.clone())
     }
 
     /// The lists that a server is believed to remember.
-    fn known(&mut self, server: usize) -> &mut Lru<(u128, usize), ()> {
+    fn known(&mut self, server: usize) -> &mut Known {
         let bytes_max = self.params.key_cache_bytes_max;
-        self.known.entry(server).or_insert_with(|| Lru::new(bytes_max))
+        let new = || Probation::new(PROBATION_BYTES_MAX.min(bytes_max));
+        self.known.entry(server).or_insert_with(|| Known { lists: Lru::new(bytes_max), new: new() })
     }
 }

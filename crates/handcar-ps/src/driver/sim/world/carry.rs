@@ -45,6 +45,7 @@ impl World {
         }
         let mut arrivals = fate.arrivals;
         if let Some(last) = arrivals.pop() {
+            let packet = Box::new(packet);
             for at in arrivals {
                 self.at(at, Event::Arrive { from, to, packet: packet.clone() });
             }

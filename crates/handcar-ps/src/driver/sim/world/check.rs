@@ -1,6 +1,7 @@
 //! The end of a story: everything finished, every copy equal to every other and to the reference.
 
 use super::{SCHEDULER, World};
+use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Life, Server};
 use crate::engine::server::ServerEngine;
 use crate::engine::view::View;
@@ -59,6 +60,7 @@ impl World {
         for node in &self.nodes {
             if let Kind::Worker(w) = &node.kind
                 && !w.leaving
+                && !w.ended
             {
                 let open: Vec<_> = w.open.iter().map(|o| (o.task.0, &o.expect)).collect();
                 all.push(format!(
@@ -88,6 +90,23 @@ impl World {
         self.rest.next_us = self.now + REST_EVERY_US;
         self.rest.count += 1;
         if let Err(what) = self.copies(&self.rest.groups) {
+            self.violate(what);
+        }
+    }
+
+    /// What a server keeps for repetition is bounded by what its workers have under way.
+    pub(super) fn check_kept(&mut self, node: NodeId) {
+        let Kind::Server(Server { engine: Some(engine), .. }) = &self.nodes[node].kind else { return };
+        let kinds = engine.kept();
+        let kept = kinds.iter().map(|k| k.1).sum();
+        self.kept_max = self.kept_max.max(kept);
+        let servers = self.views.values().last().map_or(0, |v| v.servers.len());
+        if self.copies > COPIES_MAX {
+            return;
+        }
+        let most = self.oracle.workers() * (KEPT_MAX + UPDATES_MAX * servers * self.copies);
+        if kept > most {
+            let what = format!("{} keeps {kept} records, {most} are the most: {kinds:?}", self.name(node));
             self.violate(what);
         }
     }
@@ -138,12 +157,28 @@ impl World {
                 }
             }
         }
+        for (key, want) in self.oracle.passes.last() {
+            let got = tables[1].get(&key).map_or(0, |&v| v as i64);
+            if got != want {
+                return Err(format!("key {key:016x} must end with {want} after the last pass, has {got}"));
+            }
+        }
         for key in self.oracle.final_own().into_keys() {
             self.oracle.may_end(key, tables[1].get(&key).map_or(0, |&v| v as i64))?;
         }
         Ok(())
     }
 }
+
+/// Records that a server may keep for one worker. A task that hangs keeps all later ones: workers start one in 3 ms for at
+/// most 2 s, and far fewer outside such times.
+const KEPT_MAX: usize = 1_500;
+/// On top of that, for each head and copy, updates under way: each collective has one of every head, and in a new view
+/// every server of a chain passes it on again.
+const UPDATES_MAX: usize = 100;
+
+/// With more copies an update parts into hundreds on its way down, one for each order of servers.
+const COPIES_MAX: usize = 3;
 
 /// Moments at which the copies were compared.
 #[derive(Default)]

@@ -1,11 +1,12 @@
 //! A worker's program: what it submits next, and what it checks.
 
 use super::World;
+use super::harm::Watch;
 use crate::carried::Through;
 use crate::driver::sim::network::NodeId;
 use crate::driver::sim::node::{Kind, Open, WorkerNode};
 use crate::driver::sim::oracle::Expect;
-use crate::driver::sim::program::{Step, TABLES, mixed_keys, own_keys};
+use crate::driver::sim::program::{Step, TABLES, mixed_keys, own_keys, uneven};
 use crate::engine::server::Broken;
 use crate::engine::task::{Submission, Work};
 use crate::engine::worker::DEADLINE_GRACE_MS;
@@ -42,11 +43,19 @@ impl World {
             }
             let Some(Open { task, since, expect, .. }) = open.remove(at) else { return };
             let result = engine.take(task);
+            if result.is_err() && self.dismissed(rank) {
+                self.oracle.abandoned(rank, &expect);
+                return self.end_worker(node);
+            }
+            if let (Expect::Given, Ok(outcome)) = (&expect, &result) {
+                self.given(node, outcome.given.clone());
+            }
             if matches!(result, Err(Error::Deadline { .. })) && now.since(since) < deadline_ms {
                 let what = format!("worker {rank}, task {}: out of time after {} ms", task.0, now.since(since));
                 return self.violate(what);
             }
-            let pushed = matches!(expect, Expect::Own { .. } | Expect::Round { .. }) && result.is_ok();
+            let pushed =
+                matches!(expect, Expect::Own { .. } | Expect::Round { .. } | Expect::Portion) && result.is_ok();
             if pushed && let Some(lost) = self.lost_at.take() {
                 self.failover_us_max = self.failover_us_max.max(self.now - lost);
             }
@@ -77,7 +86,7 @@ impl World {
         let program = Arc::clone(&self.oracle.program);
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let Some(engine) = &mut w.engine else { return false };
-        if w.leaving || w.ended {
+        if w.leaving || w.ended || w.wants_out {
             return false;
         }
         if w.given_up {
@@ -99,12 +108,12 @@ impl World {
             return false;
         }
         let waits = |table: u32| engine.blocker(TableId(table)).is_some() && !careless;
-        if let Some(pusher) = watch {
+        if let Some(watch) = watch {
             if waits(1) || waits(2) || now < w.watch_until_us {
                 return false;
             }
             w.watch_until_us = now + 1_000 + w.rng.below(5_000);
-            return self.submit_watch(node, pusher);
+            return self.submit_watch(node, watch);
         }
         if now < w.think_until_us {
             return false;
@@ -115,6 +124,9 @@ impl World {
             }
             w.extras -= 1;
             return self.submit_extra(node);
+        }
+        if program.elastic {
+            return self.submit_portion(node);
         }
         let Some(step) = program.steps.get(w.step) else {
             if healing {
@@ -174,7 +186,7 @@ impl World {
 
     /// A push of one's own, or a look at what is there.
     fn submit_extra(&mut self, node: NodeId) -> bool {
-        let workers = self.workers;
+        let workers = self.oracle.workers();
         let alone = self.oracle.program.alone;
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let rank = w.rank;
@@ -230,7 +242,7 @@ impl World {
     fn submit_mixed(&mut self, node: NodeId) -> bool {
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let keys: Vec<Key> = mixed_keys().into_iter().filter(|_| w.rng.below(2) == 0).collect();
-        let values: Vec<f64> = keys.iter().map(|_| w.rng.uniform() - 0.5).collect();
+        let values: Vec<f64> = keys.iter().map(|_| uneven(&mut w.rng)).collect();
         let list = KeyList::new(keys).unwrap_or_default();
         let push = Some(values.into());
         let work = Work::Move {
@@ -264,19 +276,20 @@ impl World {
     }
 
     /// Around a failover: one worker pushes, the others look at what it pushes, again and again.
-    fn submit_watch(&mut self, node: NodeId, pusher: usize) -> bool {
+    fn submit_watch(&mut self, node: NodeId, watch: Watch) -> bool {
+        let Watch { pusher, mixed, .. } = watch;
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
-        if w.rng.below(4) == 0 {
+        if (w.rng.below(4) == 0) != mixed {
             return self.submit_mixed(node);
         }
         if w.rank == pusher { self.submit_own(node) } else { self.submit_look(node, own_keys(pusher)) }
     }
 
-    fn submit(&mut self, node: NodeId, table: TableId, work: Work, expect: Expect) -> bool {
+    pub(super) fn submit(&mut self, node: NodeId, table: TableId, work: Work, expect: Expect) -> bool {
         let now = self.millis();
         let Kind::Worker(w) = &mut self.nodes[node].kind else { return false };
         let Some(engine) = &mut w.engine else { return false };
-        let reduces = matches!(work, Work::Reduce { .. });
+        let reduces = matches!(work, Work::Reduce { .. } | Work::Portion { .. });
         let (delay_max, timestamp) = (w.policy.delay_max(), w.submitted[table.0 as usize]);
         if !reduces {
             w.submitted[table.0 as usize] += 1;

@@ -8,7 +8,8 @@ pub(super) enum Event {
     Arrive {
         from: NodeId,
         to: NodeId,
-        packet: Packet,
+        /// Elsewhere, since events move about in the queue.
+        packet: Box<Packet>,
     },
     /// A connection of the scheduler broke.
     Gone {

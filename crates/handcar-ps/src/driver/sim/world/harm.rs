@@ -10,12 +10,20 @@ use crate::engine::control::Control;
 #[derive(Debug, Default)]
 pub(super) struct Harm {
     /// A failpoint, and how often it is passed before it strikes.
-    armed: Option<(&'static str, u64)>,
+    pub armed: Option<(&'static str, u64)>,
     /// Servers that are or may soon be lost: stopped, or cut off, by node; until when, if they come back.
     away: Vec<(NodeId, u64)>,
     burst_until: u64,
-    /// A worker that pushes while all others look at what it pushes, until when.
-    watch: Option<(usize, u64)>,
+    watch: Option<Watch>,
+}
+
+/// A time in which one worker pushes while all others look at what it pushes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    pub pusher: usize,
+    until: u64,
+    /// All push to the same keys instead.
+    pub mixed: bool,
 }
 
 /// Servers in a job at most.
@@ -45,6 +53,9 @@ impl World {
         if self.now >= self.harm.burst_until {
             (self.network.loss, self.network.double, self.network.delay_max_us) =
                 (self.rng.below(20), self.rng.below(20), 1_000 + self.rng.below(20_000));
+        }
+        if self.oracle.program.elastic && self.rng.below(3) == 0 {
+            return self.strike_worker();
         }
         let server = self.any_server();
         match self.rng.below(24) {
@@ -89,7 +100,7 @@ impl World {
     }
 
     /// Whether every position keeps a full copy without this server: at most so much was promised to survive.
-    fn expendable(&mut self, node: NodeId) -> bool {
+    pub(super) fn expendable(&mut self, node: NodeId) -> bool {
         let now = self.now;
         self.harm.away.retain(|a| a.1 > now);
         let id = |n: NodeId| match &self.nodes[n].kind {
@@ -147,7 +158,7 @@ impl World {
             }
         }
         let pusher = self.rng.below(self.workers as u64) as usize;
-        self.harm.watch = Some((pusher, until + 1_500_000));
+        self.harm.watch = Some(Watch { pusher, until: until + 1_500_000, mixed: false });
         self.at(until, Event::Kill { node });
     }
 
@@ -156,9 +167,29 @@ impl World {
     pub(super) fn disturb(&mut self) {
         if !self.healing && self.rng.below(2) == 0 {
             let pusher = self.rng.below(self.workers as u64) as usize;
-            self.harm.watch = Some((pusher, self.now + 1_000_000));
+            self.harm.watch = Some(Watch { pusher, until: self.now + 1_000_000, mixed: false });
             self.part_servers();
         }
+    }
+
+    /// Keys are about to move. Heads learn late that they shall take no more, and what they take hangs on its way to the
+    /// others: it must be waited for before the heads change. All push to the same keys; one learns late who heads them.
+    pub(super) fn stall_move(&mut self) {
+        if self.healing || self.rng.below(2) == 0 {
+            return;
+        }
+        self.tell(|_| "FAULT: the servers are parted while keys move".into());
+        self.fault("servers parted while keys move");
+        let (late, until) = (self.now + self.rng.below(60_000), self.now + 100_000 + self.rng.below(400_000));
+        let server = |n: &NodeId| matches!(self.nodes[*n].kind, Kind::Server(_));
+        let servers: Vec<NodeId> = (1..self.nodes.len()).filter(server).collect();
+        for &a in &servers {
+            servers.iter().filter(|&&b| a != b).for_each(|&b| self.network.cut(a, b, until));
+            self.network.cut(SCHEDULER, a, late);
+        }
+        let pusher = self.rng.below(self.workers as u64) as usize;
+        self.harm.watch = Some(Watch { pusher, until, mixed: true });
+        self.keep_from_news(pusher);
     }
 
     /// The end of one that was cut off. The worker that pushed learns late that others took over.
@@ -167,17 +198,24 @@ impl World {
             return;
         }
         self.fault("server cut off from the others, then killed");
-        if let Some(worker) = self.harm.watch.and_then(|w| self.worker_node(w.0)) {
-            let until = self.now + self.rng.below(500 * SUSPECT_MS);
-            self.network.cut(SCHEDULER, worker, until);
-            self.network.cut(worker, SCHEDULER, until);
+        if let Some(watch) = self.harm.watch {
+            self.keep_from_news(watch.pusher);
         }
         self.kill(node, true);
     }
 
-    /// The worker that pushes while all others look, if now is such a time.
-    pub(super) fn watch(&self) -> Option<usize> {
-        self.harm.watch.filter(|w| self.now < w.1 && !self.healing).map(|w| w.0)
+    /// A worker hears nothing of its scheduler for some time.
+    fn keep_from_news(&mut self, rank: usize) {
+        if let Some(worker) = self.worker_node(rank) {
+            let until = self.now + self.rng.below(500 * SUSPECT_MS);
+            self.network.cut(SCHEDULER, worker, until);
+            self.network.cut(worker, SCHEDULER, until);
+        }
+    }
+
+    /// Who pushes while all others look, if now is such a time.
+    pub(super) fn watch(&self) -> Option<Watch> {
+        self.harm.watch.filter(|w| self.now < w.until && !self.healing)
     }
 
     fn part_worker_from_scheduler(&mut self) {
@@ -190,7 +228,7 @@ impl World {
         self.network.cut(SCHEDULER, worker, until);
     }
 
-    fn kill(&mut self, node: NodeId, reset: bool) {
+    pub(super) fn kill(&mut self, node: NodeId, reset: bool) {
         self.tell(|w| format!("FAULT: {} is killed ({})", w.name(node), if reset { "reset" } else { "silence" }));
         self.lost_now(node);
         self.nodes[node].state = Life::Dead;
@@ -270,7 +308,7 @@ impl World {
         self.network.cut(worker, node, until);
     }
 
-    fn kill_scheduler(&mut self, name: &'static str) {
+    pub(super) fn kill_scheduler(&mut self, name: &'static str) {
         if self.nodes[SCHEDULER].state != Life::Up {
             return;
         }
@@ -313,34 +351,6 @@ impl World {
             self.fault("server leaves");
             self.send(node, SCHEDULER, crate::driver::sim::network::Packet::Control(Control::Leave));
         }
-    }
-
-    /// Whether the armed failpoint strikes now; the process is then dead.
-    pub(super) fn trips(&mut self, when: &str, what: &str, node: NodeId) -> bool {
-        let Some((point, left)) = self.harm.armed else { return false };
-        if self.healing || point.strip_prefix(when) != Some(what) {
-            return false;
-        }
-        if left > 0 {
-            self.harm.armed = Some((point, left - 1));
-            return false;
-        }
-        if node == SCHEDULER {
-            if !what.contains("store") {
-                return false;
-            }
-            self.harm.armed = None;
-            self.kill_scheduler(point);
-            return true;
-        }
-        if !matches!(self.nodes[node].kind, Kind::Server(_)) || !self.expendable(node) {
-            return false;
-        }
-        self.harm.armed = None;
-        self.fault(point);
-        let reset = self.rng.below(4) > 0;
-        self.kill(node, reset);
-        true
     }
 
     /// The end of all faults.

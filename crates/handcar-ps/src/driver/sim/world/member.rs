@@ -37,10 +37,12 @@ impl World {
                     self.send(node, SCHEDULER, Packet::Control(Control::Leave));
                 }
                 self.server_step(node, server::Input::Tick);
+                self.check_kept(node);
             }
             // It does not leave when it is done: the last one to do so would end the job, and copies are compared first.
             Kind::Worker(_) => {
                 self.beat(node);
+                self.say_goodbye(node);
                 self.worker_step(node, worker::Input::Tick);
                 self.check_deadlines(node);
             }
@@ -50,7 +52,7 @@ impl World {
     fn greet(&mut self, node: NodeId) {
         let (role, rank) = match &self.nodes[node].kind {
             Kind::Server(_) => (Role::Server, None),
-            Kind::Worker(w) => (Role::Worker, Some(w.rank)),
+            Kind::Worker(w) => (Role::Worker, (w.rank != usize::MAX).then_some(w.rank)),
             Kind::Scheduler(_) => return,
         };
         let hello = Control::Hello { role, rank, name: format!("n{node}"), addr: node.to_string(), job: None };
@@ -82,7 +84,7 @@ impl World {
 
     pub(super) fn control(&mut self, to: NodeId, message: Control) {
         let broken = self.config.broken;
-        let workers = self.workers;
+        let (workers, elastic) = (self.workers, self.oracle.program.elastic);
         match (message, &mut self.nodes[to].kind) {
             (Control::Welcome { rank, view, .. }, Kind::Server(s)) => {
                 if s.engine.is_none() && !s.ended {
@@ -99,8 +101,12 @@ impl World {
                 }
                 self.server_step(to, server::Input::View(view));
             }
-            (Control::Welcome { view, .. }, Kind::Worker(w)) => {
+            (Control::Welcome { rank, view, .. }, Kind::Worker(w)) => {
                 if w.engine.is_none() && !w.ended {
+                    if w.rank == usize::MAX {
+                        (w.rank, w.pass) = (rank, self.oracle.passes.begun().saturating_sub(1));
+                        self.oracle.joins(rank);
+                    }
                     let params = WorkerParams {
                         workers,
                         deadline_ms: self.oracle.program.deadline_ms,
@@ -126,6 +132,11 @@ impl World {
                 s.engine = None;
             }
             (Control::End, Kind::Worker(w)) => w.ended = true,
+            // It was taken for dead; others do its work.
+            (Control::Lost { role: Role::Worker, rank, .. }, Kind::Worker(w)) if elastic && rank == w.rank => {
+                self.end_worker(to);
+            }
+            (Control::Refuse { .. }, Kind::Worker(_)) if elastic => self.end_worker(to),
             (Control::Lost { role, rank, how, .. }, Kind::Worker(w)) => {
                 let told = w.rank;
                 self.violate(format!("worker {told} was told that {role} {rank} is lost for good: {how}"));

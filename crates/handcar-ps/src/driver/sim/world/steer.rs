@@ -77,6 +77,9 @@ impl World {
             if view.unfilled() {
                 self.disturb();
             }
+            if view.frozen {
+                self.stall_move();
+            }
         }
         let known = self.views.entry(view.epoch).or_insert_with(|| Arc::clone(view));
         if known != view {
@@ -104,6 +107,11 @@ impl World {
             }
         };
         if let Some(view) = engine.view().cloned() {
+            let latest = self.views.keys().last().copied().unwrap_or(0);
+            if view.epoch < latest {
+                let epoch = view.epoch;
+                self.violate(format!("the scheduler is back in view {epoch}, and had announced view {latest}"));
+            }
             self.announced(&view);
         }
         self.tell(|_| format!("the scheduler is back in view {}", engine.view().map_or(0, |v| v.epoch)));

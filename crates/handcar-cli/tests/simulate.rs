@@ -1,0 +1,72 @@
+//! `handcar simulate faults`: seeds, stories, replays, reports, and arguments that make no sense.
+
+mod common;
+use common::Place;
+
+fn json(place: &Place, name: &str) -> serde_json::Value {
+    serde_json::from_slice(&place.read(name)).expect("a report is JSON")
+}
+
+#[test]
+fn seeds_without_violation_end_well_and_are_reported() {
+    let place = Place::new();
+    let ran = place.ok("simulate faults --seeds 3..5 --minutes 1 --threads 2 --report r.json");
+    assert!(ran.out.contains("2, 0 violations") && ran.err.is_empty(), "{}{}", ran.out, ran.err);
+    let report = json(&place, "r.json");
+    assert_eq!((report["first_seed"].as_u64(), report["seeds"].as_u64()), (Some(3), Some(2)));
+    assert_eq!(report["violations"], serde_json::json!({}));
+    assert!(report["faults_total"].as_u64() > Some(0) && report["tasks"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_mistake_is_found_and_its_replay_tells_the_same_story() {
+    let place = Place::new();
+    let ran = place.ok("-q simulate faults --seeds 0..20 --minutes 1 --broken no-duplicate-check --report r.md");
+    assert!(ran.out.contains("1 of 1 mistakes found"), "{}", ran.out);
+    assert!(place.text("r.md").contains("| `no-duplicate-check` | a single push that comes again is applied again |"));
+    let story = |_| place.ok("-q simulate faults --seeds 0..20 --minutes 1 --broken no-duplicate-check --story").out;
+    let [one, two] = [(), ()].map(story);
+    let (one, two) = (one.rsplit_once('\n').unwrap().0.to_owned(), two);
+    let told =
+        |text: &str| text.lines().filter(|l| !l.contains("mistakes found")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(told(&one), told(&two));
+    let replay = one.lines().find(|l| l.trim_start().starts_with("handcar simulate faults")).expect("a replay");
+    let again = place.ok(&format!("-q {}", replay.trim_start().trim_start_matches("handcar ")));
+    assert_eq!(told(&again.out), told(&one), "{replay}");
+    assert!(one.contains("VIOLATION: ") && one.contains("FAULT: "), "{one}");
+}
+
+#[test]
+fn a_mistake_that_no_seed_finds_is_a_failure() {
+    let words = ["expected every mistake to be found", "drained-early"];
+    Place::new().refused("-q simulate faults --seeds 0..1 --minutes 1 --servers 1 --broken drained-early", &words);
+}
+
+#[test]
+fn arguments_without_sense_are_refused_with_what_was_expected() {
+    let place = Place::new();
+    for (args, expected) in [
+        ("--seeds 7..3", "expected A..B with A below B, or one seed"),
+        ("--seeds many", "expected A..B with A below B, or one seed"),
+        ("--minutes 0", "0 is not in 1..=1440"),
+        ("--servers 99", "99 is not in 1..=8"),
+        ("--broken no-sleep", "expected one of no-duplicate-check"),
+        ("--count", "--broken"),
+        ("--story --seeds 0..1 extra", "unexpected argument 'extra'"),
+    ] {
+        let ran = place.run(&format!("simulate faults {args}"));
+        assert_eq!(ran.code, Some(2), "{args}\n{}", ran.err);
+        assert!(ran.err.contains(expected), "{args}\n{}", ran.err);
+    }
+}
+
+#[test]
+fn help_names_what_can_be_simulated_and_how() {
+    let place = Place::new();
+    let kinds = place.ok("simulate --help").out;
+    assert!(kinds.contains("faults"), "{kinds}");
+    let help = place.ok("simulate faults --help").out;
+    for option in ["--seeds", "--minutes", "--story", "--broken", "--count", "--report"] {
+        assert!(help.contains(option), "{option}\n{help}");
+    }
+}
