@@ -1,7 +1,7 @@
 //! `momentum`: gradient steps with momentum, taken on the servers.
 
 use handcar_base::Key;
-use handcar_ps::Updater;
+use handcar_ps::{Entry, Updater};
 
 /// `v_k <- beta·v_k + g_k`, `w_k <- w_k - eta·v_k`, for the keys that were pushed. Pushed: `g`; pulled: `w`.
 #[derive(Debug)]
@@ -12,9 +12,20 @@ pub struct Momentum {
 
 /// What a server keeps for a key.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Entry {
+pub struct State {
     weight: f32,
     velocity: f32,
+}
+
+/// Its bytes for other servers and for checkpoints.
+impl Entry for State {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.weight, self.velocity).write(out);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        <(f32, f32)>::read(from).map(|(weight, velocity)| Self { weight, velocity })
+    }
 }
 
 impl Momentum {
@@ -30,20 +41,20 @@ impl Momentum {
 }
 
 impl Updater for Momentum {
-    type Entry = Entry;
+    type Entry = State;
     type Push = f32;
     type Pull = f32;
 
-    fn init(&self, _key: Key) -> Entry {
-        Entry::default()
+    fn init(&self, _key: Key) -> State {
+        State::default()
     }
 
-    fn apply(&mut self, _key: Key, entry: &mut Entry, pushed: &[f32]) {
+    fn apply(&mut self, _key: Key, entry: &mut State, pushed: &[f32]) {
         entry.velocity = self.beta * entry.velocity + pushed[0];
         entry.weight -= self.eta * entry.velocity;
     }
 
-    fn read(&self, _key: Key, entry: &Entry, out: &mut [f32]) {
+    fn read(&self, _key: Key, entry: &State, out: &mut [f32]) {
         out[0] = entry.weight;
     }
 }

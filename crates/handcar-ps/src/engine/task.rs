@@ -177,7 +177,6 @@ pub(super) struct Running {
     pub failed: Option<Error>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "at most 4096, and outcomes are moved out soon")]
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a result is moved out as soon as it is there")]
 pub(super) enum State {
