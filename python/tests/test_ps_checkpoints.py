@@ -41,7 +41,7 @@ def test_a_checkpoint_comes_back_on_another_number_of_workers_and_servers(tmp_pa
 
 def test_damage_and_misfits_are_refused(tmp_path):
     with ps.embed() as worker:
-        with pytest.raises(ps.Error, match="expected"):
+        with pytest.raises(ps.CheckpointError, match="expected"):
             worker.restore(tmp_path / "nothing")
         fill(worker)
         worker.save(tmp_path)
@@ -54,5 +54,5 @@ def test_damage_and_misfits_are_refused(tmp_path):
     piece = next((tmp_path / "pieces").iterdir())
     piece.write_bytes(piece.read_bytes()[:-1])
     with ps.embed() as worker:
-        with pytest.raises(ps.Error, match="the checkpoint is refused|refused ones"):
+        with pytest.raises(ps.CheckpointError, match="the checkpoint is refused|refused ones"):
             worker.restore(tmp_path)

@@ -1,5 +1,6 @@
 //! `Error`: what went wrong, what was expected, what was got, who was waited for.
 
+use crate::fault::Fault;
 use std::fmt;
 
 /// What a process does in a job.
@@ -97,6 +98,18 @@ pub enum Error {
         expected: String,
         /// What came.
         got: String,
+    },
+    /// A checkpoint could not be saved or restored; all workers hear of the first of them that failed.
+    #[error("{op}: {by}: {reason}")]
+    Checkpoint {
+        /// The call.
+        op: &'static str,
+        /// Which worker failed.
+        by: String,
+        /// The kind of failure.
+        fault: Fault,
+        /// What was expected and got.
+        reason: String,
     },
     /// The operating system refused something.
     #[error("{op}: {how}")]

@@ -24,6 +24,7 @@ pub mod store;
 pub mod updater;
 pub mod values;
 
+mod fault;
 mod link;
 mod locator;
 mod lru;
@@ -39,6 +40,7 @@ pub use engine::task::Outcome;
 pub use entries::Entries;
 pub use entry::Entry;
 pub use error::{Error, Result, Role};
+pub use fault::Fault;
 pub use link::Stats;
 pub use message::{TableId, Task};
 pub use portion::Portion;

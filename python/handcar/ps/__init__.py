@@ -15,10 +15,11 @@ the same. Pushes copy an array once, pulls hand over the memory that the values 
 
 from .._handcar import Keys, Portion, Portions, Table, Task, Worker, connect
 from ._cluster import Cluster, embed, local
-from ._errors import BusyError, DeadlineError, Error, FinishedError, LostError, RefusedError
+from ._errors import BusyError, CheckpointError, DeadlineError, Error, FinishedError, LostError, RefusedError
 
 __all__ = [
     "BusyError",
+    "CheckpointError",
     "Cluster",
     "DeadlineError",
     "Error",

@@ -28,6 +28,12 @@ class LostError(Error, ConnectionError):
     __module__ = "handcar.ps"
 
 
+class CheckpointError(Error, OSError):
+    """A checkpoint could not be saved or restored, and nothing has changed; the message names the worker and the file."""
+
+    __module__ = "handcar.ps"
+
+
 class BusyError(Error, RuntimeError):
     """Two Python threads called one worker at a time."""
 

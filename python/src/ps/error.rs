@@ -11,6 +11,7 @@ mod python {
     pyo3::import_exception!(handcar.ps, LostError);
     pyo3::import_exception!(handcar.ps, BusyError);
     pyo3::import_exception!(handcar.ps, FinishedError);
+    pyo3::import_exception!(handcar.ps, CheckpointError);
 }
 
 /// Of a call: `ValueError` for its arguments, otherwise a subclass of `handcar.ps.Error`.
@@ -19,6 +20,7 @@ pub fn ps(error: Error) -> PyErr {
     match error {
         Error::Argument { .. } => PyValueError::new_err(message),
         Error::Refused { .. } => python::RefusedError::new_err(message),
+        Error::Checkpoint { .. } => python::CheckpointError::new_err(message),
         Error::Deadline { .. } => python::DeadlineError::new_err(message),
         Error::NodeLost { .. } | Error::Connect { .. } => python::LostError::new_err(message),
         Error::Listen { .. } | Error::Wire { .. } | Error::System { .. } => python::Error::new_err(message),

@@ -1,5 +1,7 @@
 //! `Error`: why a checkpoint could not be written, or is refused.
 
+use crate::fault::Fault;
+
 /// A failure of the checkpoint store. `file` is the place and the name within it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -123,12 +125,31 @@ impl Error {
     }
 }
 
+impl From<&Error> for Fault {
+    fn from(e: &Error) -> Self {
+        match e {
+            Error::Argument { .. } | Error::Newer { .. } => Self::Unfit,
+            Error::Missing { .. } | Error::NoCheckpoint { .. } => Self::None,
+            Error::Damaged { .. } => Self::Damaged,
+            Error::Full { .. } => Self::Full,
+            Error::Taken { .. } | Error::Storage { .. } | Error::Unreliable { .. } | Error::Deadline { .. } => {
+                Self::Storage
+            }
+        }
+    }
+}
+
 impl From<Error> for crate::Error {
     fn from(e: Error) -> Self {
         match e {
             Error::Argument { op, expected, got } => Self::Argument { op, expected, got },
-            Error::Deadline { op, file, deadline_ms } => Self::Deadline { op, deadline_ms, waiting_for: file },
-            other => Self::System { op: "checkpoint", how: other.to_string() },
+            // The collective that fails knows the call and the worker.
+            other => Self::Checkpoint {
+                op: "checkpoint",
+                by: "this worker".into(),
+                fault: Fault::from(&other),
+                reason: other.to_string(),
+            },
         }
     }
 }
@@ -142,6 +163,9 @@ mod tests {
         let e = Error::NoCheckpoint { place: "/d".into(), passed_over: vec![] };
         assert_eq!(e.to_string(), "open: expected a checkpoint at /d, got none");
         let folded = crate::Error::from(Error::damaged("/d/pieces/a", "9 bytes", "7"));
-        assert_eq!(folded.to_string(), "checkpoint: /d/pieces/a: expected 9 bytes, got 7; the checkpoint is refused");
+        assert_eq!(
+            folded.to_string(),
+            "checkpoint: this worker: /d/pieces/a: expected 9 bytes, got 7; the checkpoint is refused"
+        );
     }
 }

@@ -32,6 +32,7 @@ mod reader;
 mod restore;
 mod save;
 mod table;
+mod told;
 mod writer;
 
 pub use blobs::local::LocalBlobs;

@@ -11,6 +11,7 @@ use crate::entries::Entries;
 use crate::error::{Error, Result};
 use crate::message::TableId;
 use crate::worker::Worker;
+use handcar_base::key::position;
 use std::sync::Arc;
 
 /// What came back.
@@ -28,17 +29,19 @@ impl Worker {
     /// there; what else they hold goes, other tables stay.
     ///
     /// Every byte is checked first, each worker checking its share: a checkpoint that is torn or altered is refused whole,
-    /// and nothing has changed. For an example see [`save`](Self::save).
+    /// and nothing has changed. That holds for [`Choice::Latest`] too: if the newest is damaged no older one is taken in its
+    /// place, since nobody would notice; ask for it with [`Choice::Before`]. What filters hold back is sent first, so that it
+    /// does not come on top later. For an example see [`save`](Self::save).
     ///
     /// # Errors
-    /// [`Error::System`] names the file, and what was expected and found; [`Error::Argument`] if a table of that name has
-    /// another updater or other parameters; [`Error::Refused`] with the worker that could not do its share; what ended the
-    /// job.
+    /// [`Error::Checkpoint`], alike on all workers, names the worker and the file, and what was expected and found;
+    /// [`Error::Argument`] if a table of that name has
+    /// another updater or other parameters; what ended the job.
     pub fn restore(&mut self, from: &dyn Blobs, choice: Choice) -> Result<Restored> {
         self.settle()?;
         let first = self.rank() == 0;
         // Worker 0 chooses; the others may see a newer one already.
-        let opened = if first { Reader::open(from, choice).map(Some) } else { Ok(None) };
+        let opened = if first { open(from, choice).map(Some) } else { Ok(None) };
         let (reader, failed) = opened.map_or_else(|e| (None, Some(e)), |r| (r, None));
         let chosen = reader.as_ref().map_or(0, |r| r.manifest().sequence);
         let chosen = self.agree("restore", failed.map(Error::from), vec![chosen as i64])?;
@@ -47,7 +50,7 @@ impl Worker {
             None => Reader::open(from, Choice::Sequence(chosen[0] as u64)),
         };
         let checked = opened.map_err(Error::from).and_then(|reader| {
-            reader.verify(self.share(reader.manifest()))?;
+            self.share(reader.manifest()).try_for_each(|piece| read(&reader, piece).map(drop))?;
             self.fit(reader.manifest())?;
             Ok(reader)
         });
@@ -93,10 +96,29 @@ impl Worker {
     fn put_back(&mut self, reader: &Reader<'_>, piece: &PieceRecord, tables: &[TableId]) -> Result<()> {
         let at = reader.manifest().tables.iter().position(|t| t.id == piece.id.table);
         let Some(&table) = at.and_then(|at| tables.get(at)) else { return Ok(()) };
-        let entries =
-            Entries::from_bytes(&reader.read(piece)?).map_err(|e| damaged(piece.name().to_string(), "entries", e))?;
+        let entries = read(reader, piece)?;
         let work = Work::Install { positions: positions(piece.id.range), entries: Arc::new(entries) };
         let task = self.submit(Submission { table, after: Vec::new(), work })?;
         self.wait(task).map(drop)
+    }
+}
+
+/// The checkpoint chosen. One that is damaged is no reason to take another one.
+fn open(from: &dyn Blobs, choice: Choice) -> super::error::Result<Reader<'_>> {
+    let reader = Reader::open(from, choice)?;
+    match (choice, reader.passed_over().first()) {
+        (Choice::Latest, Some(newest)) => Err(newest.why.clone()),
+        _ => Ok(reader),
+    }
+}
+
+/// The entries of a piece, checked: its bytes, and that its keys are where it says.
+fn read(reader: &Reader<'_>, piece: &PieceRecord) -> Result<Entries> {
+    let wrong = |expected: String, got: String| damaged(piece.name().to_string(), expected, got);
+    let entries = Entries::from_bytes(&reader.read(piece)?).map_err(|e| wrong("entries".into(), e))?;
+    let within = positions(piece.id.range);
+    match entries.keys().keys().iter().find(|&&key| !within.contains(position(key))) {
+        Some(key) => Err(wrong(format!("keys at {}", piece.id.range), format!("key {key}"))),
+        None => Ok(entries),
     }
 }

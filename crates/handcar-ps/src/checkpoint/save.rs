@@ -10,6 +10,7 @@ use super::manifest::Manifest;
 use super::piece::{PieceId, PieceRecord};
 use super::range::PositionRange;
 use super::table::{ShapeRecord, TableRecord};
+use super::told;
 use super::writer::Writer;
 use crate::engine::task::{Submission, Work};
 use crate::entries::Entries;
@@ -39,7 +40,8 @@ pub(super) fn positions(range: PositionRange) -> RangeSet {
 
 impl Worker {
     /// Writes the entries of all tables as they are into a checkpoint. Collective: every worker calls it with a place that
-    /// leads to the same storage; what is under way is waited for first, and nobody goes on before the checkpoint is
+    /// leads to the same storage; what is under way is
+    /// waited for first, what filters hold back is sent, and nobody goes on before the checkpoint is
     /// complete. A piece that has not changed since an earlier checkpoint in that place is not written again. `job` is kept
     /// with it: `[A-Za-z0-9._-]{1,64}`.
     ///
@@ -64,8 +66,8 @@ impl Worker {
     /// ```
     ///
     /// # Errors
-    /// What kept this worker from writing its share, or [`Error::Refused`] with the worker that could not: then there is no
-    /// new checkpoint, and earlier ones stay as they are. [`Error::Argument`] in a job whose workers come and go; what ended
+    /// [`Error::Checkpoint`], alike on all workers, says which could not do its share and why, a full disk say: then there is
+    /// no new checkpoint, earlier ones stay as they are, and the job goes on. [`Error::Argument`] in a job whose workers come and go; what ended
     /// the job.
     pub fn save(&mut self, to: &dyn Blobs, job: &str) -> Result<Manifest> {
         let writer = Writer::new(to);
@@ -109,10 +111,11 @@ impl Worker {
         Ok(manifest)
     }
 
-    /// Waits for all tasks; a failure that nobody took is this call's.
+    /// Waits for all tasks, and sends what filters hold back; a failure that nobody took is this call's.
     pub(super) fn settle(&mut self) -> Result<()> {
         while !self.idle_within(u64::MAX / 2)? {}
-        self.take_failure().map_or(Ok(()), Err)
+        self.take_failure().map_or(Ok(()), Err)?;
+        (0..self.known_tables() as u32).try_for_each(|table| self.flush(TableId(table)))
     }
 
     /// The number of the next checkpoint, and how many keys each table has, copies among them.
@@ -162,7 +165,7 @@ impl Worker {
         Ok(TableRecord { id, name, updater, params, shape: ShapeRecord::from(shape) })
     }
 
-    /// Adds up words of all workers, if none has failed; what failed here is told to the others by name of the worker.
+    /// Adds up words of all workers, if none has failed. If one has, all hear of the first that did, and why.
     pub(super) fn agree(&mut self, op: &'static str, failed: Option<Error>, words: Vec<i64>) -> Result<Vec<i64>> {
         let mut all = vec![0; self.workers()];
         all[self.rank()] = failed.is_some() as i64;
@@ -170,15 +173,12 @@ impl Worker {
         all.extend(words);
         let mut all = self.reduce(&all)?;
         let words = all.split_off(workers);
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        match all.iter().position(|&failed| failed != 0) {
-            None => Ok(words),
-            Some(rank) => {
-                let reason = "it could not do its share; its own error says why".into();
-                Err(Error::Refused { op, by: format!("worker {rank}"), reason })
-            }
+        let Some(first) = all.iter().position(|&failed| failed != 0) else { return Ok(words) };
+        let own = failed.filter(|_| first == self.rank());
+        let told = self.reduce(&own.as_ref().map_or_else(told::nothing, told::words))?;
+        match own {
+            Some(own @ (Error::Argument { .. } | Error::Refused { .. } | Error::Deadline { .. })) => Err(own),
+            _ => Err(told::error(&told, op, first)),
         }
     }
 }

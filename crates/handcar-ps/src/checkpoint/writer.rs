@@ -6,7 +6,6 @@ use super::error::{Error, Result};
 use super::manifest::{MANIFEST_BYTES_MAX, MANIFESTS, Manifest};
 use super::name::Folder;
 use super::piece::{PIECES, PieceId, PieceRecord};
-use super::reader::load;
 use std::collections::BTreeMap;
 
 /// Writes checkpoints to a place. Servers write pieces, all at once if they like; one coordinator commits.
@@ -85,7 +84,7 @@ impl<'a> Writer<'a> {
     /// manifest as written, tables and pieces in order.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it is no checkpoint, or if a later number or a newer epoch was committed before;
+    /// [`Error::Argument`] if it is no checkpoint, or if a later number was committed before;
     /// [`Error::Damaged`] for a piece that is not there, [`Error::Taken`] if another coordinator used the number, or what the storage says.
     pub fn commit(&self, mut manifest: Manifest) -> Result<Manifest> {
         manifest.sort();
@@ -107,24 +106,16 @@ impl<'a> Writer<'a> {
     }
 
     /// Refuses what a coordinator commits after it was succeeded. (That both commit in the same moment is not for a store
-    /// to prevent; then one number goes to one of them.)
+    /// to prevent; then one number goes to one of them.) Epochs say nothing here: a new job begins with the first one, in
+    /// the place of an old job that may have ended with a later one.
     fn is_timely(&self, manifest: &Manifest) -> Result<()> {
         let all = sequences(self.blobs)?;
-        let stale = |expected: String, got: u64| Err(Error::argument("commit", expected, got.to_string()));
         match all.last() {
             Some(&last) if last > manifest.sequence && !all.contains(&manifest.sequence) => {
-                return stale(format!("a number above {last}"), manifest.sequence);
+                let expected = format!("a number above {last}");
+                Err(Error::argument("commit", expected, manifest.sequence.to_string()))
             }
-            _ => {}
-        }
-        let Some(&before) = all.iter().rfind(|&&s| s < manifest.sequence) else { return Ok(()) };
-        match load(self.blobs, before) {
-            Ok(earlier) if earlier.epoch > manifest.epoch => {
-                stale(format!("epoch {} or a newer one", earlier.epoch), manifest.epoch)
-            }
-            // One that is damaged says nothing.
-            Ok(_) | Err(Error::Damaged { .. } | Error::Missing { .. }) => Ok(()),
-            Err(e) => Err(e),
+            _ => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{PATIENT_MS, Start, each, keys};
 use handcar_base::Key;
 use handcar_ps::checkpoint::{BlobName, Blobs, Choice, Folder, Listed, LocalBlobs, MemoryBlobs, Put, Result};
-use handcar_ps::{Error, TableId, Values, Worker};
+use handcar_ps::{Error, Fault, TableId, Values, Worker};
 use std::sync::Mutex;
 
 /// As many keys as make several pieces, and no fewer.
@@ -93,8 +93,8 @@ pub fn a_damaged_checkpoint_is_refused_whole_and_changes_nothing(start: Start) {
                 let made = tables(w);
                 w.push(made[0], &keys(&[7]), vec![5.0f64]).wait().unwrap();
                 let told = w.restore(&place, Choice::Latest).unwrap_err();
-                let named = matches!(&told, Error::Refused { by, .. } if by.starts_with("worker"));
-                assert!(named || told.to_string().contains(&listed.last), "{told}");
+                let named = matches!(&told, Error::Checkpoint { by, .. } if by.starts_with("worker"));
+                assert!(named && told.to_string().contains(&listed.last), "all hear the same: {told}");
                 let kept = w.pull(made[0], &keys(&[7, 14])).wait().unwrap().pulled;
                 assert_eq!(kept, Some(vec![10.0f64, 0.0].into()), "nothing has changed");
             });
@@ -141,8 +141,9 @@ pub fn a_full_disk_ends_the_checkpoint_and_not_the_job(start: Start) {
         fill(w, made);
         w.save(&place, "job").unwrap();
         fill(w, made);
-        let told = w.save(&Small(&place, Mutex::new(300_000)), "job").unwrap_err().to_string();
-        assert!(told.contains("expected room for") || told.contains("refused by worker"), "{told}");
+        let told = w.save(&Small(&place, Mutex::new(300_000)), "job").unwrap_err();
+        assert!(matches!(told, Error::Checkpoint { fault: Fault::Full, .. }), "all hear the same: {told}");
+        assert!(told.to_string().contains("expected room for"), "{told}");
         // The job goes on, and so do checkpoints once there is room.
         w.push(made[0], &keys(&[7]), vec![1.0f64]).wait().unwrap();
         let next = w.save(&place, "job").unwrap();
@@ -160,8 +161,9 @@ pub fn a_full_disk_ends_the_checkpoint_and_not_the_job(start: Start) {
 pub fn a_table_that_does_not_fit_is_told_with_expected_and_got(start: Start) {
     let place = MemoryBlobs::new();
     each(start(1, 1, PATIENT_MS), |w| {
-        let told = w.restore(&place, Choice::Latest).unwrap_err().to_string();
-        assert!(told.contains("expected a checkpoint"), "{told}");
+        let told = w.restore(&place, Choice::Latest).unwrap_err();
+        assert!(matches!(told, Error::Checkpoint { fault: Fault::None, .. }), "{told}");
+        assert!(told.to_string().contains("expected a checkpoint"), "{told}");
         tables(w);
         w.save(&place, "job").unwrap();
     });
