@@ -95,7 +95,7 @@ impl<'a> Transfer<'a> {
     /// Starts the task, after waiting for those tasks of the table that the policy demands.
     ///
     /// # Errors
-    /// [`Error::Argument`] if keys and values do not fit the table; whatever ended the job.
+    /// [`Error::Argument`](crate::Error::Argument) if keys and values do not fit the table; whatever ended the job.
     pub fn submit(self) -> Result<Task> {
         self.worker.submit(self.submission)
     }

@@ -14,7 +14,7 @@ impl Worker {
     /// one says that the last one is finished: its tasks are waited for first.
     ///
     /// Whoever is free is given work. What a lost worker had goes to another, and late in a pass a slow worker's portion is
-    /// given to a second one as well. Pushes [made for a portion](Transfer::portion) count once all the same. Passes are
+    /// given to a second one as well. Pushes [made for a portion](crate::Transfer::portion) count once all the same. Passes are
     /// numbered by the program; one begins when the one before is over, and all workers name the same count.
     ///
     /// ```
