@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -7,6 +8,12 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Ctrl-C interrupts, also where a shell's `&` has told its children to ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

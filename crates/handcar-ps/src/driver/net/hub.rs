@@ -67,6 +67,7 @@ pub struct Hub {
     /// Connections that may hold more to read.
     again: Vec<u64>,
     pending: Vec<Event>,
+    queued_bytes_max: usize,
     /// Parcels written whole, for their buffers.
     pub written: Vec<Parcel>,
 }
@@ -91,6 +92,7 @@ impl Hub {
             next: FIRST,
             again: Vec::new(),
             pending: Vec::new(),
+            queued_bytes_max: QUEUED_BYTES_MAX,
             written: Vec::new(),
         };
         Ok((hub, waker))
@@ -257,8 +259,9 @@ impl Hub {
     pub fn send(&mut self, conn: u64, parcel: Parcel) {
         if let Some(c) = self.conns.get_mut(&conn) {
             c.outbox.push(parcel);
-            if c.outbox.queued_bytes() > QUEUED_BYTES_MAX {
-                return self.drop_conn(conn, format!("it left {QUEUED_BYTES_MAX} bytes unread"));
+            if c.outbox.queued_bytes() > self.queued_bytes_max {
+                let got = format!("it left more than {} bytes unread", self.queued_bytes_max);
+                return self.drop_conn(conn, format!("expected it to read, but {got}"));
             }
             self.flush(conn);
         }
@@ -305,5 +308,60 @@ impl Hub {
             events.clear();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    fn nothing(_: u8, _: u64, dtype: Dtype) -> Values {
+        Values::empty(dtype)
+    }
+
+    fn bulk() -> Parcel {
+        Parcel { kind: 100, values: Some(vec![1.0f32; 1 << 20].into()), width: 1, ..Parcel::default() }
+    }
+
+    /// A client and the number of its connection.
+    fn client(hub: &mut Hub) -> (std::net::TcpStream, u64) {
+        let client = std::net::TcpStream::connect(hub.listener.local_addr().unwrap()).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let known = hub.next;
+        while hub.next == known {
+            hub.wait(Duration::from_secs(60), &mut Vec::new(), &mut nothing).unwrap();
+        }
+        hub.admit(known, "it".into());
+        (client, known)
+    }
+
+    #[test]
+    fn a_peer_that_stops_reading_is_cut_off_and_the_others_are_served() {
+        let (mut hub, _) = Hub::new(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        hub.queued_bytes_max = 64 << 20;
+        let (_deaf, deaf) = client(&mut hub);
+        let (mut well, fine) = client(&mut hub);
+        let mut events = Vec::new();
+        // Each parcel is 4 MiB; what the system's own buffers take comes on top.
+        let cut = (1..1000).find(|_| {
+            hub.send(deaf, bulk());
+            hub.wait(Duration::ZERO, &mut events, &mut nothing).unwrap();
+            !events.is_empty()
+        });
+        assert!(cut.is_some_and(|n| n > 16), "{cut:?}");
+        let [Event::Gone { conn, how }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((*conn, how.as_str()), (deaf, "expected it to read, but it left more than 67108864 bytes unread"));
+        hub.send(deaf, bulk());
+        assert!(!hub.conns.contains_key(&deaf), "what is sent to it afterwards goes nowhere");
+        hub.send(fine, bulk());
+        let reader = std::thread::spawn(move || {
+            let mut got = vec![0; 4 << 20];
+            well.read_exact(&mut got).map(|()| got.len())
+        });
+        while !reader.is_finished() {
+            hub.wait(Duration::from_millis(20), &mut events, &mut nothing).unwrap();
+        }
+        assert_eq!(reader.join().unwrap().unwrap(), 4 << 20);
     }
 }
