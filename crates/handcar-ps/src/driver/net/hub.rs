@@ -343,13 +343,13 @@ mod tests {
         let (_deaf, deaf) = client(&mut hub);
         let (mut well, fine) = client(&mut hub);
         let mut events = Vec::new();
-        // Each parcel is 4 MiB; what the system's own buffers take comes on top.
+        // Each parcel is 4 MiB; what the system's own buffers take may come on top.
         let cut = (1..1000).find(|_| {
             hub.send(deaf, bulk());
             hub.wait(Duration::ZERO, &mut events, &mut nothing).unwrap();
             !events.is_empty()
         });
-        assert!(cut.is_some_and(|n| n > 16), "{cut:?}");
+        assert!(cut.is_some_and(|n| n >= 16), "{cut:?}");
         let [Event::Gone { conn, how }] = &events[..] else { panic!("{events:?}") };
         assert_eq!((*conn, how.as_str()), (deaf, "expected it to read, but it left more than 67108864 bytes unread"));
         hub.send(deaf, bulk());
