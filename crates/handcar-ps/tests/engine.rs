@@ -294,6 +294,27 @@ fn a_silent_server_is_named() {
 }
 
 #[test]
+fn a_push_out_of_time_is_asked_for_until_it_is_answered() {
+    let mut w = World::new(1, 1, 1, 1 << 20);
+    let late = w.submit(0, moving(&[7], Some(vec![5]), false), &[]).unwrap();
+    // It is on its way, slowly.
+    let slow = w.up.remove(&(0, 0)).unwrap();
+    w.now = w.workers[0].next_due().unwrap();
+    w.workers[0].step(w.now, Input::Tick, &mut Vec::new()).unwrap();
+    assert!(matches!(w.workers[0].take(late), Err(Error::Deadline { op: "push", .. })));
+    assert!(!w.workers[0].busy() && w.workers[0].next_due().is_none() && w.workers[0].take(late).is_ok());
+    let next = w.submit(0, moving(&[7], Some(vec![1]), false), &[]).unwrap();
+    assert_eq!(w.up[&(0, 0)][0].answered, late, "servers must not believe that it comes no more");
+    let sent = w.up.remove(&(0, 0)).unwrap();
+    w.up.insert((0, 0), slow.into_iter().chain(sent).collect());
+    w.settle();
+    assert!(w.workers[0].take(next).is_ok());
+    assert_eq!(pulled(&mut w, 0, &[7]), [6]);
+    w.submit(0, moving(&[7], Some(vec![1]), false), &[]).unwrap();
+    assert!(w.up[&(0, 0)][0].answered > next, "now it has its answer");
+}
+
+#[test]
 fn answers_that_fit_no_question_are_errors() {
     let mut w = World::new(1, 1, 1, 1 << 20);
     let stray = |task, answer| Input::Reply { server: 0, reply: Reply { task: Task(task), epoch: 1, answer } };

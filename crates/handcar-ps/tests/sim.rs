@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 /// `./test` runs 2,000 more, built for speed.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 150;
 
 /// Does something for each number below a bound on all cores; in order of the numbers.
 fn each<T: Send>(count: u64, work: impl Fn(u64) -> T + Sync) -> Vec<T> {

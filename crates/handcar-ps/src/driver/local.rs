@@ -113,7 +113,7 @@ impl LocalLink {
         let mut engine = lock(&self.hub.servers[server]);
         engine.step(now, input, &mut self.out);
         for output in self.out.drain(..) {
-            // With one copy of each key servers have nothing to tell each other.
+            // With one copy of each key servers have nothing to tell each other, and with one view nothing comes early.
             let server::Output::Reply { worker, reply } = output else { continue };
             if worker == self.rank {
                 self.own.push(Input::Reply { server, reply });

@@ -177,6 +177,14 @@ pub(super) struct Running {
     pub failed: Option<Error>,
 }
 
+impl Running {
+    /// Whether it changes what servers hold, or is waited for by other workers.
+    pub fn changes(&self) -> bool {
+        let reads = matches!(self.what, What::Move { .. }) && !self.pushes && self.pulls.is_some();
+        !reads && !matches!(self.what, What::Copy { .. })
+    }
+}
+
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a result is moved out as soon as it is there")]
 pub(super) enum State {
@@ -196,5 +204,8 @@ pub(super) struct Record {
     pub table: TableId,
     pub timestamp: u64,
     pub due: Millis,
+    /// Out of time: the error that its caller is given, and `Ok` once that has it. Servers that have not answered are
+    /// asked on, see [`WorkerEngine::expire`](super::worker::WorkerEngine).
+    pub overdue: Option<Result<(), Error>>,
     pub state: State,
 }

@@ -69,6 +69,10 @@ pub fn pack(message: &Control) -> Parcel {
             f.u8(1).u64(*epoch);
             REPORT
         }
+        Control::Report(Report::Silent { epoch, server }) => {
+            f.u8(2).u64(*epoch).u64(*server as u64);
+            REPORT
+        }
         Control::Refuse { reason } => {
             f.bytes(reason.as_bytes());
             REFUSE
@@ -115,7 +119,8 @@ pub fn unpack(p: &Parcel) -> Result<Control, String> {
         REPORT => match (r.u8()?, r.u64()?) {
             (0, epoch) => Control::Report(Report::Filled { epoch }),
             (1, epoch) => Control::Report(Report::Drained { epoch }),
-            (other, _) => return Err(format!("a report 0 or 1, got {other}")),
+            (2, epoch) => Control::Report(Report::Silent { epoch, server: r.u64()? as usize }),
+            (other, _) => return Err(format!("a report 0, 1 or 2, got {other}")),
         },
         REFUSE => Control::Refuse { reason: r.text()? },
         BEAT => Control::Beat { progress: r.u64()?, epoch: r.u64()? },

@@ -110,6 +110,14 @@ impl Peers {
         }
     }
 
+    /// Ends the connection that another server opened: it opens a new one, and sends again what was not acknowledged.
+    pub fn cut(&mut self, id: usize, hub: &mut Hub) {
+        if let Some(inward) = self.inward.remove(&id) {
+            tracing::warn!(server = id, "sent too much for a view to come; it has to connect again");
+            hub.cut(inward.conn);
+        }
+    }
+
     /// A connection ended.
     pub fn gone(&mut self, conn: u64) {
         self.out.retain(|_, o| o.conn != conn);

@@ -9,7 +9,7 @@ use super::peers::Peers;
 use super::watch::{Verdict, Watch, Welcome};
 use crate::engine::control::Control;
 use crate::engine::scheduler::RANKS_MAX;
-use crate::engine::server::{Input, Output, ServerEngine, ServerParams};
+use crate::engine::server::{Input, Member, Output, ServerEngine, ServerParams};
 use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
 use crate::message::Millis;
@@ -44,8 +44,8 @@ pub fn run_server(listener: TcpListener, scheduler: &str, registry: &Registry, c
     let engine = ServerEngine::new(params, registry.clone());
     let peers = Peers::new(welcome.rank, welcome.job);
     let view = Arc::clone(&welcome.view);
-    let mut server =
-        Loop { hub, watch, welcome, engine, peers, ranks: BTreeMap::new(), conns: BTreeMap::new(), pool: Vec::new() };
+    let (ranks, conns, pool) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let mut server = Loop { hub, watch, welcome, engine, peers, ranks, conns, pool, unfit: None };
     server.enter(Millis(0), view, &mut Vec::new());
     server.run()
 }
@@ -60,6 +60,8 @@ struct Loop {
     ranks: BTreeMap<u64, usize>,
     conns: BTreeMap<usize, u64>,
     pool: Vec<Values>,
+    /// Why it has to end.
+    unfit: Option<Error>,
 }
 
 pub(super) fn take(pool: &mut Vec<Values>, dtype: Dtype) -> Values {
@@ -120,6 +122,9 @@ impl Loop {
             }
             if self.peers.incomplete() {
                 self.peers.connect(&mut self.hub);
+            }
+            if let Some(error) = self.unfit.take() {
+                return Err(error);
             }
             self.watch.set_progress(self.engine.progress(), self.engine.epoch());
         }
@@ -221,6 +226,18 @@ impl Loop {
                 }
                 Output::Peer { to, message } => self.peers.send(to, &message, &mut self.hub, &mut self.pool),
                 Output::Report(report) => self.watch.report(report),
+                Output::Overrun(Member::Worker(worker)) => {
+                    if let Some(conn) = self.conns.remove(&worker) {
+                        tracing::warn!(worker, "sent too much for a view to come; it has to connect again");
+                        self.ranks.remove(&conn);
+                        self.hub.cut(conn);
+                    }
+                }
+                Output::Overrun(Member::Server(server)) => self.peers.cut(server, &mut self.hub),
+                Output::Unfit(reason) => {
+                    let how = format!("expected to follow the other servers, got: {reason}");
+                    self.unfit = Some(Error::System { op: "keep a copy", how });
+                }
             }
             for done in self.hub.written.drain(..) {
                 give(&mut self.pool, done.values);

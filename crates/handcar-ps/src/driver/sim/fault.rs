@@ -117,6 +117,7 @@ pub(super) fn word(packet: &Packet) -> &'static str {
             Control::Remind { .. } => "remind",
             Control::Report(crate::engine::server::Report::Filled { .. }) => "filled",
             Control::Report(crate::engine::server::Report::Drained { .. }) => "drained",
+            Control::Report(crate::engine::server::Report::Silent { .. }) => "silent",
             Control::Refuse { .. } => "refuse",
             Control::Beat { .. } => "beat",
             Control::Lost { .. } => "lost",

@@ -37,23 +37,12 @@ pub struct SimConfig {
     pub workers: Option<usize>,
     /// Copies of each key in all; at most as many as servers.
     pub copies: Option<usize>,
-    /// Whether a worker goes on after a push of it ran out of time, as most programs do not.
-    pub push_on: bool,
 }
 
 impl SimConfig {
     /// Three virtual minutes of one seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            virtual_ms: 180_000,
-            story: false,
-            broken: None,
-            servers: None,
-            workers: None,
-            copies: None,
-            push_on: false,
-        }
+        Self { seed, virtual_ms: 180_000, story: false, broken: None, servers: None, workers: None, copies: None }
     }
 }
 

@@ -56,7 +56,10 @@ impl SchedulerEngine {
     /// A server says what the present view waits for.
     pub(super) fn report(&mut self, rank: Option<usize>, report: Report, out: &mut Vec<Output>) {
         let Some(view) = &self.view else { return };
-        let (Report::Filled { epoch } | Report::Drained { epoch }) = report;
+        let epoch = match report {
+            Report::Filled { epoch } | Report::Drained { epoch } => epoch,
+            Report::Silent { epoch, server } => return self.accused(rank, epoch, server, out),
+        };
         let fits = matches!(report, Report::Drained { .. }) == view.frozen;
         if epoch != view.epoch || !fits || !rank.is_some_and(|r| self.awaited.remove(&r)) || !self.awaited.is_empty() {
             return;
@@ -64,6 +67,17 @@ impl SchedulerEngine {
         let (wanted, copies) = (self.wanted(), self.params.copies);
         let next = if view.frozen { view.thawed(&wanted, copies) } else { view.filled(&wanted, copies) };
         self.announce(next, out);
+    }
+
+    /// A server hears nothing of the next one in a chain, which may send heartbeats all the same. Which of the two is cut
+    /// off nobody knows; a chain without one of them goes on. The later view makes the other's accusation void.
+    fn accused(&mut self, by: Option<usize>, epoch: u64, server: usize, out: &mut Vec<Output>) {
+        let present = self.view.as_ref().is_some_and(|v| v.epoch == epoch && v.servers.contains_key(&server));
+        let (Some(by), true, Some(_)) = (by, present, self.without(server)) else { return };
+        let at = self.members.iter().find(|(_, m)| m.role == Role::Server && m.rank == Some(server));
+        if let Some((&at, _)) = at {
+            self.lose(at, format!("it acknowledges nothing to server {by}"), out);
+        }
     }
 
     /// The next view if workers came or went.

@@ -38,6 +38,8 @@ struct Open {
 struct Link {
     seq: u64,
     sent_at: Millis,
+    /// Since when something is to be acknowledged and nothing was.
+    quiet_since: Millis,
     /// Where the next resending goes on behind the oldest.
     turn: usize,
     /// Number on the link, number in the log, update.
@@ -113,7 +115,7 @@ impl Chain {
             let seq = link.seq;
             link.seq += 1;
             if link.unacked.is_empty() {
-                link.sent_at = now;
+                (link.sent_at, link.quiet_since) = (now, now);
             }
             link.unacked.push_back((seq, index, Arc::clone(&update)));
             out.push(Output::Peer { to, message: PeerMessage { epoch, say: Say::Update { seq, update } } });
@@ -149,8 +151,9 @@ impl Chain {
     }
 
     /// Another server has seen the update `seq` to its end; returns what that makes due at once.
-    pub fn acked(&mut self, from: usize, seq: u64) -> Vec<Done> {
+    pub fn acked(&mut self, now: Millis, from: usize, seq: u64) -> Vec<Done> {
         let Some(link) = self.links.get_mut(&from) else { return Vec::new() };
+        link.quiet_since = now;
         let Ok(at) = link.unacked.binary_search_by_key(&seq, |u| u.0) else { return Vec::new() };
         let Some((_, index, _)) = link.unacked.remove(at) else { return Vec::new() };
         let open = index.checked_sub(self.base).and_then(|i| self.log.get_mut(i as usize));
@@ -178,6 +181,19 @@ impl Chain {
             before.open.remove(&seq);
         }
         out.push(ack(epoch, to, seq));
+    }
+
+    /// A server that has something to acknowledge and was quiet for so long. It counts anew from now.
+    pub fn silent(&mut self, now: Millis, after_ms: u64) -> Option<usize> {
+        let silent = |l: &Link| !l.unacked.is_empty() && now.since(l.quiet_since) >= after_ms;
+        let (&to, link) = self.links.iter_mut().find(|(_, l)| silent(l))?;
+        link.quiet_since = now;
+        Some(to)
+    }
+
+    /// This process did not run for some time: what came meanwhile is still to be read.
+    pub fn forgive(&mut self, gap_ms: u64) {
+        self.links.values_mut().for_each(|l| l.quiet_since = l.quiet_since.plus(gap_ms));
     }
 
     /// Sends again what was not acknowledged for some time.
@@ -209,4 +225,33 @@ impl Chain {
 
 fn ack(epoch: u64, to: usize, seq: u64) -> Output {
     Output::Peer { to, message: PeerMessage { epoch, say: Say::Ack { seq } } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peer::Change;
+    use handcar_base::RangeSet;
+
+    #[test]
+    fn a_server_that_acknowledges_nothing_is_accused_and_a_slow_one_is_not() {
+        let mut chain = Chain::default();
+        let update = Arc::new(Update { within: Arc::new(RangeSet::all()), answered: vec![], change: Change::Nothing });
+        let pass = |chain: &mut Chain, now| {
+            let shares = vec![(7, Arc::clone(&update))];
+            chain.launch(1, Millis(now), None, shares, Vec::new(), &mut Vec::new())
+        };
+        assert_eq!(chain.silent(Millis(90_000), 10_000), None, "nothing was asked");
+        pass(&mut chain, 100_000);
+        pass(&mut chain, 109_000);
+        assert_eq!(chain.silent(Millis(109_999), 10_000), None);
+        chain.acked(Millis(109_999), 7, 0);
+        assert_eq!(chain.silent(Millis(119_000), 10_000), None, "it works, slowly");
+        assert_eq!(chain.silent(Millis(119_999), 10_000), Some(7));
+        assert_eq!(chain.silent(Millis(120_000), 10_000), None, "once is enough for some time");
+        chain.forgive(60_000);
+        assert_eq!(chain.silent(Millis(180_000), 10_000), None, "this process slept, not the other");
+        chain.acked(Millis(180_000), 7, 1);
+        assert_eq!(chain.silent(Millis(999_000), 10_000), None, "all is acknowledged");
+    }
 }

@@ -159,30 +159,21 @@ impl ServerEngine {
     }
 
     /// Takes over everything about positions that are not held yet.
-    pub(super) fn install(&mut self, within: &RangeSet, copied: &Copied) {
+    ///
+    /// # Errors
+    /// What this server lacks: an updater or a filter that others have, say.
+    pub(super) fn install(&mut self, within: &RangeSet, copied: &Copied) -> Result<(), String> {
         let fresh = within.minus(&self.held);
         if fresh.is_empty() {
-            return;
+            return Ok(());
         }
         for (at, t) in copied.tables.iter().enumerate() {
             if at == self.tables.len() {
-                match self.registry.make(&t.updater, &t.params) {
-                    Ok(shard) => {
-                        let (name, updater, params) = (t.name.clone(), t.updater.clone(), t.params.clone());
-                        self.add_table(name, updater, params, t.filters.clone(), shard);
-                    }
-                    Err(reason) => {
-                        // This server lacks an updater that others have: it cannot keep a copy, and never says it does.
-                        tracing::error!(table = t.name, reason, "cannot take a copy");
-                        return;
-                    }
-                }
+                let (name, updater, params) = (t.name.clone(), t.updater.clone(), t.params.clone());
+                self.create(TableId(at as u32), name, updater, params, t.filters.clone())?;
             }
-            let table = &mut self.tables[at];
-            if let Err(reason) = table.shard.install(&fresh, &t.keys, &t.entries) {
-                tracing::error!(table = t.name, reason, "cannot take a copy");
-                return;
-            }
+            let table = self.tables.get_mut(at).ok_or("expected the tables of a copy in their order")?;
+            table.shard.install(&fresh, &t.keys, &t.entries)?;
             fresh.ranges().for_each(|range| table.clock.set(range, 0));
             t.clock.iter().for_each(|&(range, time)| table.clock.set(range, time));
         }
@@ -203,6 +194,7 @@ impl ServerEngine {
             self.portions = Portions::of_work(self.now, work);
         }
         self.held = self.held.or(&fresh);
+        Ok(())
     }
 
     /// Drops everything about some positions.
@@ -212,5 +204,51 @@ impl ServerEngine {
             debug_assert!(emptied.is_ok());
         }
         self.held = self.held.minus(gone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::server::{Input, ServerParams};
+    use crate::engine::view::{View, unplaced};
+    use crate::filter::TableFilters;
+    use crate::message::{Millis, Task};
+    use crate::peer::{PeerMessage, Say, Update};
+    use crate::registry::Registry;
+
+    #[test]
+    fn a_server_that_cannot_do_what_the_one_before_it_did_acknowledges_nothing() {
+        let alone = View::first(unplaced(0..1), 2);
+        let view = Arc::new(alone.repaired(&unplaced(0..2), &[0, 1], 2).unwrap());
+        let follower = || {
+            let mut engine = ServerEngine::new(ServerParams::new(1, 1), Registry::new());
+            engine.step(Millis(0), Input::View(Arc::clone(&view)), &mut Vec::new());
+            engine
+        };
+        let (table, name, filters) = (TableId(0), "t".to_string(), TableFilters::default());
+        let (updater, params, within) = ("probe".to_string(), vec![], Arc::new(RangeSet::all()));
+        let copied = CopiedTable {
+            name: name.clone(),
+            updater: updater.clone(),
+            params: vec![],
+            filters: filters.clone(),
+            keys: KeyList::default(),
+            entries: vec![],
+            clock: vec![],
+        };
+        let create = Change::Create { table, name, updater, params, filters };
+        let copy = Change::Copy(Box::new(Copied { tables: vec![copied], ..Copied::default() }));
+        for change in [create, copy] {
+            let mut engine = follower();
+            let update = Arc::new(Update { within: Arc::clone(&within), answered: vec![Task(0)], change });
+            let message = PeerMessage { epoch: view.epoch, say: Say::Update { seq: 0, update } };
+            let mut out = Vec::new();
+            engine.step(Millis(0), Input::Peer { from: 0, message: message.clone() }, &mut out);
+            let [Output::Unfit(reason)] = &out[..] else { panic!("{out:?}") };
+            assert!(reason.contains("probe"), "{reason}");
+            engine.step(Millis(0), Input::Peer { from: 0, message }, &mut out);
+            assert_eq!(out.len(), 1, "it does nothing more");
+        }
     }
 }

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod chain;
+mod early;
 mod entries;
 mod fill;
 mod filters;
@@ -37,6 +38,7 @@ mod view;
 pub use sabotage::Broken;
 
 use chain::Chain;
+use early::Early;
 use fill::Fill;
 use portions::Portions;
 use reduction::Words;
@@ -47,8 +49,12 @@ use table::Table;
 pub const TABLES_MAX: usize = 1024;
 /// Bytes of split plans kept.
 const PLAN_BYTES_MAX: usize = 256 << 20;
-/// Messages of a view to come that are kept until it comes.
-const EARLY_MAX: usize = 4096;
+
+/// After so long without a word from the next server in a chain it is accused of being cut off or stuck, though it may
+/// send heartbeats: a thousand times what an acknowledgement takes.
+const SILENT_MS: u64 = 10_000;
+/// A server that itself did nothing for so long was not running, or had nothing to wait for.
+const ASLEEP_MS: u64 = 1_000;
 
 /// What a server engine must know.
 #[derive(Clone, Debug)]
@@ -130,6 +136,20 @@ pub enum Output {
     },
     /// News for the scheduler.
     Report(Report),
+    /// A member sent more for a view to come than is kept: its connection must be cut, so that it sends all again.
+    Overrun(Member),
+    /// The server before it in a chain did what this one cannot, for want of an updater say. Its copies are worth nothing
+    /// and it does nothing more: it must end, so that another takes its place.
+    Unfit(String),
+}
+
+/// Who sends to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Member {
+    /// The worker of a rank.
+    Worker(usize),
+    /// The server of a number.
+    Server(usize),
 }
 
 /// What a server tells the scheduler.
@@ -144,6 +164,13 @@ pub enum Report {
     Drained {
         /// The epoch.
         epoch: u64,
+    },
+    /// In the view of this epoch another server acknowledges nothing: the two may be cut off from each other.
+    Silent {
+        /// The epoch.
+        epoch: u64,
+        /// The other server.
+        server: usize,
     },
 }
 
@@ -184,8 +211,9 @@ pub struct ServerEngine {
     portions: Portions,
     chain: Chain,
     fill: Option<Fill>,
-    /// Messages of a view to come.
-    early: VecDeque<Input>,
+    early: Early,
+    /// It cannot keep what it should, see [`Output::Unfit`].
+    unfit: bool,
     /// Buffers that nobody needs any more.
     spares: Vec<Values>,
     /// How lists part on their way to the next servers in this view.
@@ -215,7 +243,8 @@ impl ServerEngine {
             portions: Portions::default(),
             chain: Chain::default(),
             fill: None,
-            early: VecDeque::new(),
+            early: Early::default(),
+            unfit: false,
             spares: Vec::new(),
             plans: Lru::new(PLAN_BYTES_MAX),
             now: Millis(0),
@@ -237,7 +266,7 @@ impl ServerEngine {
     /// Whether some collective waits for a worker or an update for its acknowledgement, so that ticks matter.
     pub fn waiting(&self) -> bool {
         let resends = self.params.resend_ms.is_some() && !self.chain.idle();
-        resends || self.reductions.waiting() || self.tables.iter().any(|t| t.rounds.waiting())
+        resends || !self.chain.idle() || self.reductions.waiting() || self.tables.iter().any(|t| t.rounds.waiting())
     }
 
     /// Buffers that the engine is done with, for the driver to read into.
@@ -247,7 +276,7 @@ impl ServerEngine {
 
     /// Whether nothing is under way.
     pub fn at_rest(&self) -> bool {
-        self.chain.idle() && !self.waiting() && self.early.is_empty()
+        self.chain.idle() && !self.waiting() && self.early.len() == 0
     }
 
     /// Records kept because a worker or another server may ask again, by kind.
@@ -270,11 +299,21 @@ impl ServerEngine {
 
     /// Advances by one input. Reads no clock, socket or disk.
     pub fn step(&mut self, now: Millis, input: Input, out: &mut Vec<Output>) {
+        if self.unfit {
+            return;
+        }
         self.progress += 1;
+        let asleep = now.since(self.now);
+        if asleep > ASLEEP_MS {
+            self.chain.forgive(asleep);
+        }
         self.now = now;
         match input {
             Input::Tick => {
                 self.late(now, out);
+                if let Some(server) = self.chain.silent(now, SILENT_MS) {
+                    out.push(Output::Report(Report::Silent { epoch: self.epoch(), server }));
+                }
                 if let Some(after) = self.params.resend_ms {
                     self.chain.resend(self.epoch(), now, after, out);
                 }
@@ -283,7 +322,9 @@ impl ServerEngine {
             Input::Remind { epoch } => self.remind(epoch),
             Input::Reconnected { peer } => self.chain.resend_to(self.epoch(), now, peer, usize::MAX, out),
             Input::Peer { from, message } => {
-                if self.timely(message.epoch, || Input::Peer { from, message: message.clone() }) {
+                if message.epoch > self.epoch() {
+                    self.keep_early(Member::Server(from), Input::Peer { from, message }, out);
+                } else if message.epoch == self.epoch() || self.is(Broken::NoEpochCheck) {
                     self.peer(from, message, out);
                 }
             }
@@ -292,7 +333,7 @@ impl ServerEngine {
                 // Heads of a frozen view take no requests; the workers ask again in the next one.
                 let frozen = self.place.as_ref().is_some_and(|p| p.view.frozen);
                 if epoch > self.epoch() {
-                    self.keep_early(Input::Request { worker, request });
+                    self.keep_early(Member::Worker(worker), Input::Request { worker, request }, out);
                 } else if let Err(reason) = self.known(worker) {
                     out.push(refuse(worker, task, epoch, reason));
                 } else if ((epoch == self.epoch() && !frozen) || self.is(Broken::NoEpochCheck))
@@ -315,19 +356,16 @@ impl ServerEngine {
         }
     }
 
-    /// Whether a message is of the present view; one of a later view is kept until that comes.
-    fn timely(&mut self, epoch: u64, input: impl FnOnce() -> Input) -> bool {
-        if epoch > self.epoch() {
-            self.keep_early(input());
+    fn keep_early(&mut self, from: Member, input: Input, out: &mut Vec<Output>) {
+        if !self.early.keep(from, input) {
+            out.push(Output::Overrun(from));
         }
-        epoch == self.epoch() || (epoch < self.epoch() && self.is(Broken::NoEpochCheck))
     }
 
-    fn keep_early(&mut self, input: Input) {
-        // What does not fit is as if lost on the way: its sender asks again.
-        if self.early.len() < EARLY_MAX {
-            self.early.push_back(input);
-        }
+    /// Ends this server's part, see [`Output::Unfit`].
+    fn become_unfit(&mut self, reason: String, out: &mut Vec<Output>) {
+        self.unfit = true;
+        out.push(Output::Unfit(reason));
     }
 
     fn is(&self, mistake: Broken) -> bool {

@@ -221,7 +221,7 @@ impl ServerEngine {
     pub(super) fn peer(&mut self, from: usize, message: PeerMessage, out: &mut Vec<Output>) {
         match message.say {
             Say::Ack { seq } => {
-                let due = self.chain.acked(from, seq);
+                let due = self.chain.acked(self.now, from, seq);
                 self.perform(due, out);
                 self.release(out);
             }
@@ -234,7 +234,10 @@ impl ServerEngine {
                     self.chain.arrive(epoch, from, seq, update, out)
                 };
                 for (seq, update) in ready {
-                    self.apply_update(&update);
+                    // Without an acknowledgement nobody counts on this copy.
+                    if let Err(reason) = self.apply_update(&update) {
+                        return self.become_unfit(reason, out);
+                    }
                     let answered = update.answered.clone();
                     self.launch(Some(update), vec![Done::Ack { to: from, seq }], out);
                     for (worker, task) in answered.into_iter().enumerate() {
@@ -246,20 +249,20 @@ impl ServerEngine {
     }
 
     /// Does what an update says, where it was not done before.
-    fn apply_update(&mut self, update: &Update) {
+    ///
+    /// # Errors
+    /// Why this server cannot do what the one before it did.
+    fn apply_update(&mut self, update: &Update) -> Result<(), String> {
         let mine = update.within.and(&self.held);
         match &update.change {
             Change::Nothing => {}
             Change::Create { table, name, updater, params, filters } => {
                 // A server that is being filled and lacks earlier tables gets this one with a piece that is to come.
                 if table.0 as usize <= self.tables.len() {
-                    let made = self.create(*table, name.clone(), updater.clone(), params.clone(), filters.clone());
-                    if let Err(reason) = made {
-                        tracing::error!(name, reason, "cannot create a table that the one before has");
-                    }
+                    self.create(*table, name.clone(), updater.clone(), params.clone(), filters.clone())?;
                 }
             }
-            Change::Copy(copied) => self.install(&update.within, copied),
+            Change::Copy(copied) => self.install(&update.within, copied)?,
             Change::Reduced { round, words, tasks } => {
                 if *round >= self.reduced_next && mine.contains(0) {
                     self.keep_reduced(*round, tasks.clone(), words.clone());
@@ -267,13 +270,12 @@ impl ServerEngine {
             }
             Change::Install { table, worker, task, entries } => {
                 if self.answered.get(*worker).is_none_or(|low| task < low) {
-                    return;
+                    return Ok(());
                 }
                 let name = Name { table: *table, worker: *worker, task: *task, tag: None };
                 let fresh = Arc::new(mine.minus(&self.done(&name, &mine)));
                 if !fresh.is_empty() {
-                    let done = self.put_entries(&name, &fresh, entries);
-                    debug_assert!(done.is_ok(), "{done:?}");
+                    self.put_entries(&name, &fresh, entries)?;
                 }
             }
             Change::Progress(progress) => {
@@ -283,23 +285,22 @@ impl ServerEngine {
             }
             Change::Single { table, worker, task, args, keys, values, tag } => {
                 if tag.is_none() && self.answered.get(*worker).is_none_or(|low| task < low) {
-                    return;
+                    return Ok(());
                 }
                 let name = Name { table: *table, worker: *worker, task: *task, tag: *tag };
                 let fresh = mine.minus(&self.done(&name, &mine));
                 if fresh.is_empty() {
-                    return;
+                    return Ok(());
                 }
                 let (fresh, within) = (Arc::new(fresh), Arc::clone(&update.within));
                 // The head accepted it, so this server does, unless their code differs.
-                let done = self.run_single(&name, args, keys, values.clone(), &fresh, &within);
-                debug_assert!(done.is_ok(), "{done:?}");
+                self.run_single(&name, args, keys, values.clone(), &fresh, &within)?;
             }
             Change::Round { table: id, round, args, pushed, tasks, refused } => {
-                let Some(t) = self.tables.get(id.0 as usize) else { return };
+                let Some(t) = self.tables.get(id.0 as usize) else { return Ok(()) };
                 let fresh = mine.minus(&t.clock.past(&mine, *round));
                 if fresh.is_empty() {
-                    return;
+                    return Ok(());
                 }
                 let fresh = Arc::new(fresh);
                 let result = match (refused, pushed) {
@@ -318,6 +319,7 @@ impl ServerEngine {
                 }
             }
         }
+        Ok(())
     }
 
     /// A worker has its answers to all tasks below one: what was kept for their repetition can go.

@@ -56,7 +56,7 @@ impl ServerEngine {
             }
         }
         self.begin_fill(out);
-        for input in std::mem::take(&mut self.early) {
+        for input in self.early.take() {
             let of = match &input {
                 Input::Peer { message, .. } => message.epoch,
                 Input::Request { request, .. } => request.epoch,

@@ -6,7 +6,7 @@ use crate::carried::Carried;
 use crate::engine::task::{Outcome, Record, Running, State, What};
 use crate::entries::Entries;
 use crate::error::{Error, Result};
-use crate::message::{Answer, Ask, Millis, Reply, Request, Task};
+use crate::message::{Answer, Ask, Millis, Reply, Request, TableId, Task};
 use handcar_base::RangeSet;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl WorkerEngine {
     fn answer(
         &mut self,
         server: usize,
-        table: crate::message::TableId,
+        table: TableId,
         op: &'static str,
         running: &mut Running,
         reply: Reply,
@@ -211,15 +211,26 @@ impl WorkerEngine {
     pub(super) fn finish(&mut self, task: Task, result: Result<Outcome>, out: &mut Vec<Output>) {
         let Some(record) = self.record_mut(task) else { return };
         let refused = matches!(result, Err(Error::Refused { .. })) && record.op == "create_table";
-        record.state = State::Done(result);
+        record.state = match record.overdue.take() {
+            None => State::Done(result),
+            Some(Err(told)) => State::Done(Err(told)),
+            Some(Ok(())) => State::Reaped,
+        };
         let table = record.table;
         // No server made it, so its number is the next table's.
         if refused && table.0 as usize + 1 == self.tables.len() && self.shape(table).is_none() {
             self.tables.pop();
         }
-        while self.answered.0 < self.base + self.records.len() as u64 && self.finished(self.answered) {
+        let answered = |r: &Record| matches!(r.state, State::Done(_) | State::Reaped);
+        while self.answered.0 < self.base + self.records.len() as u64 && self.record(self.answered).is_none_or(answered)
+        {
             self.answered.0 += 1;
         }
+        self.heard(task, table, out);
+    }
+
+    /// A task's caller has its result, or is told that there is none in time: what waited for it starts.
+    fn heard(&mut self, task: Task, table: TableId, out: &mut Vec<Output>) {
         if let Some(table) = self.tables.get_mut(table.0 as usize) {
             table.unfinished.retain(|&t| t != task);
         }
@@ -260,11 +271,14 @@ impl WorkerEngine {
         }
     }
 
+    /// Tells callers whose tasks are out of time. What changes servers is driven on until each of them has answered:
+    /// were it given up, a server might still apply it after the next one in the chain has heard from this worker that
+    /// nothing before a later task will come again, and their copies would part.
     pub(super) fn expire(&mut self, now: Millis, out: &mut Vec<Output>) {
         let deadline_ms = self.params.deadline_ms;
         let mut expired = Vec::new();
         for (task, record) in (self.base..).map(Task).zip(&self.records) {
-            if record.due.plus(DEADLINE_GRACE_MS) > now {
+            if record.overdue.is_some() || record.due.plus(DEADLINE_GRACE_MS) > now {
                 continue;
             }
             let waiting_for = match &record.state {
@@ -282,7 +296,14 @@ impl WorkerEngine {
             expired.push((task, Error::Deadline { op: record.op, deadline_ms, waiting_for }));
         }
         for (task, error) in expired {
-            self.finish(task, Err(error), out);
+            match self.record_mut(task) {
+                Some(Record { state: State::Running(running), overdue, table, .. }) if running.changes() => {
+                    let table = *table;
+                    *overdue = Some(Err(error));
+                    self.heard(task, table, out);
+                }
+                _ => self.finish(task, Err(error), out),
+            }
         }
     }
 }

@@ -128,7 +128,7 @@ pub struct WorkerEngine {
     view: Arc<View>,
     /// To the heads.
     route: Route,
-    /// All tasks below this one are finished.
+    /// All servers have answered all tasks below this one.
     answered: Task,
     now: Millis,
     pool: Vec<Values>,
@@ -233,18 +233,17 @@ impl WorkerEngine {
 
     /// Whether a task has an outcome (or had one that was taken).
     pub fn finished(&self, task: Task) -> bool {
-        self.record(task).is_none_or(|r| matches!(r.state, State::Done(_) | State::Reaped))
+        self.record(task).is_none_or(|r| !open(r))
     }
 
     /// Whether any task is unfinished.
     pub fn busy(&self) -> bool {
-        self.records.iter().any(|r| matches!(r.state, State::Held { .. } | State::Running(_)))
+        self.records.iter().any(open)
     }
 
     /// When the next unfinished task runs out of time.
     pub fn next_due(&self) -> Option<Millis> {
-        let open = self.records.iter().filter(|r| matches!(r.state, State::Held { .. } | State::Running(_)));
-        open.map(|r| r.due).min().map(|d| d.plus(DEADLINE_GRACE_MS))
+        self.records.iter().filter(|r| open(r)).map(|r| r.due).min().map(|d| d.plus(DEADLINE_GRACE_MS))
     }
 
     /// Accepts a task. It starts now, or when the tasks it is `after` have finished.
@@ -289,7 +288,7 @@ impl WorkerEngine {
         let table = submission.table;
         let ready = submission.after.iter().all(|&t| self.finished(t));
         let state = State::Held { submission: Box::new(submission), round };
-        self.records.push_back(Record { op, table, timestamp, due, state });
+        self.records.push_back(Record { op, table, timestamp, due, overdue: None, state });
         if ready {
             self.start(task, out)
         } else {
@@ -323,4 +322,9 @@ impl WorkerEngine {
         }
         Ok(())
     }
+}
+
+/// Whether a task's caller is still to hear of it.
+fn open(record: &Record) -> bool {
+    record.overdue.is_none() && matches!(record.state, State::Held { .. } | State::Running(_))
 }

@@ -12,6 +12,9 @@ impl WorkerEngine {
     /// What made the task fail.
     pub fn take(&mut self, task: Task) -> Result<Outcome> {
         let Some(record) = self.record_mut(task) else { return Ok(Outcome::default()) };
+        if let Some(told) = &mut record.overdue {
+            return std::mem::replace(told, Ok(())).map(|()| Outcome::default());
+        }
         if !matches!(record.state, State::Done(_)) {
             return Ok(Outcome::default());
         }
@@ -22,8 +25,9 @@ impl WorkerEngine {
 
     /// Takes the failure of a task that nobody waited for.
     pub fn take_failure(&mut self) -> Option<Error> {
-        let failure = |r: &mut Record| match &r.state {
-            State::Done(Err(error)) => Some(error.clone()),
+        let failure = |r: &mut Record| match (&mut r.overdue, &r.state) {
+            (Some(told), _) => std::mem::replace(told, Ok(())).err(),
+            (None, State::Done(Err(error))) => Some(error.clone()),
             _ => None,
         };
         self.failed.take().or_else(|| self.records.iter_mut().find_map(failure))

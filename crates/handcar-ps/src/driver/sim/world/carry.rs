@@ -92,6 +92,11 @@ impl World {
                 server::Output::Reply { worker, reply } => (self.worker_node(worker), Packet::Reply(reply)),
                 server::Output::Peer { to, message } => (self.server_node(to), Packet::Peer(message)),
                 server::Output::Report(report) => (Some(SCHEDULER), Packet::Control(Control::Report(report))),
+                // What is not kept is as if lost on the way.
+                server::Output::Overrun(_) => continue,
+                server::Output::Unfit(reason) => {
+                    return self.violate(format!("{} cannot do what others did: {reason}", self.name(node)));
+                }
             };
             if let Some(to) = to {
                 self.send(node, to, packet);
