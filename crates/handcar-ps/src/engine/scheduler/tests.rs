@@ -136,3 +136,35 @@ fn an_incomplete_job_says_who_did_not_come() {
         "join: expected an answer within 5000 ms, still waiting for 1 of 1 servers and 1 of 2 workers (here: ; a)";
     assert_eq!(error.to_string(), text);
 }
+
+#[test]
+fn a_server_that_only_another_cannot_reach_is_taken_out_if_copies_stay() {
+    use crate::engine::server::Report;
+    let silent = |epoch, server| Control::Report(Report::Silent { epoch, server });
+    for (copies, epoch, accused, taken) in [(2, 1, 1, true), (1, 1, 1, false), (2, 0, 1, false), (2, 1, 9, false)] {
+        let mut s = scheduler(1, 2);
+        s.params.copies = copies;
+        play(
+            &mut s,
+            &[
+                (0, 1, hello(Role::Worker, None, "w")),
+                (0, 2, hello(Role::Server, None, "s")),
+                (0, 3, hello(Role::Server, None, "t")),
+            ],
+        );
+        let out = play(&mut s, &[(500, 2, silent(epoch, accused))]);
+        let told = Control::Lost {
+            role: Role::Server,
+            rank: 1,
+            addr: "at-t".into(),
+            how: "it acknowledges nothing to server 0".into(),
+        };
+        assert_eq!(out.contains(&Output::Send { conn: 3, message: told }), taken, "{copies} copies: {out:?}");
+        let servers: Vec<usize> = s.view().unwrap().servers.keys().copied().collect();
+        assert_eq!(servers, if taken { vec![0] } else { vec![0, 1] });
+        if taken {
+            // What the accused says of the other comes too late: to the scheduler it is a stranger.
+            assert_eq!(play(&mut s, &[(500, 3, silent(1, 0))]), [Output::Close { conn: 3 }]);
+        }
+    }
+}
