@@ -58,17 +58,38 @@ impl Network {
         first.into_iter().chain(rest).all(|c| done(&c)).then_some(network)
     }
 
-    /// Drops every packet of a host, in and out; nobody is told.
-    fn cut(&self, n: usize) {
-        let host = &self.hosts[n].name;
-        for rule in [
-            "add table inet cut",
-            "add chain inet cut in { type filter hook input priority 0 ; policy drop ; }",
-            "add chain inet cut out { type filter hook output priority 0 ; policy drop ; }",
-        ] {
-            let words = ["netns", "exec", host, "nft", rule];
+    fn rules(&self, n: usize, rules: &[&str]) {
+        for rule in rules {
+            let words = ["netns", "exec", &self.hosts[n].name, "nft", rule];
             assert!(Command::new("ip").args(words).status().is_ok_and(|s| s.success()), "{rule}");
         }
+    }
+
+    /// Drops every packet of a host, in and out; nobody is told.
+    fn cut(&self, n: usize) {
+        self.rules(
+            n,
+            &[
+                "add table inet cut",
+                "add chain inet cut in { type filter hook input priority 0 ; policy drop ; }",
+                "add chain inet cut out { type filter hook output priority 0 ; policy drop ; }",
+            ],
+        );
+    }
+
+    /// Drops every packet between two hosts.
+    fn part(&self, n: usize, other: usize) {
+        let addr = &self.hosts[other].addr;
+        self.rules(
+            n,
+            &[
+                "add table inet cut",
+                "add chain inet cut in { type filter hook input priority 0 ; }",
+                "add chain inet cut out { type filter hook output priority 0 ; }",
+                &format!("add rule inet cut in ip saddr {addr} drop"),
+                &format!("add rule inet cut out ip daddr {addr} drop"),
+            ],
+        );
     }
 
     fn heal(&self, n: usize) {
@@ -118,6 +139,18 @@ fn story_inside_the_network() {
             cluster.place(&network.hosts[n]);
             cluster.add_server();
         }
+        settled(dog, SERVERS);
+        // Two servers cut off from each other alone: both send heartbeats, so only what is not acknowledged tells.
+        let on = |n: usize| 1 + (trials() + n) % SERVERS;
+        dog.lose(|| network.part(on(0), on(1)));
+        dog.wait("the next push", || dog.back.load(Ordering::SeqCst) > 0);
+        let ms = dog.back.load(Ordering::SeqCst) as f64 / 1000.0;
+        println!("two servers cut off from each other: {ms:.1} ms to the next acknowledged push");
+        let out = cluster.one_ended();
+        assert!(out < 2, "one of the two is taken out, not server {out}");
+        network.heal(on(0));
+        cluster.place(&network.hosts[on(out)]);
+        cluster.add_server();
         settled(dog, SERVERS);
     });
     println!("servers given up wrongly: {false_alarms}");

@@ -167,6 +167,21 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// Waits for a server to end, and removes it; where it was among the servers.
+    pub fn one_ended(&mut self) -> usize {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(n) = self.servers.iter_mut().position(|s| s.0.try_wait().unwrap().is_some()) {
+                self.servers.remove(n);
+                return n;
+            }
+            assert!(Instant::now() < until, "some server must end");
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// What workers share: when to stop, and when the last push was acknowledged that was begun after a moment.
 pub struct Watchdog {
     start: Instant,
