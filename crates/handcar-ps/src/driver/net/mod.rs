@@ -8,6 +8,8 @@ mod codec;
 mod config;
 mod control;
 mod copied;
+#[cfg(test)]
+mod forged_tests;
 mod frame;
 mod hub;
 mod inbox;

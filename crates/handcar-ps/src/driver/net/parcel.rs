@@ -5,6 +5,9 @@ use handcar_base::KeyList;
 
 /// Bytes a head may have; server functions may answer with as much.
 pub const HEAD_BYTES_MAX: usize = 256 << 20;
+/// Memory that the keys and values of one message may take: 2^29 keys with two integers each are 12 GiB. Zeros travel for
+/// almost nothing, so without a bound a few kilobytes could ask for all memory there is.
+pub const BULK_BYTES_MAX: u64 = 16 << 30;
 /// Numbers of one key; more is a mistake.
 pub const WIDTH_MAX: usize = 1 << 12;
 

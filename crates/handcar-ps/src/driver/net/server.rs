@@ -44,8 +44,17 @@ pub fn run_server(listener: TcpListener, scheduler: &str, registry: &Registry, c
     let engine = ServerEngine::new(params, registry.clone());
     let peers = Peers::new(welcome.rank, welcome.job);
     let view = Arc::clone(&welcome.view);
-    let mut server =
-        Loop { hub, watch, welcome, engine, peers, ranks: BTreeMap::new(), conns: BTreeMap::new(), pool: Vec::new() };
+    let mut server = Loop {
+        hub,
+        watch,
+        welcome,
+        engine,
+        peers,
+        ranks: BTreeMap::new(),
+        conns: BTreeMap::new(),
+        longest: 0,
+        pool: Vec::new(),
+    };
     server.enter(Millis(0), view, &mut Vec::new());
     server.run()
 }
@@ -59,6 +68,8 @@ struct Loop {
     /// Worker by connection, and the other way round.
     ranks: BTreeMap<u64, usize>,
     conns: BTreeMap<usize, u64>,
+    /// Length of the longest key list that any worker sent.
+    longest: usize,
     pool: Vec<Values>,
 }
 
@@ -199,7 +210,8 @@ impl Loop {
 
     fn request(&mut self, now: Millis, conn: u64, worker: usize, parcel: Parcel, outputs: &mut Vec<Output>) {
         let pool = &mut self.pool;
-        match codec::unpack_request(parcel, |dtype| take(pool, dtype)) {
+        self.longest = self.longest.max(parcel.keys.as_ref().map_or(0, |k| k.len()));
+        match codec::unpack_request(parcel, self.longest, |dtype| take(pool, dtype)) {
             Ok(request) => self.engine.step(now, Input::Request { worker, request }, outputs),
             Err(expected) => {
                 let reason = format!("wire: from worker {worker}: expected {expected}");
