@@ -22,6 +22,8 @@ mod peer;
 mod peers;
 mod scheduler;
 mod server;
+#[cfg(test)]
+mod start_tests;
 mod watch;
 #[cfg(test)]
 mod wire_tests;
