@@ -23,6 +23,8 @@ mod peers;
 mod scheduler;
 mod server;
 #[cfg(test)]
+mod server_tests;
+#[cfg(test)]
 mod start_tests;
 mod watch;
 #[cfg(test)]

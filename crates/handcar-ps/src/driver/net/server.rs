@@ -15,7 +15,7 @@ use crate::error::{Error, Result, Role};
 use crate::message::Millis;
 use crate::registry::Registry;
 use crate::values::{Dtype, Values};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,6 +52,7 @@ pub fn run_server(listener: TcpListener, scheduler: &str, registry: &Registry, c
         peers,
         ranks: BTreeMap::new(),
         conns: BTreeMap::new(),
+        members: BTreeSet::new(),
         longest: 0,
         pool: Vec::new(),
     };
@@ -68,6 +69,8 @@ struct Loop {
     /// Worker by connection, and the other way round.
     ranks: BTreeMap<u64, usize>,
     conns: BTreeMap<usize, u64>,
+    /// Workers of the latest view, if these may change.
+    members: BTreeSet<usize>,
     /// Length of the longest key list that any worker sent.
     longest: usize,
     pool: Vec<Values>,
@@ -120,6 +123,8 @@ impl Loop {
                     Event::Parcel { conn, parcel } => match self.ranks.get(&conn) {
                         Some(&worker) => self.request(now, conn, worker, parcel, &mut outputs),
                         None if self.peers.has(conn) => self.peer(now, conn, parcel, &mut outputs),
+                        // It was refused by what came before.
+                        None if self.hub.closing(conn) => {}
                         None => self.greet(conn, &parcel),
                     },
                 }
@@ -132,11 +137,13 @@ impl Loop {
             if self.peers.incomplete() {
                 self.peers.connect(&mut self.hub);
             }
+            self.peers.go_on(&mut self.hub, &mut self.pool);
             self.watch.set_progress(self.engine.progress(), self.engine.epoch());
         }
     }
 
     fn enter(&mut self, now: Millis, view: Arc<View>, outputs: &mut Vec<Output>) {
+        self.dismiss(&view);
         self.peers.enter(&view, &mut self.hub);
         self.engine.step(now, Input::View(view), outputs);
         self.answer(outputs);
@@ -146,11 +153,30 @@ impl Loop {
 
     fn gone(&mut self, conn: u64, how: &str) {
         self.peers.gone(conn);
-        if let Some(rank) = self.ranks.remove(&conn) {
+        if let Some(rank) = self.forget(conn) {
             // Whether the worker is lost is the scheduler's to say.
             tracing::debug!(rank, how, "a worker's connection ended");
-            if self.conns.get(&rank) == Some(&conn) {
-                self.conns.remove(&rank);
+        }
+    }
+
+    /// A connection is no worker's any more; returns whose it was.
+    fn forget(&mut self, conn: u64) -> Option<usize> {
+        let rank = self.ranks.remove(&conn)?;
+        if self.conns.get(&rank) == Some(&conn) {
+            self.conns.remove(&rank);
+        }
+        Some(rank)
+    }
+
+    /// Cuts off workers that were in the view before this one and are not any more. One that is in neither may be ahead of
+    /// this server: its view is still to come.
+    fn dismiss(&mut self, view: &View) {
+        // The scheduler may tell of a view twice.
+        let Some(members) = view.workers.as_ref().filter(|_| view.epoch > self.engine.epoch()) else { return };
+        for rank in std::mem::replace(&mut self.members, members.clone()).difference(members) {
+            if let Some(conn) = self.conns.remove(rank) {
+                self.ranks.remove(&conn);
+                self.hub.cut(conn);
             }
         }
     }
@@ -190,7 +216,9 @@ impl Loop {
         self.refuse(conn, refusal);
     }
 
+    /// Says why and closes; nothing more is heard from or sent to this connection.
     fn refuse(&mut self, conn: u64, reason: String) {
+        self.forget(conn);
         self.hub.send(conn, control::pack(&Control::Refuse { reason }));
         self.hub.close(conn);
     }
