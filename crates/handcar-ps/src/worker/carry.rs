@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::engine::task::{Submission, Work};
 use crate::engine::worker::{Input, Output, WorkerEngine};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::message::Task;
 
 impl Worker {
@@ -14,6 +14,12 @@ impl Worker {
         if !matches!(submission.work, Work::Reduce { .. } | Work::Portion { .. }) {
             let table = submission.table;
             self.pump_until(|engine| engine.blocker(table).is_none())?;
+        }
+        // Found here it ends this call; found by the link it would end the job.
+        let (most, (op, bytes)) = (self.link.small_bytes_max(), submission.work.small_bytes());
+        if bytes > most {
+            let expected = format!("at most {most} bytes of arguments, parameters or entries");
+            return Err(Error::argument(op, expected, bytes.to_string()));
         }
         let now = self.link.now();
         let task = self.engine.submit(now, submission, &mut self.outbox)?;

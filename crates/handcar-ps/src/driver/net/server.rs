@@ -12,7 +12,7 @@ use crate::engine::scheduler::RANKS_MAX;
 use crate::engine::server::{Input, Output, ServerEngine, ServerParams};
 use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
-use crate::message::Millis;
+use crate::message::{Answer, Millis, Reply};
 use crate::registry::Registry;
 use crate::values::{Dtype, Values};
 use std::collections::{BTreeMap, BTreeSet};
@@ -253,8 +253,14 @@ impl Loop {
         for output in outputs.drain(..) {
             match output {
                 Output::Reply { worker, reply } => {
-                    let (parcel, spent) = codec::pack_reply(reply);
+                    let (task, epoch) = (reply.task, reply.epoch);
+                    let (mut parcel, spent) = codec::pack_reply(reply);
                     give(&mut self.pool, spent);
+                    if let Err((expected, got)) = parcel.check() {
+                        give(&mut self.pool, parcel.values.take());
+                        let answer = Answer::Refused(format!("expected an answer of {expected}, got {got}"));
+                        parcel = codec::pack_reply(Reply { task, epoch, answer }).0;
+                    }
                     if let Some(&conn) = self.conns.get(&worker) {
                         self.hub.send(conn, parcel);
                     }

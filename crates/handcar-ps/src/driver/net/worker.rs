@@ -6,7 +6,7 @@ use super::config::NodeConfig;
 use super::control;
 use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
-use super::parcel::Parcel;
+use super::parcel::{HEAD_BYTES_MAX, HEAD_ROOM, Parcel};
 use super::watch::{Verdict, Watch, Welcome};
 use crate::engine::control::Control;
 use crate::engine::view::View;
@@ -283,12 +283,17 @@ impl Link for NetLink {
         Millis(self.start.elapsed().as_millis() as u64)
     }
 
+    fn small_bytes_max(&self) -> usize {
+        HEAD_BYTES_MAX - HEAD_ROOM
+    }
+
     fn send(&mut self, server: usize, request: Request) -> Result<Option<Request>> {
         let (task, until, deadline_ms) = (request.task.0, self.now().plus(request.deadline_ms), request.deadline_ms);
         let op = request.ask.op();
         // Without a connection it is as if sent and lost: a new connection or view makes the engine send it again.
         let Some(conn) = self.conns.get_mut(&server) else { return Ok(Some(request)) };
         let (parcel, buffer) = codec::pack_request(request);
+        parcel.check().map_err(|(expected, got)| Error::argument(op, expected, got))?;
         conn.buffers.extend(buffer.map(|b| (task, b)));
         conn.outbox.push(parcel);
         while let Some(conn) = self.conns.get_mut(&server) {
