@@ -229,9 +229,9 @@ impl Hub {
         self.conns.get(&conn).is_some_and(|c| c.closing.is_some())
     }
 
-    /// Bytes waiting to be written, about.
-    pub fn queued_bytes(&self, conn: u64) -> usize {
-        self.conns.get(&conn).map_or(0, |c| c.outbox.queued_bytes())
+    /// Bytes waiting to be written, about; `None` if the connection is no more.
+    pub fn queued_bytes(&self, conn: u64) -> Option<usize> {
+        self.conns.get(&conn).map(|c| c.outbox.queued_bytes())
     }
 
     fn read(&mut self, number: u64, events: &mut Vec<Event>, buffers: &mut dyn FnMut(u8, u64, Dtype) -> Values) {
