@@ -34,6 +34,11 @@ pub(crate) trait Link: Send {
     /// The driver's clock.
     fn now(&self) -> Millis;
 
+    /// Bytes that the arguments, parameters or entries of one call may have.
+    fn small_bytes_max(&self) -> usize {
+        usize::MAX
+    }
+
     /// Sends a request. If it was copied out, its buffers come back.
     fn send(&mut self, server: usize, request: Request) -> Result<Option<Request>>;
 

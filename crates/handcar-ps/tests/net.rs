@@ -133,7 +133,18 @@ fn a_scheduler_that_is_not_there_is_named() {
 #[test]
 fn another_version_is_refused_by_name() {
     let (addr, _thread) = scheduler(SchedulerConfig::new(1, 1));
-    let mut stream = TcpStream::connect(&addr).unwrap();
+    assert_refuses_another_version(&addr);
+}
+
+#[test]
+fn another_version_at_a_servers_port_is_refused_by_name() {
+    let (cluster, addrs) = start_with_addresses(1, 1, common::PATIENT_MS);
+    assert_refuses_another_version(&addrs[1]);
+    each(cluster, |w| w.create_table("w", "sum.f32", &[]).map(drop).unwrap());
+}
+
+fn assert_refuses_another_version(addr: &str) {
+    let mut stream = TcpStream::connect(addr).unwrap();
     let mut frame = [0u8; 32];
     frame[..4].copy_from_slice(&[b'h', b'c', 9, 0]);
     stream.write_all(&frame).unwrap();

@@ -92,6 +92,21 @@ pub enum Work {
     },
 }
 
+impl Work {
+    /// The call, and the bytes of it that travel as they are: with everything but keys and values.
+    pub fn small_bytes(&self) -> (&'static str, usize) {
+        match self {
+            Self::Create { name, updater, params, .. } => ("create_table", name.len() + updater.len() + params.len()),
+            Self::Move { args, .. } => ("push", args.len()),
+            Self::Call { args } => ("call", args.len()),
+            Self::Reduce { words, .. } => ("reduce", 8 * words.len()),
+            Self::Install { entries, .. } => ("restore", 12 + 12 * entries.keys().len() + entries.bytes().len()),
+            Self::Copy { .. } => ("save", 0),
+            Self::Portion { .. } => ("next_portion", 0),
+        }
+    }
+}
+
 /// What a finished push or pull gives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {

@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::engine::task::{Submission, Work};
 use crate::engine::worker::{Input, Output, WorkerEngine};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::message::Task;
 
 impl Worker {
@@ -14,6 +14,12 @@ impl Worker {
         if !matches!(submission.work, Work::Reduce { .. } | Work::Portion { .. }) {
             let table = submission.table;
             self.pump_until(|engine| engine.blocker(table).is_none())?;
+        }
+        // Found here it ends this call; found by the link it would end the job.
+        let (most, (op, bytes)) = (self.link.small_bytes_max(), submission.work.small_bytes());
+        if bytes > most {
+            let expected = format!("at most {most} bytes of arguments, parameters or entries");
+            return Err(Error::argument(op, expected, bytes.to_string()));
         }
         let now = self.link.now();
         let task = self.engine.submit(now, submission, &mut self.outbox)?;
@@ -33,7 +39,8 @@ impl Worker {
         }
         let end = millis.map(|ms| self.link.now().plus(ms));
         while !done(&self.engine) {
-            let due = self.engine.next_due().unwrap_or(self.link.now());
+            // Without an open task nothing runs out of time: a caller that only lets time pass must not spin meanwhile.
+            let due = self.engine.next_due().or(end).unwrap_or(self.link.now());
             let received = self.link.receive(end.map_or(due, |end| due.min(end)), &mut self.inbox);
             self.keep(received)?;
             let now = self.link.now();
@@ -78,5 +85,66 @@ impl Worker {
             self.failed = Some(error.clone());
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::view::View;
+    use crate::engine::worker::WorkerParams;
+    use crate::link::{Link, Stats};
+    use crate::message::{Millis, Request};
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Nobody ever says anything here; time passes with every look, or when it is waited for.
+    struct Silence {
+        now: Millis,
+        looks: Arc<AtomicU64>,
+    }
+
+    impl Link for Silence {
+        fn now(&self) -> Millis {
+            self.now
+        }
+
+        fn send(&mut self, _: usize, _: Request) -> Result<Option<Request>> {
+            Ok(None)
+        }
+
+        fn receive(&mut self, until: Millis, _: &mut Vec<Input>) -> Result<()> {
+            self.looks.fetch_add(1, Ordering::Relaxed);
+            self.now = self.now.plus(1).max(until);
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn stats(&self) -> Stats {
+            Stats::default()
+        }
+    }
+
+    #[test]
+    fn letting_time_pass_without_a_task_does_not_spin() {
+        let params = WorkerParams {
+            workers: 1,
+            deadline_ms: 1000,
+            resend_ms: None,
+            shared_memory: false,
+            plan_bytes_max: 0,
+            key_cache_bytes_max: 0,
+        };
+        let view = Arc::new(View::first(BTreeMap::from([(0, String::new())]), 1));
+        let looks = Arc::new(AtomicU64::new(0));
+        let link = Silence { now: Millis(5), looks: Arc::clone(&looks) };
+        let mut worker = Worker::new(0, WorkerEngine::new(params, view), Box::new(link));
+        assert_eq!(worker.pump(Some(20), |_| false), Ok(false));
+        assert_eq!(looks.load(Ordering::Relaxed), 1);
+        assert_eq!(worker.link.now(), Millis(25));
     }
 }

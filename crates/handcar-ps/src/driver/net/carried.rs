@@ -44,9 +44,12 @@ pub(super) fn put(carried: Option<Carried>, f: &mut Fields) -> Option<Values> {
     }
 }
 
-/// Reads what [`put`] wrote, of a message of so many keys.
-pub(super) fn take(values: Option<Values>, keys: usize, r: &mut Reader<'_>) -> Result<Option<Carried>, String> {
-    if keys > u32::MAX as usize {
+/// Reads what [`put`] wrote, of a message of so many keys; `None` if the keys are not known here, and so what belongs to
+/// which of them cannot be told.
+pub(super) fn take(values: Option<Values>, keys: Option<usize>, r: &mut Reader<'_>) -> Result<Option<Carried>, String> {
+    if let Some(keys) = keys
+        && keys > u32::MAX as usize
+    {
         return Err(format!("at most 2^32 keys, got {keys}"));
     }
     match (r.u8()?, values) {
@@ -57,6 +60,7 @@ pub(super) fn take(values: Option<Values>, keys: usize, r: &mut Reader<'_>) -> R
         }
         (PART, Some(values)) => {
             let mut of = bytes::Reader(r.bytes()?);
+            let Some(keys) = keys else { return Ok(Some(Carried::Part { rows: Rows::all(0), values })) };
             let rows = Rows::read(&mut of, keys).and_then(|rows| of.end().map(|()| rows));
             Ok(Some(Carried::Part { rows: rows.map_err(|e| e.to_string())?, values }))
         }

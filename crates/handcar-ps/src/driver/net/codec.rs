@@ -153,11 +153,12 @@ pub fn pack_request(request: Request) -> (Parcel, Option<Values>) {
     (p, buffer)
 }
 
-/// The request in a parcel; `buffer` makes the pull buffer.
+/// The request in a parcel; `buffer` makes the pull buffer. `longest` is the length of the longest key list that ever came
+/// here: a name that claims a longer one is of a list unknown here, for which no memory may be taken.
 ///
 /// # Errors
 /// What was expected.
-pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result<Request, String> {
+pub fn unpack_request(p: Parcel, longest: usize, buffer: impl FnOnce(Dtype) -> Values) -> Result<Request, String> {
     let mut r = Reader(&p.head);
     let (table, deadline_ms, epoch, answered) = (TableId(r.u32()?), r.u64()?, r.u64()?, Task(r.u64()?));
     let within = take_within(&mut r)?.map(Arc::new);
@@ -178,7 +179,8 @@ pub fn unpack_request(p: Parcel, buffer: impl FnOnce(Dtype) -> Values) -> Result
                 Some(list) => Keys::Sent(list),
                 None => Keys::Named { signature: r.u128()?, len: r.u64()? },
             };
-            let push = carried::take(p.values, keys.len(), &mut r)?;
+            let known = matches!(keys, Keys::Sent(_)) || keys.len() <= longest;
+            let push = carried::take(p.values, known.then_some(keys.len()), &mut r)?;
             Ask::Move { keys, round, args, push, pull: pull.map(buffer), form, tag }
         }
         COPY => Ask::Copy { entries: r.u8()? != 0 },
@@ -284,7 +286,7 @@ pub fn unpack_reply(p: Parcel) -> Result<Reply, String> {
         }
         MOVED => {
             let notes = take_list(&mut r)?;
-            Answer::Moved { notes, pulled: carried::take(p.values, 0, &mut r)?, spent: None }
+            Answer::Moved { notes, pulled: carried::take(p.values, Some(0), &mut r)?, spent: None }
         }
         BEHIND => Answer::Behind,
         COPIED => Answer::Copied { count: r.u64()?, entries: take_entries(&mut r)? },

@@ -10,7 +10,7 @@ use crate::values::{Dtype, Values};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::net::{Shutdown, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +19,13 @@ use std::time::{Duration, Instant};
 const CONNECTIONS_MAX: usize = 4096;
 /// Reads of one connection before the others have their turn.
 const READS_PER_TURN: usize = 16;
-/// Bytes queued for a peer that does not read; beyond this it is cut off.
+/// Bytes queued for a peer that does not read; beyond this it is cut off. The parcel being written and the one that comes
+/// do not count: however large, they show nothing about the peer.
 const QUEUED_BYTES_MAX: usize = 1 << 30;
+/// Time for a peer to read the last word and close; then this side does.
+const CLOSING: Duration = Duration::from_secs(5);
+/// Between looks for connections that are of no more use.
+const SWEEP: Duration = Duration::from_secs(1);
 /// Time for a new connection to say who it is.
 const GREETING: Duration = Duration::from_secs(5);
 
@@ -53,8 +58,8 @@ struct Conn {
     outbox: Outbox,
     born: Instant,
     admitted: bool,
-    /// Close once everything is written.
-    closing: bool,
+    /// Close once everything is written, since when; what it sends meanwhile is read for nothing.
+    closing: Option<Instant>,
 }
 
 /// Connections by number; a number is never used twice.
@@ -68,6 +73,8 @@ pub struct Hub {
     again: Vec<u64>,
     pending: Vec<Event>,
     queued_bytes_max: usize,
+    closing_max: Duration,
+    swept: Instant,
     /// Parcels written whole, for their buffers.
     pub written: Vec<Parcel>,
 }
@@ -93,6 +100,8 @@ impl Hub {
             again: Vec::new(),
             pending: Vec::new(),
             queued_bytes_max: QUEUED_BYTES_MAX,
+            closing_max: CLOSING,
+            swept: Instant::now(),
             written: Vec::new(),
         };
         Ok((hub, waker))
@@ -139,6 +148,9 @@ impl Hub {
         if knocks {
             self.accept();
         }
+        if self.swept.elapsed() >= SWEEP.min(self.closing_max) {
+            self.sweep();
+        }
         events.append(&mut self.pending);
         Ok(())
     }
@@ -165,14 +177,8 @@ impl Hub {
                 continue;
             }
             let inbox = Inbox::new(addr.to_string());
-            let conn = Conn {
-                stream,
-                inbox,
-                outbox: Outbox::default(),
-                born: Instant::now(),
-                admitted: false,
-                closing: false,
-            };
+            let conn =
+                Conn { stream, inbox, outbox: Outbox::default(), born: Instant::now(), admitted: false, closing: None };
             self.conns.insert(self.next, conn);
             self.next += 1;
         }
@@ -192,7 +198,7 @@ impl Hub {
         let mut inbox = Inbox::new(addr.into());
         inbox.admit(addr.into());
         let (outbox, born) = (Outbox::default(), Instant::now());
-        self.conns.insert(number, Conn { stream, inbox, outbox, born, admitted: true, closing: false });
+        self.conns.insert(number, Conn { stream, inbox, outbox, born, admitted: true, closing: None });
         self.next += 1;
         Ok(number)
     }
@@ -204,18 +210,43 @@ impl Hub {
         }
     }
 
-    /// Closes connections that never said who they are.
+    /// Closes connections that never said who they are, and those that their peer should have closed.
     fn sweep(&mut self) {
-        let silent = |c: &Conn| !c.admitted && c.born.elapsed() > GREETING;
-        let old: Vec<u64> = self.conns.iter().filter(|(_, c)| silent(c)).map(|(&n, _)| n).collect();
-        for conn in old {
-            self.drop_conn(conn, "it did not say who it is in time".into());
+        self.swept = Instant::now();
+        let late = |c: &Conn| match c.closing {
+            Some(since) if since.elapsed() > self.closing_max => Some("it did not close in time"),
+            None if !c.admitted && c.born.elapsed() > GREETING => Some("it did not say who it is in time"),
+            _ => None,
+        };
+        let old: Vec<_> = self.conns.iter().filter_map(|(&n, c)| Some((n, late(c)?))).collect();
+        for (conn, how) in old {
+            self.drop_conn(conn, how.into());
         }
+    }
+
+    /// Whether a connection only has its last word left to read.
+    pub fn closing(&self, conn: u64) -> bool {
+        self.conns.get(&conn).is_some_and(|c| c.closing.is_some())
+    }
+
+    /// Bytes waiting to be written, about; `None` if the connection is no more.
+    pub fn queued_bytes(&self, conn: u64) -> Option<usize> {
+        self.conns.get(&conn).map(|c| c.outbox.queued_bytes())
     }
 
     fn read(&mut self, number: u64, events: &mut Vec<Event>, buffers: &mut dyn FnMut(u8, u64, Dtype) -> Values) {
         let Some(conn) = self.conns.get_mut(&number) else { return };
         for _ in 0..READS_PER_TURN {
+            if conn.closing.is_some() {
+                // Unread bytes would make the system discard the last word with the connection.
+                match conn.stream.read(&mut [0; 4096]) {
+                    Ok(0) => return self.drop_conn(number, "connection closed".into()),
+                    Ok(_) => continue,
+                    Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(e) => return self.drop_conn(number, e.to_string()),
+                }
+            }
             let filled = match conn.inbox.fill(&mut conn.stream) {
                 Ok(filled) => filled,
                 Err(e) => return self.drop_conn(number, e.to_string()),
@@ -258,8 +289,9 @@ impl Hub {
     /// Queues a message and writes as much as the socket takes.
     pub fn send(&mut self, conn: u64, parcel: Parcel) {
         if let Some(c) = self.conns.get_mut(&conn) {
+            let behind = c.outbox.behind_bytes();
             c.outbox.push(parcel);
-            if c.outbox.queued_bytes() > self.queued_bytes_max {
+            if behind > self.queued_bytes_max {
                 let got = format!("it left more than {} bytes unread", self.queued_bytes_max);
                 return self.drop_conn(conn, format!("expected it to read, but {got}"));
             }
@@ -270,7 +302,7 @@ impl Hub {
     /// Closes a connection once everything is written.
     pub fn close(&mut self, conn: u64) {
         if let Some(c) = self.conns.get_mut(&conn) {
-            c.closing = true;
+            c.closing.get_or_insert_with(Instant::now);
         }
         self.flush(conn);
     }
@@ -279,7 +311,7 @@ impl Hub {
         let Some(conn) = self.conns.get_mut(&number) else { return };
         match conn.outbox.flush(&mut conn.stream, &mut self.written) {
             // The other side closes when it has read everything; closing first could discard it.
-            Ok(true) if conn.closing => drop(conn.stream.shutdown(Shutdown::Write)),
+            Ok(true) if conn.closing.is_some() => drop(conn.stream.shutdown(Shutdown::Write)),
             Ok(_) => {}
             Err(e) => self.drop_conn(number, e.to_string()),
         }
@@ -312,56 +344,4 @@ impl Hub {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Read;
-
-    fn nothing(_: u8, _: u64, dtype: Dtype) -> Values {
-        Values::empty(dtype)
-    }
-
-    fn bulk() -> Parcel {
-        Parcel { kind: 100, values: Some(vec![1.0f32; 1 << 20].into()), width: 1, ..Parcel::default() }
-    }
-
-    /// A client and the number of its connection.
-    fn client(hub: &mut Hub) -> (std::net::TcpStream, u64) {
-        let client = std::net::TcpStream::connect(hub.listener.local_addr().unwrap()).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let known = hub.next;
-        while hub.next == known {
-            hub.wait(Duration::from_secs(60), &mut Vec::new(), &mut nothing).unwrap();
-        }
-        hub.admit(known, "it".into());
-        (client, known)
-    }
-
-    #[test]
-    fn a_peer_that_stops_reading_is_cut_off_and_the_others_are_served() {
-        let (mut hub, _) = Hub::new(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
-        hub.queued_bytes_max = 64 << 20;
-        let (_deaf, deaf) = client(&mut hub);
-        let (mut well, fine) = client(&mut hub);
-        let mut events = Vec::new();
-        // Each parcel is 4 MiB; what the system's own buffers take may come on top.
-        let cut = (1..1000).find(|_| {
-            hub.send(deaf, bulk());
-            hub.wait(Duration::ZERO, &mut events, &mut nothing).unwrap();
-            !events.is_empty()
-        });
-        assert!(cut.is_some_and(|n| n >= 16), "{cut:?}");
-        let [Event::Gone { conn, how }] = &events[..] else { panic!("{events:?}") };
-        assert_eq!((*conn, how.as_str()), (deaf, "expected it to read, but it left more than 67108864 bytes unread"));
-        hub.send(deaf, bulk());
-        assert!(!hub.conns.contains_key(&deaf), "what is sent to it afterwards goes nowhere");
-        hub.send(fine, bulk());
-        let reader = std::thread::spawn(move || {
-            let mut got = vec![0; 4 << 20];
-            well.read_exact(&mut got).map(|()| got.len())
-        });
-        while !reader.is_finished() {
-            hub.wait(Duration::from_millis(20), &mut events, &mut nothing).unwrap();
-        }
-        assert_eq!(reader.join().unwrap().unwrap(), 4 << 20);
-    }
-}
+mod tests;

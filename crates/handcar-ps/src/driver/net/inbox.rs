@@ -2,7 +2,7 @@
 
 use super::frame::{BODY_BYTES_MAX, HEADER_BYTES, Header, Part, crc};
 use super::narrow;
-use super::parcel::{HEAD_BYTES_MAX, Parcel, Reader, WIDTH_MAX};
+use super::parcel::{BULK_BYTES_MAX, HEAD_BYTES_MAX, Parcel, Reader, WIDTH_MAX};
 use crate::error::Error;
 use crate::values::{Dtype, Values};
 use handcar_base::{Key, KeyList};
@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 /// A fresh connection reads into this much; it grows when a larger frame is announced.
 const BUFFER_BYTES: usize = 16 << 10;
 /// Memory taken on a peer's word alone; beyond it memory grows with what really arrives.
-const TRUSTED_BYTES: usize = 64 << 20;
+pub(super) const TRUSTED_BYTES: usize = 64 << 20;
 
 /// Finds a buffer for a message's values: `(kind, task, dtype)`.
 pub type Buffers<'a> = &'a mut dyn FnMut(u8, u64, Dtype) -> Values;
@@ -69,6 +69,15 @@ impl Inbox {
     /// The peer's name.
     pub fn from(&self) -> &str {
         &self.from
+    }
+
+    /// Bytes of memory taken for what was read and for the message being joined.
+    #[cfg(test)]
+    pub fn room_bytes(&self) -> usize {
+        let joining = self.joining.as_ref();
+        let keys = joining.and_then(|j| j.keys.as_ref()).map_or(0, |k| 8 * k.capacity());
+        let joined = joining.map_or(0, |j| j.parcel.head.capacity() + j.parcel.values.as_ref().map_or(0, room_of));
+        self.buffer.capacity() + keys + joined
     }
 
     /// Bytes read so far.
@@ -200,6 +209,10 @@ fn join(
             let mut key = r.u64()?;
             let mut steps = Vec::new();
             take_block(r.0, 1, 0..=j.keys_due - 1, &mut steps)?;
+            // Steps of 0 would travel for nothing: a few bytes could ask for any number of keys.
+            if steps.contains(&0) {
+                return Err("keys each above the one before".into());
+            }
             let keys = j.keys.get_or_insert_default();
             keys.push(key);
             // Wild steps break the order, which is checked when the list is whole.
@@ -261,6 +274,10 @@ fn begin(header: Header, body: &[u8], bulk: bool, buffers: Buffers<'_>) -> Resul
     if keys.is_some_and(|k| k > u32::MAX as u64) || values > numbers_max || !(1..=WIDTH_MAX).contains(&width) {
         return Err(format!("at most 2^32 keys of 1 to {WIDTH_MAX} numbers"));
     }
+    let bulk_bytes = values.saturating_mul(dtype.map_or(0, |d| d.bytes() as u64)).saturating_add(8 * keys.unwrap_or(0));
+    if bulk_bytes > BULK_BYTES_MAX {
+        return Err(format!("at most {BULK_BYTES_MAX} bytes of keys and values in a message, got {bulk_bytes}"));
+    }
     if values % width as u64 != 0 || (dtype.is_none() && values > 0) {
         return Err(format!("values in whole rows of {width}"));
     }
@@ -294,6 +311,15 @@ fn begin(header: Header, body: &[u8], bulk: bool, buffers: Buffers<'_>) -> Resul
     Ok(Joining { parcel, head_ended: header.head_ends, keys: list, keys_due, values_due: values as usize })
 }
 
+#[cfg(test)]
+pub(super) fn room_of(values: &Values) -> usize {
+    match values {
+        Values::F32(v) => 4 * v.capacity(),
+        Values::F64(v) => 8 * v.capacity(),
+        Values::I64(v) => 8 * v.capacity(),
+    }
+}
+
 fn empty_with_room<T>(v: &mut Vec<T>, room: usize) {
     v.clear();
     v.reserve(room);
@@ -302,9 +328,10 @@ fn empty_with_room<T>(v: &mut Vec<T>, room: usize) {
 fn take_block(body: &[u8], width: usize, rows: RangeInclusive<usize>, out: &mut Vec<i64>) -> Result<(), String> {
     let mut r = Reader(body);
     let count = r.u32()? as usize;
-    // A column of zeros takes no bytes: without the second bound a few bytes could ask for any memory.
-    if !rows.contains(&count) || count > BODY_BYTES_MAX / 8 {
-        return Err(format!("{rows:?} rows, got {count}"));
+    // A column of zeros takes no bytes: without the second bound a few bytes could ask for any memory. Honest senders cut
+    // blocks that would fit a frame even if every number took all its bytes.
+    if !rows.contains(&count) || count.saturating_mul(width) > BODY_BYTES_MAX / 8 {
+        return Err(format!("{rows:?} rows, at most {} numbers in a frame, got {count} × {width}", BODY_BYTES_MAX / 8));
     }
     narrow::take_rows(r.0, count, width, out)
 }

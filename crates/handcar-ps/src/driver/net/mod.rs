@@ -8,6 +8,8 @@ mod codec;
 mod config;
 mod control;
 mod copied;
+#[cfg(test)]
+mod forged_tests;
 mod frame;
 mod hub;
 mod inbox;
@@ -20,6 +22,10 @@ mod peer;
 mod peers;
 mod scheduler;
 mod server;
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod start_tests;
 mod watch;
 #[cfg(test)]
 mod wire_tests;

@@ -71,6 +71,11 @@ impl Outbox {
         self.queued_bytes
     }
 
+    /// Bytes waiting behind the parcel that is being written, about.
+    pub fn behind_bytes(&self) -> usize {
+        self.queued_bytes - self.queue.front().map_or(0, size)
+    }
+
     /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes

@@ -5,6 +5,11 @@ use handcar_base::KeyList;
 
 /// Bytes a head may have; server functions may answer with as much.
 pub const HEAD_BYTES_MAX: usize = 256 << 20;
+/// Of these what the message itself may need, here and on its way down a chain: positions, a task for each worker.
+pub const HEAD_ROOM: usize = 1 << 20;
+/// Memory that the keys and values of one message may take: 2^29 keys with two integers each are 12 GiB. Zeros travel for
+/// almost nothing, so without a bound a few kilobytes could ask for all memory there is.
+pub const BULK_BYTES_MAX: u64 = 16 << 30;
 /// Numbers of one key; more is a mistake.
 pub const WIDTH_MAX: usize = 1 << 12;
 
@@ -23,6 +28,26 @@ pub struct Parcel {
     pub values: Option<Values>,
     /// Numbers a key, at least 1; values are narrowed column by column.
     pub width: usize,
+}
+
+impl Parcel {
+    /// Checks what the other side would refuse, since then the connection would end and nobody knew why.
+    ///
+    /// # Errors
+    /// What was expected and got.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        if self.head.len() > HEAD_BYTES_MAX {
+            let expected = format!("at most {HEAD_BYTES_MAX} bytes of arguments, entries or coded values in a message");
+            return Err((expected, self.head.len().to_string()));
+        }
+        let values = self.values.as_ref().map_or(0, |v| v.len() as u64 * v.dtype().bytes() as u64);
+        let bulk = 8 * self.keys.as_ref().map_or(0, |k| k.len() as u64) + values;
+        if bulk > BULK_BYTES_MAX {
+            let expected = format!("at most {BULK_BYTES_MAX} bytes of keys and values in a message");
+            return Err((expected, bulk.to_string()));
+        }
+        Ok(())
+    }
 }
 
 /// Writes small fields.

@@ -13,9 +13,12 @@ use crate::engine::view::View;
 use crate::error::Role;
 use crate::peer::{PeerMessage, Say};
 use crate::values::Values;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+/// Bytes of updates written to one server at a time. What it has not acknowledged is sent again when it comes back, which
+/// may be more than one connection may hold: the rest is packed as it reads.
+const WINDOW_BYTES: usize = 64 << 20;
 /// Between attempts to reach a server that does not listen.
 pub const RETRY: Duration = Duration::from_millis(50);
 
@@ -24,6 +27,19 @@ struct Out {
     /// The other side knows who we are.
     admitted: bool,
     lists: Lists,
+    /// Updates behind the window, in order. The engine keeps them anyway until they are acknowledged.
+    waiting: VecDeque<PeerMessage>,
+}
+
+impl Out {
+    fn go_on(&mut self, hub: &mut Hub, pool: &mut Vec<Values>) {
+        // Once the connection is gone nothing is packed: all of it will be sent again on the next.
+        while hub.queued_bytes(self.conn).is_some_and(|bytes| bytes < WINDOW_BYTES)
+            && let Some(message) = self.waiting.pop_front()
+        {
+            hub.send(self.conn, peer::pack(&message, &mut self.lists, |values| copy(values, pool)));
+        }
+    }
 }
 
 struct In {
@@ -64,6 +80,8 @@ impl Peers {
     /// Opens the connections that a view needs and closes those to servers that are out.
     pub fn enter(&mut self, view: &View, hub: &mut Hub) {
         let next = view.next_of(self.id);
+        // Updates of the view before would not be taken any more.
+        self.out.values_mut().for_each(|out| out.waiting.retain(|m| m.epoch >= view.epoch));
         self.wanted = next.keys().filter_map(|id| Some((*id, view.servers.get(id)?.clone()))).collect();
         let out = |id: &usize| !view.servers.contains_key(id);
         for (_, gone) in self.out.extract_if(.., |id, _| out(id)) {
@@ -91,7 +109,8 @@ impl Peers {
                 Ok(conn) => {
                     let join = Control::Join { job: self.job, role: Role::Server, rank: self.id };
                     hub.send(conn, control::pack(&join));
-                    self.out.insert(id, Out { conn, admitted: false, lists: Lists::default() });
+                    self.out
+                        .insert(id, Out { conn, admitted: false, lists: Lists::default(), waiting: VecDeque::new() });
                 }
                 Err(e) => tracing::debug!(server = id, addr, %e, "cannot connect"),
             }
@@ -161,12 +180,86 @@ impl Peers {
 
     /// Sends a message. Without a connection it is lost; a new one makes the engine send it again.
     pub fn send(&mut self, to: usize, message: &PeerMessage, hub: &mut Hub, pool: &mut Vec<Values>) {
-        let found = match message.say {
-            Say::Update { .. } => self.out.get_mut(&to).filter(|o| o.admitted).map(|o| (o.conn, &mut o.lists)),
-            Say::Ack { .. } => self.inward.get_mut(&to).map(|i| (i.conn, &mut i.lists)),
-        };
-        if let Some((conn, lists)) = found {
-            hub.send(conn, peer::pack(message, lists, |values| copy(values, pool)));
+        match message.say {
+            Say::Update { .. } => {
+                if let Some(out) = self.out.get_mut(&to).filter(|o| o.admitted) {
+                    out.waiting.push_back(message.clone());
+                    out.go_on(hub, pool);
+                }
+            }
+            Say::Ack { .. } => {
+                if let Some(i) = self.inward.get_mut(&to) {
+                    hub.send(i.conn, peer::pack(message, &mut i.lists, |values| copy(values, pool)));
+                }
+            }
         }
+    }
+
+    /// Sends what waited for others to read.
+    pub fn go_on(&mut self, hub: &mut Hub, pool: &mut Vec<Values>) {
+        self.out.values_mut().for_each(|out| out.go_on(hub, pool));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::net::inbox::{Filled, Inbox};
+    use crate::message::{TableId, Task};
+    use crate::peer::{Change, Update};
+    use handcar_base::{KeyList, RangeSet};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+
+    const KEYS: usize = 1 << 19;
+    const MESSAGES: u64 = 60;
+
+    fn update(seq: u64) -> PeerMessage {
+        let keys = KeyList::new((0..KEYS as u64).collect()).unwrap();
+        let (table, values) = (TableId(0), Some(vec![seq as f64; KEYS].into()));
+        let change = Change::Single { table, worker: 0, task: Task(seq), args: vec![], keys, values, tag: None };
+        let update = Arc::new(Update { within: Arc::new(RangeSet::all()), answered: vec![], change });
+        PeerMessage { epoch: 1, say: Say::Update { seq, update } }
+    }
+
+    /// Here 4 MiB an update, 240 in all, with a window of 64.
+    #[test]
+    fn a_long_resend_goes_out_as_the_other_side_reads() {
+        let (mut hub, _) = Hub::new(TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let conn = hub.connect(&other.local_addr().unwrap().to_string()).unwrap();
+        let (mut stream, _) = other.accept().unwrap();
+        let mut peers = Peers::new(0, 7);
+        peers.out.insert(1, Out { conn, admitted: true, lists: Lists::default(), waiting: VecDeque::new() });
+        let (mut pool, mut most, one) = (Vec::new(), 0, 4 << 20);
+        for seq in 0..MESSAGES {
+            peers.send(1, &update(seq), &mut hub, &mut pool);
+            most = most.max(hub.queued_bytes(conn).unwrap());
+        }
+        assert!(peers.out[&1].waiting.len() > 30, "most wait unpacked");
+        let reader = std::thread::spawn(move || {
+            let (mut inbox, mut lists, mut seen) = (Inbox::new("a test".into()), Lists::default(), Vec::new());
+            inbox.admit("a test".into());
+            while seen.len() < MESSAGES as usize {
+                let filled = inbox.fill(&mut stream).unwrap();
+                while let Some(parcel) = inbox.next(&mut |_, _, dtype| Values::empty(dtype)).unwrap() {
+                    let message = peer::unpack(parcel, &mut lists).unwrap();
+                    let Say::Update { seq, .. } = message.say else { panic!("{message:?}") };
+                    seen.push(seq);
+                }
+                assert_ne!(filled, Filled::Closed);
+            }
+            (seen, stream)
+        });
+        let mut events = Vec::new();
+        while !reader.is_finished() {
+            hub.wait(Duration::from_millis(20), &mut events, &mut |_, _, dtype| Values::empty(dtype)).unwrap();
+            peers.go_on(&mut hub, &mut pool);
+            most = most.max(hub.queued_bytes(conn).unwrap());
+            assert!(events.is_empty(), "{events:?}");
+        }
+        let (seen, _stream) = reader.join().unwrap();
+        assert_eq!(seen, (0..MESSAGES).collect::<Vec<_>>());
+        assert!(most <= WINDOW_BYTES + 2 * one, "{most} bytes were queued");
     }
 }

@@ -12,10 +12,10 @@ use crate::engine::scheduler::RANKS_MAX;
 use crate::engine::server::{Input, Member, Output, ServerEngine, ServerParams};
 use crate::engine::view::View;
 use crate::error::{Error, Result, Role};
-use crate::message::Millis;
+use crate::message::{Answer, Millis, Reply};
 use crate::registry::Registry;
 use crate::values::{Dtype, Values};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,8 +44,19 @@ pub fn run_server(listener: TcpListener, scheduler: &str, registry: &Registry, c
     let engine = ServerEngine::new(params, registry.clone());
     let peers = Peers::new(welcome.rank, welcome.job);
     let view = Arc::clone(&welcome.view);
-    let (ranks, conns, pool) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    let mut server = Loop { hub, watch, welcome, engine, peers, ranks, conns, pool, unfit: None };
+    let mut server = Loop {
+        hub,
+        watch,
+        welcome,
+        engine,
+        peers,
+        ranks: BTreeMap::new(),
+        conns: BTreeMap::new(),
+        members: BTreeSet::new(),
+        longest: 0,
+        pool: Vec::new(),
+        unfit: None,
+    };
     server.enter(Millis(0), view, &mut Vec::new());
     server.run()
 }
@@ -59,6 +70,10 @@ struct Loop {
     /// Worker by connection, and the other way round.
     ranks: BTreeMap<u64, usize>,
     conns: BTreeMap<usize, u64>,
+    /// Workers of the latest view, if these may change.
+    members: BTreeSet<usize>,
+    /// Length of the longest key list that any worker sent.
+    longest: usize,
     pool: Vec<Values>,
     /// Why it has to end.
     unfit: Option<Error>,
@@ -111,6 +126,8 @@ impl Loop {
                     Event::Parcel { conn, parcel } => match self.ranks.get(&conn) {
                         Some(&worker) => self.request(now, conn, worker, parcel, &mut outputs),
                         None if self.peers.has(conn) => self.peer(now, conn, parcel, &mut outputs),
+                        // It was refused by what came before.
+                        None if self.hub.closing(conn) => {}
                         None => self.greet(conn, &parcel),
                     },
                 }
@@ -126,11 +143,13 @@ impl Loop {
             if let Some(error) = self.unfit.take() {
                 return Err(error);
             }
+            self.peers.go_on(&mut self.hub, &mut self.pool);
             self.watch.set_progress(self.engine.progress(), self.engine.epoch());
         }
     }
 
     fn enter(&mut self, now: Millis, view: Arc<View>, outputs: &mut Vec<Output>) {
+        self.dismiss(&view);
         self.peers.enter(&view, &mut self.hub);
         self.engine.step(now, Input::View(view), outputs);
         self.answer(outputs);
@@ -140,11 +159,30 @@ impl Loop {
 
     fn gone(&mut self, conn: u64, how: &str) {
         self.peers.gone(conn);
-        if let Some(rank) = self.ranks.remove(&conn) {
+        if let Some(rank) = self.forget(conn) {
             // Whether the worker is lost is the scheduler's to say.
             tracing::debug!(rank, how, "a worker's connection ended");
-            if self.conns.get(&rank) == Some(&conn) {
-                self.conns.remove(&rank);
+        }
+    }
+
+    /// A connection is no worker's any more; returns whose it was.
+    fn forget(&mut self, conn: u64) -> Option<usize> {
+        let rank = self.ranks.remove(&conn)?;
+        if self.conns.get(&rank) == Some(&conn) {
+            self.conns.remove(&rank);
+        }
+        Some(rank)
+    }
+
+    /// Cuts off workers that were in the view before this one and are not any more. One that is in neither may be ahead of
+    /// this server: its view is still to come.
+    fn dismiss(&mut self, view: &View) {
+        // The scheduler may tell of a view twice.
+        let Some(members) = view.workers.as_ref().filter(|_| view.epoch > self.engine.epoch()) else { return };
+        for rank in std::mem::replace(&mut self.members, members.clone()).difference(members) {
+            if let Some(conn) = self.conns.remove(rank) {
+                self.ranks.remove(&conn);
+                self.hub.cut(conn);
             }
         }
     }
@@ -184,7 +222,9 @@ impl Loop {
         self.refuse(conn, refusal);
     }
 
+    /// Says why and closes; nothing more is heard from or sent to this connection.
     fn refuse(&mut self, conn: u64, reason: String) {
+        self.forget(conn);
         self.hub.send(conn, control::pack(&Control::Refuse { reason }));
         self.hub.close(conn);
     }
@@ -204,7 +244,8 @@ impl Loop {
 
     fn request(&mut self, now: Millis, conn: u64, worker: usize, parcel: Parcel, outputs: &mut Vec<Output>) {
         let pool = &mut self.pool;
-        match codec::unpack_request(parcel, |dtype| take(pool, dtype)) {
+        self.longest = self.longest.max(parcel.keys.as_ref().map_or(0, |k| k.len()));
+        match codec::unpack_request(parcel, self.longest, |dtype| take(pool, dtype)) {
             Ok(request) => self.engine.step(now, Input::Request { worker, request }, outputs),
             Err(expected) => {
                 let reason = format!("wire: from worker {worker}: expected {expected}");
@@ -218,8 +259,14 @@ impl Loop {
         for output in outputs.drain(..) {
             match output {
                 Output::Reply { worker, reply } => {
-                    let (parcel, spent) = codec::pack_reply(reply);
+                    let (task, epoch) = (reply.task, reply.epoch);
+                    let (mut parcel, spent) = codec::pack_reply(reply);
                     give(&mut self.pool, spent);
+                    if let Err((expected, got)) = parcel.check() {
+                        give(&mut self.pool, parcel.values.take());
+                        let answer = Answer::Refused(format!("expected an answer of {expected}, got {got}"));
+                        parcel = codec::pack_reply(Reply { task, epoch, answer }).0;
+                    }
                     if let Some(&conn) = self.conns.get(&worker) {
                         self.hub.send(conn, parcel);
                     }

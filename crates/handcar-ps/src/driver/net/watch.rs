@@ -98,28 +98,16 @@ impl Watch {
         let name = config.name.clone().unwrap_or_else(|| format!("{role}-{}-{own}", std::process::id()));
         let addr = addr.unwrap_or(own);
         let hello = Control::Hello { role, rank: config.rank, name: name.clone(), addr: addr.clone(), job: None };
-        // Whom one calls one trusts with more than a greeting: a view names every server.
-        call.inbox.admit(format!("the scheduler at {scheduler}"));
-        call.send(&hello)?;
-        // The scheduler's own deadline comes first and says who is missing.
-        let until = until + Duration::from_secs(1);
-        let welcome = match call.receive("join", until)? {
-            Control::Welcome { rank, workers, job, patience_ms, view } => {
-                Welcome { rank, workers, job, patience: Duration::from_millis(patience_ms), view }
-            }
-            Control::Refuse { reason } => {
-                return Err(Error::Refused { op: "join", by: format!("the scheduler at {scheduler}"), reason });
-            }
-            Control::Lost { role, rank, addr, how } => return Err(Error::NodeLost { role, rank, addr, how }),
-            // It joins a running job whose view was announced just before it was welcomed.
-            Control::View(view) => match call.receive("join", until)? {
-                Control::Welcome { rank, workers, job, patience_ms, view: newer } => {
-                    let view = if newer.epoch >= view.epoch { newer } else { view };
-                    Welcome { rank, workers, job, patience: Duration::from_millis(patience_ms), view }
+        let welcome = loop {
+            // The scheduler's own deadline comes first and says who is missing.
+            match welcomed(&mut call, &hello, scheduler, until + Duration::from_secs(1)) {
+                // A scheduler that ended without a word may be started again, and by its name it knows this member.
+                Err(gone @ Error::NodeLost { role: Role::Scheduler, .. }) => {
+                    tracing::debug!(%gone, "greeting the scheduler again");
+                    call = Call::reach(Role::Scheduler, 0, scheduler, until).map_err(|_| gone)?;
                 }
-                other => return Err(unfitting(&other)),
-            },
-            other => return Err(unfitting(&other)),
+                found => break found?,
+            }
         };
         let poll = Poll::new().map_err(system)?;
         let waker = Waker::new(poll.registry(), Token(1)).map_err(system)?;
@@ -215,6 +203,32 @@ impl Drop for Watch {
         let _ = self.waker.wake();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+    }
+}
+
+/// Greets the scheduler and waits until the job begins.
+///
+/// # Errors
+/// [`Error::NodeLost`] of the scheduler if the connection broke before; what else the scheduler said, or its silence.
+fn welcomed(call: &mut Call, hello: &Control, scheduler: &str, until: Instant) -> Result<Welcome> {
+    // Whom one calls one trusts with more than a greeting: a view names every server.
+    call.inbox.admit(format!("the scheduler at {scheduler}"));
+    call.send(hello)?;
+    let mut announced: Option<Arc<View>> = None;
+    loop {
+        match call.receive("join", until)? {
+            Control::Welcome { rank, workers, job, patience_ms, view } => {
+                let view = announced.filter(|v| v.epoch > view.epoch).unwrap_or(view);
+                return Ok(Welcome { rank, workers, job, patience: Duration::from_millis(patience_ms), view });
+            }
+            Control::Refuse { reason } => {
+                return Err(Error::Refused { op: "join", by: format!("the scheduler at {scheduler}"), reason });
+            }
+            Control::Lost { role, rank, addr, how } => return Err(Error::NodeLost { role, rank, addr, how }),
+            // It joins a running job whose view was announced just before it was welcomed.
+            Control::View(view) if announced.is_none() => announced = Some(view),
+            other => return Err(unfitting(&other)),
         }
     }
 }

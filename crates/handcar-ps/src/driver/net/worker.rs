@@ -6,7 +6,7 @@ use super::config::NodeConfig;
 use super::control;
 use super::inbox::{Filled, Inbox};
 use super::outbox::Outbox;
-use super::parcel::Parcel;
+use super::parcel::{HEAD_BYTES_MAX, HEAD_ROOM, Parcel};
 use super::watch::{Verdict, Watch, Welcome};
 use crate::engine::control::Control;
 use crate::engine::view::View;
@@ -40,7 +40,6 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
     watch.wake_by(Box::new(move || {
         let _ = rustix::io::write(&wake, &[1]);
     }));
-    let view = Arc::clone(&welcome.view);
     let rank = welcome.rank;
     let params = WorkerParams {
         workers: welcome.workers,
@@ -54,24 +53,26 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
         start: Instant::now(),
         watch,
         woken,
+        view: Arc::clone(&welcome.view),
         welcome,
-        view: Arc::clone(&view),
         conns: BTreeMap::new(),
         retry_at: Instant::now(),
+        attempt: ATTEMPT,
+        unreached: String::new(),
         bytes: (0, 0),
         arrived: Vec::new(),
         written: Vec::new(),
     };
-    for (&server, addr) in &view.servers {
-        let conn = link.connect(server, addr, until).map_err(|e| link.watch.judge(e))?;
-        link.conns.insert(server, conn);
-    }
-    let engine = WorkerEngine::new(params, view).with_filters(config.filters.clone(), Seed(rank as u64));
+    link.reach_all(until, config.join_ms)?;
+    let engine =
+        WorkerEngine::new(params, Arc::clone(&link.view)).with_filters(config.filters.clone(), Seed(rank as u64));
     Ok(Worker::new(rank, engine, Box::new(link)))
 }
 
 /// One attempt to reach a server again.
 const ATTEMPT: Duration = Duration::from_millis(50);
+/// The longest attempt before the work begins, when nothing else waits: a busy server may need more than the shortest.
+const ATTEMPT_MAX: Duration = Duration::from_secs(2);
 /// Between attempts.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -94,6 +95,10 @@ struct NetLink {
     /// By server. One is missing while its connection is broken.
     conns: BTreeMap<usize, Conn>,
     retry_at: Instant,
+    /// How long one attempt may take.
+    attempt: Duration,
+    /// How the last one failed.
+    unreached: String,
     /// Written and read on connections that are no more.
     bytes: (u64, u64),
     arrived: Vec<Input>,
@@ -101,6 +106,34 @@ struct NetLink {
 }
 
 impl NetLink {
+    /// Reaches every server of the view. Of a server that is lost meanwhile the scheduler tells in the next view, so no
+    /// single one is waited for.
+    fn reach_all(&mut self, until: Instant, join_ms: u64) -> Result<()> {
+        loop {
+            self.hear()?;
+            if self.complete() {
+                // The engine begins with the view there is; nobody was asked anything yet.
+                self.arrived.clear();
+                self.attempt = ATTEMPT;
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                let missing = self.view.servers.iter().find(|(s, _)| !self.conns.contains_key(s));
+                let addr = missing.map_or(String::new(), |(_, addr)| addr.clone());
+                let how = std::mem::take(&mut self.unreached);
+                let error = Error::Connect { role: Role::Server, addr, deadline_ms: join_ms, how };
+                return Err(self.watch.judge(error));
+            }
+            self.attempt = (2 * self.attempt).min(ATTEMPT_MAX);
+            self.wait(self.now().plus(RETRY.as_millis() as u64), None)?;
+        }
+    }
+
+    /// Whether every server of the view is connected.
+    fn complete(&self) -> bool {
+        self.view.servers.keys().all(|s| self.conns.contains_key(s))
+    }
+
     fn connect(&self, server: usize, addr: &str, until: Instant) -> Result<Conn> {
         let mut call = Call::reach(Role::Server, server, addr, until)?;
         call.send(&Control::Join { job: self.welcome.job, role: Role::Worker, rank: self.welcome.rank })?;
@@ -151,13 +184,16 @@ impl NetLink {
             let view = Arc::clone(&self.view);
             for (&server, addr) in view.servers.iter().filter(|(s, _)| !self.conns.contains_key(s)).collect::<Vec<_>>()
             {
-                match self.connect(server, addr, Instant::now() + ATTEMPT) {
+                match self.connect(server, addr, Instant::now() + self.attempt) {
                     Ok(conn) => {
                         self.conns.insert(server, conn);
                         self.arrived.push(Input::Reconnected { server });
                     }
                     Err(error @ Error::Refused { .. }) => return Err(self.watch.judge(error)),
-                    Err(error) => tracing::debug!(server, %error, "cannot reach a server"),
+                    Err(error) => {
+                        tracing::debug!(server, %error, "cannot reach a server");
+                        self.unreached = error.to_string();
+                    }
                 }
             }
             self.retry_at = Instant::now() + RETRY;
@@ -247,12 +283,17 @@ impl Link for NetLink {
         Millis(self.start.elapsed().as_millis() as u64)
     }
 
+    fn small_bytes_max(&self) -> usize {
+        HEAD_BYTES_MAX - HEAD_ROOM
+    }
+
     fn send(&mut self, server: usize, request: Request) -> Result<Option<Request>> {
         let (task, until, deadline_ms) = (request.task.0, self.now().plus(request.deadline_ms), request.deadline_ms);
         let op = request.ask.op();
         // Without a connection it is as if sent and lost: a new connection or view makes the engine send it again.
         let Some(conn) = self.conns.get_mut(&server) else { return Ok(Some(request)) };
         let (parcel, buffer) = codec::pack_request(request);
+        parcel.check().map_err(|(expected, got)| Error::argument(op, expected, got))?;
         conn.buffers.extend(buffer.map(|b| (task, b)));
         conn.outbox.push(parcel);
         while let Some(conn) = self.conns.get_mut(&server) {

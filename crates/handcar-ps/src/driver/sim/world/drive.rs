@@ -64,7 +64,7 @@ impl World {
                 return self.violate(format!("worker {rank}, task {}: {what}", task.0));
             }
             // After a push that ran out of time some programs end, others go on.
-            if lost && self.config.seed % 2 == 0 {
+            if lost && self.config.seed.is_multiple_of(2) {
                 return self.give_up(node);
             }
         }
