@@ -247,3 +247,22 @@ pub enum Answer {
         missing: Vec<u32>,
     },
 }
+
+impl Answer {
+    /// The word for this answer in messages to people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "a table's shape",
+            Self::Moved { .. } => "values or notes",
+            Self::Called(_) => "a server function's results",
+            Self::Reduced(_) => "joined integers",
+            Self::Given(_) => "a portion",
+            Self::Copied { .. } => "entries",
+            Self::Installed => "word that entries are in their place",
+            Self::Behind => "word that filters must begin anew",
+            Self::Miss { .. } => "a missing key list",
+            Self::Refused(_) => "a refusal",
+            Self::Late { .. } => "word that workers are late",
+        }
+    }
+}

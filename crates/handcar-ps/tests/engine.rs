@@ -4,15 +4,16 @@ mod common;
 
 use common::{keys, registry};
 use handcar_base::{Key, Rng, Seed};
-use handcar_ps::carried::Through;
+use handcar_ps::carried::{Carried, Through};
 use handcar_ps::engine::policy::Policy;
 use handcar_ps::engine::server::{Input as ServerInput, Output as ServerOutput, ServerEngine, ServerParams};
 use handcar_ps::engine::task::{Submission, Work};
 use handcar_ps::engine::view::{View, unplaced};
 use handcar_ps::engine::worker::{Input, WorkerEngine, WorkerParams};
 use handcar_ps::filter::TableFilters;
-use handcar_ps::message::{Answer, Ask, Keys, Millis, Reply, Request};
-use handcar_ps::{Error, TableId, Task, Values};
+use handcar_ps::message::{Answer, Ask, Keys, Millis, ReduceOp, Reply, Request};
+use handcar_ps::portion::Given;
+use handcar_ps::{Dtype, Error, Shape, TableId, Task, Values};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -316,14 +317,39 @@ fn a_push_out_of_time_is_asked_for_until_it_is_answered() {
 
 #[test]
 fn answers_that_fit_no_question_are_errors() {
-    let mut w = World::new(1, 1, 1, 1 << 20);
     let stray = |task, answer| Input::Reply { server: 0, reply: Reply { task: Task(task), epoch: 1, answer } };
-    assert!(w.workers[0].step(w.now, stray(99, Answer::Called(vec![])), &mut Vec::new()).is_err());
-    let task = w.submit(0, Work::Call { args: vec![] }, &[]).unwrap();
-    let miss = Answer::Miss { push: None, pull: None };
-    assert!(w.workers[0].step(w.now, stray(task.0, miss), &mut Vec::new()).is_err());
-    let moved = Answer::Moved { pulled: None, spent: None, notes: vec![] };
-    assert!(w.workers[0].step(w.now, stray(task.0, moved), &mut Vec::new()).is_err());
+    let moved =
+        |pulled: Option<Values>| Answer::Moved { pulled: pulled.map(Carried::Plain), spent: None, notes: vec![] };
+    let (miss, shape) = (
+        Answer::Miss { push: None, pull: None },
+        Shape { push: Dtype::F32, push_width: 1, pull: Dtype::F32, pull_width: 1 },
+    );
+    let (given, copied) = (Answer::Given(Given::Over), Answer::Copied { count: 0, entries: Default::default() });
+    let (called, reduced, created) = (Answer::Called(vec![]), Answer::Reduced(vec![1]), Answer::Created(shape));
+    let ints = |n| Some(vec![0i64; n].into());
+    let (pull, push) = (moving(&[1, 2, 3], None, true), moving(&[1, 2, 3], Some(vec![1; 3]), false));
+    let (reduce, call) = (Work::Reduce { op: ReduceOp::Sum, words: vec![1, 2] }, Work::Call { args: vec![] });
+    let all = [&miss, &given, &copied, &called, &reduced, &created, &Answer::Installed, &Answer::Behind];
+    let but = |fits: &[&Answer]| all.into_iter().filter(|a| !fits.contains(a)).cloned().collect::<Vec<_>>();
+    let short = [ints(2), ints(4), None, Some(vec![0f64; 3].into())].map(moved);
+    // What is asked, and the answers that do not fit it.
+    let cases: [(Work, Vec<Answer>); 4] = [
+        (pull, [but(&[&miss, &Answer::Behind]), short.into()].concat()),
+        (push, [but(&[&miss, &Answer::Behind]), vec![moved(ints(3))]].concat()),
+        (reduce, but(&[])),
+        (call, [but(&[&called]), vec![moved(None)]].concat()),
+    ];
+    for (work, answers) in cases {
+        let mut w = World::new(1, 1, 1, 1 << 20);
+        assert!(w.workers[0].step(w.now, stray(99, called.clone()), &mut Vec::new()).is_err(), "an unknown task");
+        let task = w.submit(0, work, &[]).unwrap();
+        // Whatever a server says, the worker does not panic; it takes none of it for its answer.
+        for answer in answers {
+            let told = w.workers[0].step(w.now, stray(task.0, answer.clone()), &mut Vec::new());
+            assert!(matches!(told, Err(Error::Wire { .. })), "{answer:?}: {told:?}");
+        }
+        assert!(!w.workers[0].finished(task));
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -27,6 +27,7 @@ checkpoint_claims! {
     a_checkpoint_comes_back_on_any_number_of_servers
     a_damaged_checkpoint_is_refused_whole_and_changes_nothing
     a_full_disk_ends_the_checkpoint_and_not_the_job
+    a_failure_that_nobody_took_ends_one_checkpoint_for_all
     a_table_that_does_not_fit_is_told_with_expected_and_got
 }
 

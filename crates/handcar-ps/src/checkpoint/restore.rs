@@ -38,13 +38,13 @@ impl Worker {
     /// [`Error::Argument`] if a table of that name has
     /// another updater or other parameters; what ended the job.
     pub fn restore(&mut self, from: &dyn Blobs, choice: Choice) -> Result<Restored> {
-        self.settle()?;
+        let settled = self.settle();
         let first = self.rank() == 0;
         // Worker 0 chooses; the others may see a newer one already.
-        let opened = if first { open(from, choice).map(Some) } else { Ok(None) };
-        let (reader, failed) = opened.map_or_else(|e| (None, Some(e)), |r| (r, None));
+        let open = || if first { open(from, choice).map(Some).map_err(Error::from) } else { Ok(None) };
+        let (reader, failed) = settled.and_then(|()| open()).map_or_else(|e| (None, Some(e)), |r| (r, None));
         let chosen = reader.as_ref().map_or(0, |r| r.manifest().sequence);
-        let chosen = self.agree("restore", failed.map(Error::from), vec![chosen as i64])?;
+        let chosen = self.agree("restore", failed, vec![chosen as i64])?;
         let opened = match reader {
             Some(reader) => Ok(reader),
             None => Reader::open(from, Choice::Sequence(chosen[0] as u64)),

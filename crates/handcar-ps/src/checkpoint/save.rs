@@ -72,9 +72,10 @@ impl Worker {
     pub fn save(&mut self, to: &dyn Blobs, job: &str) -> Result<Manifest> {
         let writer = Writer::new(to);
         let first = self.rank() == 0;
-        self.settle()?;
+        let settled = self.settle();
         // Nobody reads before all have pushed. Worker 0 says under which number, and in how many pieces.
-        let (mut words, found) = (vec![0; 1 + self.known_tables()], self.plan(first, &writer));
+        let mut words = vec![0; 1 + self.known_tables()];
+        let found = settled.and_then(|()| self.plan(first, &writer));
         let failed = match found {
             Ok(found) => {
                 words[..found.len()].copy_from_slice(&found);

@@ -158,6 +158,20 @@ pub fn a_full_disk_ends_the_checkpoint_and_not_the_job(start: Start) {
     });
 }
 
+pub fn a_failure_that_nobody_took_ends_one_checkpoint_for_all(start: Start) {
+    let place = MemoryBlobs::new();
+    each(start(2, 1, PATIENT_MS), |w| {
+        let made = tables(w);
+        if w.rank() == 1 {
+            // The server refuses it; nobody looks.
+            w.push(made[1], &keys(&[1]), vec![1i64; 2]).immediate().args(b"long").submit().unwrap();
+        }
+        let told = w.save(&place, "job").unwrap_err();
+        assert!(told.to_string().contains("argument byte"), "all hear the same: {told}");
+        assert_eq!(w.save(&place, "job").unwrap().sequence, 1, "it was told once");
+    });
+}
+
 pub fn a_table_that_does_not_fit_is_told_with_expected_and_got(start: Start) {
     let place = MemoryBlobs::new();
     each(start(1, 1, PATIENT_MS), |w| {

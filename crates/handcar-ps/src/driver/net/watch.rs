@@ -95,7 +95,11 @@ impl Watch {
         let mut call = Call::reach(Role::Scheduler, 0, scheduler, until)?;
         let own = call.stream.local_addr().map(|a| a.to_string()).unwrap_or_default();
         // A process may hold several members, so its number alone is no name; the port of this connection is unique.
-        let name = config.name.clone().unwrap_or_else(|| format!("{role}-{}-{own}", std::process::id()));
+        let unique = format!("{}-{own}", std::process::id());
+        let name = match &config.name {
+            Some(name) => format!("{name}#{unique}"),
+            None => format!("{role}-{unique}"),
+        };
         let addr = addr.unwrap_or(own);
         let hello = Control::Hello { role, rank: config.rank, name: name.clone(), addr: addr.clone(), job: None };
         let welcome = loop {

@@ -1,6 +1,6 @@
 //! Who comes: greetings before the job, during it, and of members that were away.
 
-use super::{Member, Output, RANKS_MAX, SchedulerEngine, SchedulerParams};
+use super::{Member, Output, RANKS_MAX, SchedulerEngine, SchedulerParams, given};
 use crate::engine::control::Control;
 use crate::engine::view::View;
 use crate::error::Role;
@@ -18,12 +18,13 @@ impl SchedulerEngine {
         if let Some(job) = job {
             return self.come_back(now, conn, (role, rank, job), out);
         }
-        // The same process greets again because its first connection broke before it was heard.
-        if self.view.is_none()
-            && let Some(m) = self.members.values_mut().find(|m| m.name == name && m.conn.is_none())
-        {
+        // The same process greets again because its first connection broke before it was heard, or before it was
+        // welcomed by a scheduler that is no more.
+        let same = |m: &Member| m.conn.is_none() && (m.role, &m.name, &m.addr) == (role, &name, &addr);
+        if let Some(m) = self.members.values_mut().find(|m| same(m)) {
             (m.conn, m.heard) = (Some(conn), now);
-            return self.begin(now, out);
+            let rank = m.rank;
+            return if self.view.is_none() { self.begin(now, out) } else { self.welcome(conn, rank, out) };
         }
         let member = Member { role, rank, name, addr, conn: Some(conn), heard: now, progress: 0, left: false };
         if let Err(reason) = self.acceptable(&member) {
@@ -103,8 +104,9 @@ impl SchedulerEngine {
         }
         let mut same = 0;
         for m in self.members.values() {
-            if m.name == new.name {
-                return Err(format!("expected a name of its own, got {:?}, which is taken by {}", new.name, m.addr));
+            let name = given(&new.name);
+            if given(&m.name) == name {
+                return Err(format!("expected a name of its own, got {name:?}, which is taken by {}", m.addr));
             }
             if m.role == new.role {
                 same += 1;

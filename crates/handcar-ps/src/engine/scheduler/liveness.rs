@@ -1,6 +1,6 @@
 //! Who is alive: silence, broken connections, and what follows.
 
-use super::{Member, Output, SchedulerEngine};
+use super::{Member, Output, SchedulerEngine, given};
 use crate::engine::control::Control;
 use crate::error::{Error, Role};
 use crate::message::Millis;
@@ -41,7 +41,7 @@ impl SchedulerEngine {
     }
 
     fn give_up(&mut self, out: &mut Vec<Output>) {
-        let got = |role| self.of(role).map(|m| m.name.clone()).collect::<Vec<_>>().join(", ");
+        let got = |role| self.of(role).map(|m| given(&m.name).to_string()).collect::<Vec<_>>().join(", ");
         let waiting_for = format!(
             "{} of {} servers and {} of {} workers (here: {}; {})",
             self.params.servers - self.of(Role::Server).count(),
@@ -79,7 +79,8 @@ impl SchedulerEngine {
             }
             return;
         }
-        let others = || self.of(Role::Worker).filter(|m| m.rank != lost.rank);
+        // Those that left do no work any more.
+        let others = || self.of(Role::Worker).filter(|m| m.rank != lost.rank && !m.left);
         if role == Role::Worker && self.params.elastic && self.view.is_some() && others().next().is_some() {
             tracing::warn!(rank, addr, how, "lost a worker; others do its work");
             let conn = self.members.remove(&at).and_then(|m| m.conn);

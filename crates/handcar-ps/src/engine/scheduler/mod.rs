@@ -96,6 +96,12 @@ struct Member {
     left: bool,
 }
 
+/// The name that a member was given. Behind a `#` it says which process it is, so that one that greets again is told from
+/// another that was started in its place.
+fn given(name: &str) -> &str {
+    name.rsplit_once('#').map_or(name, |(given, _)| given)
+}
+
 /// The scheduler. Knows no socket, thread or clock.
 #[derive(Debug)]
 pub struct SchedulerEngine {
@@ -215,6 +221,8 @@ impl SchedulerEngine {
             }
             Control::Leave if role == Role::Worker => {
                 member.left = true;
+                // Who takes over must not wait for it.
+                self.store(out);
                 out.push(Output::Send { conn, message: Control::End });
                 self.end_if_all_left(out);
                 self.staff(out);

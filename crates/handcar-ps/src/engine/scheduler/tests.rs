@@ -111,11 +111,13 @@ fn leaving_is_no_loss_and_the_last_one_ends_the_job() {
     let mut s = scheduler(2, 1);
     trio(&mut s);
     let end = |conn| Output::Send { conn, message: Control::End };
-    assert_eq!(play(&mut s, &[(10, 1, Control::Leave)]), [end(1)]);
+    let out = play(&mut s, &[(10, 1, Control::Leave)]);
+    let Output::Store(state) = &out[0] else { panic!("who takes over must not wait for it: {out:?}") };
+    assert!(state.members.iter().any(|m| m.name == "a" && m.left) && out[1..] == [end(1)], "{out:?}");
     assert_eq!(at(&mut s, 11, Input::Gone { conn: 1, how: "closed".into() }), []);
     let out = play(&mut s, &[(20, 2, Control::Leave)]);
-    assert!(matches!(&out[1], Output::Store(state) if state.over), "nobody shall take over what has ended");
-    assert_eq!([&out[..1], &out[2..]].concat(), [end(2), end(3), Output::End(Ok(()))]);
+    assert!(matches!(&out[2], Output::Store(state) if state.over), "nobody shall take over what has ended");
+    assert_eq!([&out[1..2], &out[3..]].concat(), [end(2), end(3), Output::End(Ok(()))]);
     assert_eq!(at(&mut s, 21, Input::Gone { conn: 3, how: "closed".into() }), []);
 }
 
@@ -167,4 +169,58 @@ fn a_server_that_only_another_cannot_reach_is_taken_out_if_copies_stay() {
             assert_eq!(play(&mut s, &[(500, 3, silent(1, 0))]), [Output::Close { conn: 3 }]);
         }
     }
+}
+
+fn stored(out: &[Output]) -> State {
+    let state = out.iter().find_map(|o| if let Output::Store(state) = o { Some(state) } else { None });
+    state.expect("a state").as_ref().clone()
+}
+
+#[test]
+fn a_restarted_scheduler_does_not_wait_for_who_has_left() {
+    let mut old = scheduler(2, 1);
+    trio(&mut old);
+    let state = stored(&play(&mut old, &[(10, 1, Control::Leave)]));
+    let mut s = SchedulerEngine::resume(old.params.clone(), state, 2000);
+    let back = |role, rank, name: &str| {
+        let (name, addr) = (name.to_string(), format!("at-{name}"));
+        Control::Hello { role, rank: Some(rank), name, addr, job: Some(7) }
+    };
+    play(&mut s, &[(0, 12, back(Role::Worker, 0, "b")), (0, 13, back(Role::Server, 0, "s"))]);
+    for now in (400..4000).step_by(400) {
+        for conn in [12, 13] {
+            play(&mut s, &[(now, conn, Control::Beat { progress: 1, epoch: 1 })]);
+        }
+        assert_eq!(at(&mut s, now, Input::Tick), [], "nobody is missing at {now} ms");
+    }
+}
+
+#[test]
+fn who_was_not_welcomed_is_known_by_name_to_the_next_scheduler() {
+    let mut old = scheduler(2, 1);
+    let own = |role, name: &str| hello(role, None, name);
+    let came = [(0, 1, own(Role::Worker, "a#1")), (0, 2, own(Role::Worker, "b#2")), (0, 3, own(Role::Server, "s#3"))];
+    let state = stored(&play(&mut old, &came));
+    let mut s = SchedulerEngine::resume(old.params.clone(), state.clone(), 2000);
+    for (conn, (_, _, message)) in (11..).zip(came) {
+        let out = play(&mut s, &[(0, conn, message)]);
+        assert!(matches!(&out[..], [Output::Send { message: Control::Welcome { .. }, .. }]), "{out:?}");
+    }
+    // Another process that was started in the place of one that is away has none of its keys.
+    let mut s = SchedulerEngine::resume(old.params.clone(), state, 2000);
+    let out = play(&mut s, &[(0, 11, own(Role::Server, "s#4"))]);
+    let reason = "expected a name of its own, got \"s\", which is taken by at-s#3".to_string();
+    assert_eq!(out, [Output::Send { conn: 11, message: Control::Refuse { reason } }, Output::Close { conn: 11 }]);
+}
+
+#[test]
+fn an_elastic_job_whose_last_worker_is_lost_has_failed() {
+    let mut s = scheduler(2, 1);
+    s.params.elastic = true;
+    trio(&mut s);
+    play(&mut s, &[(10, 1, Control::Leave)]);
+    let out = at(&mut s, 20, Input::Gone { conn: 2, how: "reset".into() });
+    let Some(Output::End(Err(Error::NodeLost { role: Role::Worker, rank: 0, .. }))) = out.last() else {
+        panic!("its portions are not done: {out:?}")
+    };
 }

@@ -7,6 +7,7 @@ use crate::engine::task::{Outcome, Record, Running, State, What};
 use crate::entries::Entries;
 use crate::error::{Error, Result};
 use crate::message::{Answer, Ask, Millis, Reply, Request, TableId, Task};
+use crate::values::{Dtype, Values};
 use handcar_base::RangeSet;
 use std::sync::Arc;
 
@@ -56,6 +57,9 @@ impl WorkerEngine {
         servers: usize,
         out: &mut Vec<Output>,
     ) -> Result<()> {
+        if !fits(&running.what, &reply.answer) {
+            return Err(wire(server, format!("an answer to {op}"), reply.answer.kind()));
+        }
         let Some(part) = running.parts.get_mut(&server) else { return Ok(()) };
         let mut spare = (None, None);
         match reply.answer {
@@ -68,17 +72,11 @@ impl WorkerEngine {
                 return Ok(());
             }
             Answer::Miss { push, pull } => {
-                if running.keys.is_none() {
-                    return Err(wire(server, "an answer", format!("a missing key list for {op}")));
-                }
                 let buffers = (push.or(part.push.take()), pull.or(part.pull.take()));
                 self.send(reply.task, table, reply.epoch, running, server, Some(buffers), out);
                 return Ok(());
             }
             Answer::Moved { pulled, spent, notes } => {
-                if running.keys.is_none() {
-                    return Err(wire(server, format!("an answer to {op}"), "values"));
-                }
                 // Asked again for its values, the server has no more to say about the push.
                 if !part.whole {
                     part.notes = notes;
@@ -102,6 +100,9 @@ impl WorkerEngine {
                     },
                 };
                 let Some((keys, plan)) = &running.keys else { return Ok(()) };
+                let share = plan.as_ref().map(|plan| plan.shares.get(&server).map_or(0, |s| s.keys.len()));
+                let asked = running.pulls.map(|dtype| (dtype, share.unwrap_or(keys.len())));
+                self.check_pulled(server, table, asked, pulled.as_ref())?;
                 let Some(part) = running.parts.get_mut(&server) else { return Ok(()) };
                 match plan {
                     None => (part.push, part.pulled) = (spent, pulled),
@@ -109,10 +110,6 @@ impl WorkerEngine {
                         let Some(share) = plan.shares.get(&server) else { return Ok(()) };
                         if let (Some(whole), Some(pulled)) = (&mut running.whole_pull, &pulled) {
                             let width = pulled.len() / share.keys.len().max(1);
-                            if pulled.dtype() != whole.dtype() || pulled.len() != width * share.keys.len() {
-                                let got = format!("{} {}", pulled.len(), pulled.dtype());
-                                return Err(wire(server, format!("{} a key", whole.dtype()), got));
-                            }
                             if !share.keys.is_empty() {
                                 whole.scatter(pulled, &share.index, width, keys.len());
                             }
@@ -122,7 +119,14 @@ impl WorkerEngine {
                 }
             }
             Answer::Called(notes) => part.notes = notes,
-            Answer::Reduced(words) => running.words = words,
+            Answer::Reduced(words) => {
+                if let What::Reduce { words: asked, .. } = &running.what
+                    && asked.len() != words.len()
+                {
+                    return Err(wire(server, format!("{} integers", asked.len()), words.len().to_string()));
+                }
+                running.words = words;
+            }
             Answer::Copied { count, entries } => running.copied.push((count, entries)),
             Answer::Installed => {}
             Answer::Given(given) => running.given = Some(given),
@@ -136,7 +140,7 @@ impl WorkerEngine {
                 running.failed.get_or_insert(Error::Deadline { op, deadline_ms, waiting_for });
             }
             Answer::Created(shape) => {
-                let state = &mut self.tables[table.0 as usize];
+                let Some(state) = self.tables.get_mut(table.0 as usize) else { return Ok(()) };
                 if state.shape.is_some_and(|s| s != shape) {
                     let expected = format!("{:?} as on the other servers", state.shape);
                     return Err(wire(server, expected, format!("{shape:?}")));
@@ -160,6 +164,24 @@ impl WorkerEngine {
         self.recycle(spare.0);
         self.recycle(spare.1);
         Ok(())
+    }
+
+    /// Whether the values of an answer are those that were asked for: their type, and how many keys have some.
+    fn check_pulled(
+        &self,
+        server: usize,
+        table: TableId,
+        asked: Option<(Dtype, usize)>,
+        pulled: Option<&Values>,
+    ) -> Result<()> {
+        let width = self.shape(table).map_or(1, |s| s.pull_width as usize);
+        let expected = asked.map(|(dtype, keys)| (dtype, keys * width));
+        let got = pulled.map(|values| (values.dtype(), values.len()));
+        if expected == got {
+            return Ok(());
+        }
+        let text = |v: Option<(Dtype, usize)>| v.map_or("no values".into(), |(dtype, n)| format!("{n} {dtype} values"));
+        Err(wire(server, text(expected), text(got)))
     }
 
     /// Finishes a task that waits for nobody any more, and starts those that waited for it.
@@ -327,6 +349,21 @@ fn cover(notes: impl Iterator<Item = (RangeSet, Vec<u8>)>) -> Vec<Vec<u8>> {
         new
     });
     notes.into_iter().map(|n| n.1).collect()
+}
+
+/// Whether an answer is one to what was asked.
+fn fits(what: &What, answer: &Answer) -> bool {
+    match answer {
+        Answer::Refused(_) => true,
+        Answer::Late { .. } => matches!(what, What::Move { .. } | What::Call { .. } | What::Reduce { .. }),
+        Answer::Behind | Answer::Miss { .. } | Answer::Moved { .. } => matches!(what, What::Move { .. }),
+        Answer::Called(_) => matches!(what, What::Call { .. }),
+        Answer::Reduced(_) => matches!(what, What::Reduce { .. }),
+        Answer::Copied { .. } => matches!(what, What::Copy { .. }),
+        Answer::Installed => matches!(what, What::Install { .. }),
+        Answer::Given(_) => matches!(what, What::Portion { .. }),
+        Answer::Created(_) => matches!(what, What::Create { .. }),
+    }
 }
 
 fn wire(server: usize, expected: impl Into<String>, got: impl Into<String>) -> Error {

@@ -27,7 +27,10 @@ impl WorkerEngine {
     pub fn take_failure(&mut self) -> Option<Error> {
         let failure = |r: &mut Record| match (&mut r.overdue, &r.state) {
             (Some(told), _) => std::mem::replace(told, Ok(())).err(),
-            (None, State::Done(Err(error))) => Some(error.clone()),
+            (None, State::Done(Err(_))) => match std::mem::replace(&mut r.state, State::Reaped) {
+                State::Done(result) => result.err(),
+                _ => None,
+            },
             _ => None,
         };
         self.failed.take().or_else(|| self.records.iter_mut().find_map(failure))
