@@ -124,6 +124,18 @@ fn a_second_of_the_same_name_or_rank_is_refused() {
 }
 
 #[test]
+fn a_damaged_state_ends_the_scheduler_and_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scheduler.log");
+    std::fs::write(&path, "this is no log of a scheduler").unwrap();
+    let config = SchedulerConfig { state: Some(folder.path().into()), ..SchedulerConfig::new(1, 1) };
+    let told = run_scheduler(listen("127.0.0.1:0", false).unwrap(), &config).unwrap_err();
+    let Error::System { op: "coordinator", how } = &told else { panic!("{told}") };
+    assert!(how.starts_with(&*path.to_string_lossy()) && how.contains("expected"), "{how}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"this is no log of a scheduler");
+}
+
+#[test]
 fn a_scheduler_that_is_not_there_is_named() {
     let free = listen("127.0.0.1:0", false).unwrap().local_addr().unwrap().to_string();
     let config = NodeConfig { join_ms: 100, ..NodeConfig::default() };

@@ -72,6 +72,10 @@ fn misfits_are_refused_with_the_reason() {
     assert!(
         matches!(&out[0], Output::Send { message: Control::Refuse { reason }, .. } if reason == "expected 2 workers, got one more")
     );
+    // A server may join the running job, but not by the name of another.
+    let out = play(&mut s, &[(0, 9, hello(Role::Server, None, "s"))]);
+    let reason = "expected a name of its own, got \"s\", which is taken by at-s".to_string();
+    assert_eq!(out, [Output::Send { conn: 9, message: Control::Refuse { reason } }, Output::Close { conn: 9 }]);
 }
 
 #[test]

@@ -197,3 +197,45 @@ impl ServerEngine {
         self.tables.push(Table::new(name, updater, params, ends, shard, workers));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::server::{Input, ServerParams};
+    use crate::engine::view::{View, unplaced};
+    use crate::registry::Registry;
+
+    /// What a server with one table of f32 sums answers to a push, whoever made it.
+    fn told(table: u32, keys: Keys, push: Values) -> Answer {
+        let mut engine = ServerEngine::new(ServerParams::new(0, 1), Registry::new());
+        let mut out = Vec::new();
+        engine.step(Millis(0), Input::View(Arc::new(View::first(unplaced(0..1), 1))), &mut out);
+        let (name, updater, params) = ("t".to_string(), "sum.f32".to_string(), Vec::new());
+        let create = Ask::Create { name, updater, params, filters: TableFilters::default() };
+        let (pull, form, tag) = (None, Form::Plain, None);
+        let push = Some(Carried::Plain(push));
+        let push = Ask::Move { keys, round: None, args: Vec::new(), push, pull, form, tag };
+        for (task, table, ask) in [(0, 0, create), (1, table, push)] {
+            out.clear();
+            let (task, answered, within) = (Task(task), Task(0), None);
+            let request = Request { task, table: TableId(table), epoch: 1, within, answered, deadline_ms: 9, ask };
+            engine.step(Millis(0), Input::Request { worker: 0, request }, &mut out);
+        }
+        let [Output::Reply { worker: 0, reply }] = &out[..] else { panic!("{out:?}") };
+        reply.answer.clone()
+    }
+
+    #[test]
+    fn what_a_worker_should_have_checked_is_refused_with_expected_and_got() {
+        let keys = || Keys::Sent(KeyList::new(vec![3, 8]).unwrap());
+        let refused = |reason: &str| Answer::Refused(reason.into());
+        assert!(matches!(told(0, keys(), vec![1f32; 2].into()), Answer::Moved { .. }));
+        assert_eq!(told(9, keys(), vec![1f32; 2].into()), refused("expected a table below 1, got 9"));
+        let got = told(0, keys(), vec![1f32; 3].into());
+        assert!(matches!(&got, Answer::Refused(r) if r.contains("expected 2 f32") && r.contains("got 3")), "{got:?}");
+        let got = told(0, keys(), vec![1i64; 2].into());
+        assert!(matches!(&got, Answer::Refused(r) if r.contains("f32") && r.contains("i64")), "{got:?}");
+        let unknown = Keys::Named { signature: 1, len: 2 };
+        assert!(matches!(told(0, unknown, vec![1f32; 2].into()), Answer::Miss { .. }));
+    }
+}
