@@ -7,7 +7,7 @@ import common
 
 def measure(**_):
     out = common.example("net_rate")
-    share = lambda what: re.search(rf"^{what} .*= ([\d.]+)% of raw", out, re.M).group(1)
+    share = lambda what: re.search(rf"^{what} .*= +([\d.]+)% of raw", out, re.M).group(1)
     one = re.search(r"^one-key pull .*= +([\d.]+) x", out, re.M).group(1)
     rows = []
     for what, bar in [("push", 60), ("pull", 60), ("uncached push", 50), ("uncached pull", 50)]:
