@@ -123,16 +123,45 @@ fn a_second_of_the_same_name_or_rank_is_refused() {
     thread.join().unwrap().unwrap_err();
 }
 
+/// Runs a job of a server and the worker "alice"; what `body` makes of it while it runs.
+fn run_job<R>(config: SchedulerConfig, body: impl FnOnce(&str) -> R) -> R {
+    let (addr, thread) = scheduler(config);
+    let (listener, to) = (listen("127.0.0.1:0", false).unwrap(), addr.clone());
+    let server = std::thread::spawn(move || run_server(listener, &to, &registry(), &NodeConfig::default()));
+    let config = NodeConfig { name: Some("alice".into()), ..NodeConfig::default() };
+    let alice = connect_worker(&addr, &config).unwrap();
+    let result = body(&addr);
+    alice.finish().unwrap();
+    server.join().unwrap().unwrap();
+    thread.join().unwrap().unwrap();
+    result
+}
+
 #[test]
-fn a_damaged_state_ends_the_scheduler_and_is_left_alone() {
+fn a_taken_name_is_refused_in_a_running_job_with_who_has_it() {
+    let told = run_job(SchedulerConfig::new(1, 1).with_elastic_workers(), |addr| {
+        let config = NodeConfig { name: Some("alice".into()), ..NodeConfig::default() };
+        connect_worker(addr, &config).map(|_| ()).unwrap_err()
+    });
+    let Error::Refused { op: "join", by, reason } = &told else { panic!("{told}") };
+    assert!(by.starts_with("the scheduler at 127.0.0.1:"), "{told}");
+    assert!(reason.starts_with("expected a name of its own, got \"alice\", which is taken by 127.0.0.1:"), "{told}");
+}
+
+#[test]
+fn a_scheduler_refuses_a_damaged_state_by_its_file_and_leaves_it_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("scheduler.log");
-    std::fs::write(&path, "this is no log of a scheduler").unwrap();
     let config = SchedulerConfig { state: Some(folder.path().into()), ..SchedulerConfig::new(1, 1) };
+    run_job(config.clone(), |_| ());
+    let path = folder.path().join("scheduler.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
     let told = run_scheduler(listen("127.0.0.1:0", false).unwrap(), &config).unwrap_err();
     let Error::System { op: "coordinator", how } = &told else { panic!("{told}") };
-    assert!(how.starts_with(&*path.to_string_lossy()) && how.contains("expected"), "{how}");
-    assert_eq!(std::fs::read(&path).unwrap(), b"this is no log of a scheduler");
+    let want = format!("{}: expected a whole record at byte 8, got a wrong checksum", path.display());
+    assert_eq!(*how, want);
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
 }
 
 #[test]

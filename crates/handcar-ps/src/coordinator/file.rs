@@ -55,7 +55,10 @@ impl FileCoordinator {
         let (new, path) = (self.folder.join("scheduler.log.new"), self.path());
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&new)?;
         file.try_lock().map_err(io::Error::from)?;
-        file.set_len(0)?;
+        // What an earlier attempt left.
+        if file.metadata()?.len() > 0 {
+            file.set_len(0)?;
+        }
         file.write_all(&[Log::begin(), Log::record(bytes)].concat())?;
         file.sync_all()?;
         std::fs::rename(&new, &path)?;
@@ -143,6 +146,24 @@ mod tests {
         drop(c);
         let mut c = FileCoordinator::open(folder.path()).unwrap();
         assert_eq!(c.load().unwrap(), Some(state(400)));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_with_the_file_and_never_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = folder.path().join("scheduler.log.new");
+        std::os::unix::fs::symlink("/dev/full", &new).unwrap();
+        let mut c = FileCoordinator::open(folder.path()).unwrap();
+        let path = c.path();
+        let Error::System { op: "coordinator", how } = c.store(&state(1)).unwrap_err() else { panic!() };
+        assert!(how.starts_with(&format!("cannot write {}: No space left", path.display())), "{how}");
+        // Room again does not say what of the first attempt is on the disk.
+        std::fs::remove_file(&new).unwrap();
+        let Error::System { op: "coordinator", how } = c.store(&state(2)).unwrap_err() else { panic!() };
+        assert_eq!(how, format!("{}: an earlier write failed", path.display()));
+        drop(c);
+        assert_eq!(FileCoordinator::open(folder.path()).unwrap().load().unwrap(), None, "nothing was kept");
     }
 
     #[test]
