@@ -72,6 +72,8 @@ impl Worker {
                         return Ok(None);
                     }
                     if let Some(failure) = self.engine.take_failure() {
+                        // Asked again, this worker must not say that it has finished what failed.
+                        self.portion = None;
                         return Err(failure);
                     }
                     let finished = self.portion.filter(|held| held.pass == pass).map(|held| held.index);

@@ -24,6 +24,13 @@ impl SchedulerEngine {
         // Before the job begins members only wait; then the time to join is the limit.
         while self.view.is_some() && !self.over {
             let back = self.back_until_ms.is_some_and(|ms| now.since(start) <= ms);
+            if self.back_until_ms.is_some() && !back {
+                // The scheduler before this one kept that the last worker had left, and died before it ended the job.
+                self.end_if_all_left(out);
+                if self.over {
+                    return;
+                }
+            }
             let done = |m: &Member| m.left && m.role == Role::Worker;
             let away = |m: &Member| match m.conn {
                 None => !back,

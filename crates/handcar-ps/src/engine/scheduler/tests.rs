@@ -228,3 +228,24 @@ fn an_elastic_job_whose_last_worker_is_lost_has_failed() {
         panic!("its portions are not done: {out:?}")
     };
 }
+
+#[test]
+fn a_job_whose_scheduler_died_after_the_last_farewell_is_ended_by_the_next() {
+    let mut old = scheduler(2, 1);
+    trio(&mut old);
+    play(&mut old, &[(10, 1, Control::Leave)]);
+    let state = stored(&play(&mut old, &[(20, 2, Control::Leave)]));
+    assert!(!state.over && state.members.iter().all(|m| m.left == (m.role == Role::Worker)));
+    let mut s = SchedulerEngine::resume(old.params.clone(), state, 2000);
+    let back =
+        Control::Hello { role: Role::Server, rank: Some(0), name: "s".into(), addr: "at-s".into(), job: Some(7) };
+    play(&mut s, &[(0, 13, back)]);
+    let ended = (400..6000).step_by(400).find_map(|now| {
+        play(&mut s, &[(now, 13, Control::Beat { progress: 1, epoch: 1 })]);
+        let out = at(&mut s, now, Input::Tick);
+        (!out.is_empty()).then_some((now, out))
+    });
+    let Some((now, out)) = ended else { panic!("it must end") };
+    assert!(now > 2000 && out.contains(&Output::End(Ok(()))), "{now}: {out:?}");
+    assert!(out.contains(&Output::Send { conn: 13, message: Control::End }), "{out:?}");
+}
