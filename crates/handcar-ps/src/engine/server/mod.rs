@@ -371,21 +371,6 @@ impl ServerEngine {
     fn is(&self, mistake: Broken) -> bool {
         self.params.broken == Some(mistake)
     }
-
-    fn late(&mut self, now: Millis, out: &mut Vec<Output>) {
-        fn tell(worker: usize, task: Task, epoch: u64, missing: &[u32]) -> Output {
-            let answer = Answer::Late { missing: missing.to_vec() };
-            Output::Reply { worker, reply: Reply { task, epoch, answer } }
-        }
-        for (came, missing) in self.reductions.late(now) {
-            out.extend(came.into_iter().map(|c| tell(c.worker, c.task, c.epoch, &missing)));
-        }
-        for table in &mut self.tables {
-            for (came, missing) in table.rounds.late(now) {
-                out.extend(came.into_iter().map(|c| tell(c.worker, c.task, c.epoch, &missing)));
-            }
-        }
-    }
 }
 
 fn table(tables: &mut [Table], id: TableId) -> Result<&mut Table, String> {

@@ -16,6 +16,22 @@ pub(super) struct Words {
 }
 
 impl ServerEngine {
+    /// Tells the workers that came to a collective who did not come in time.
+    pub(super) fn late(&mut self, now: Millis, out: &mut Vec<Output>) {
+        fn tell(worker: usize, task: Task, epoch: u64, missing: &[u32]) -> Output {
+            let answer = Answer::Late { missing: missing.to_vec() };
+            Output::Reply { worker, reply: Reply { task, epoch, answer } }
+        }
+        for (came, missing) in self.reductions.late(now) {
+            out.extend(came.into_iter().map(|c| tell(c.worker, c.task, c.epoch, &missing)));
+        }
+        for table in &mut self.tables {
+            for (came, missing) in table.rounds.late(now) {
+                out.extend(came.into_iter().map(|c| tell(c.worker, c.task, c.epoch, &missing)));
+            }
+        }
+    }
+
     /// Takes one worker's integers; joins the rounds that are then complete.
     pub(super) fn reduce(&mut self, due: Millis, round: u64, item: Words, out: &mut Vec<Output>) -> Result<(), String> {
         if round < self.reduced_next {
