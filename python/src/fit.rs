@@ -16,13 +16,18 @@ use std::time::Instant;
 /// Trains on packed rows. `label`: column and the texts of -1 and +1, to be kept in the model. `observer` hears of each
 /// pass and may end the job by returning a true value. Gives the model, one dictionary a pass, and one a filter.
 #[pyfunction]
-#[pyo3(signature = (rows, *, l1, l2, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
+#[pyo3(signature = (rows, *, solver, loss, l1, l2, rate, beta, batch_rows, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
     rows: &Rows,
+    solver: &str,
+    loss: &str,
     l1: f64,
     l2: f64,
+    rate: f64,
+    beta: f64,
+    batch_rows: u32,
     fit_intercept: bool,
     delay: u32,
     max_iter: u32,
@@ -39,6 +44,11 @@ pub fn fit<'py>(
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let options = FitOptions {
+        solver: solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?,
+        loss: loss.parse().map_err(|e| PyValueError::new_err(format!("loss: {e}")))?,
+        rate,
+        beta,
+        batch_rows,
         l1,
         l2,
         intercept: fit_intercept,
@@ -90,6 +100,7 @@ pub fn savings<'py>(py: Python<'py>, filters: &[Saved]) -> PyResult<Bound<'py, P
 
 fn entry<'py>(py: Python<'py>, p: &PassTrace) -> PyResult<Bound<'py, PyDict>> {
     let entry = PyDict::new(py);
+    entry.set_item("solver", p.solver.name())?;
     entry.set_item("pass", p.pass)?;
     entry.set_item("seconds", p.seconds)?;
     entry.set_item("objective", p.objective)?;

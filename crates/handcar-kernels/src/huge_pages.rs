@@ -7,17 +7,25 @@ const PAGE: usize = 2 << 20;
 /// Asks for large pages under an array, which spares it most page faults and, where it is accessed at random, most misses
 /// of the address cache. Best before the array is first touched; a hint that the system may ignore.
 pub fn advise<T>(array: &[T]) {
-    let bytes = std::mem::size_of_val(array);
+    advise_bytes(array.as_ptr() as usize, std::mem::size_of_val(array));
+}
+
+/// The same for memory that a vector has asked for and not filled yet.
+pub fn advise_capacity<T>(vector: &mut Vec<T>) {
+    advise_bytes(vector.as_ptr() as usize, vector.capacity() * std::mem::size_of::<T>());
+}
+
+fn advise_bytes(at: usize, bytes: usize) {
     if bytes < LEAST_BYTES {
         return;
     }
     #[cfg(target_os = "linux")]
     {
         // Only whole large pages inside the array: its neighbours are not ours to advise on.
-        let begin = (array.as_ptr() as usize).next_multiple_of(PAGE);
-        let end = (array.as_ptr() as usize + bytes) / PAGE * PAGE;
+        let begin = at.next_multiple_of(PAGE);
+        let end = (at + bytes) / PAGE * PAGE;
         if begin < end {
-            // SAFETY: the range lies inside a live array, and this advice changes neither content nor protection.
+            // SAFETY: the range lies inside a live allocation (both callers borrow its owner), and this advice changes neither content nor protection.
             let _ = unsafe { rustix::mm::madvise(begin as *mut _, end - begin, rustix::mm::Advice::LinuxHugepage) };
         }
     }
@@ -30,6 +38,10 @@ mod tests {
         let v: Vec<u64> = (0..2_000_000).collect();
         super::advise(&v);
         super::advise(&v[..10]);
+        let mut more: Vec<u64> = Vec::with_capacity(2_000_000);
+        super::advise_capacity(&mut more);
+        more.extend_from_slice(&v);
+        assert_eq!(more, v);
         assert!(v.iter().enumerate().all(|(i, &x)| x == i as u64));
     }
 }

@@ -36,6 +36,64 @@ impl Isa {
     }
 }
 
+/// A computation to be compiled for every [`Isa`]: what [`run`](Self::run) calls must be marked `#[inline(always)]` as well,
+/// or it is compiled for the baseline.
+pub trait Kernel {
+    /// What it gives.
+    type Output;
+    /// The computation.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs a kernel on the best instruction set of this machine. Fused multiply-add is not enabled, so the result has the
+/// bits that the baseline would give.
+///
+/// ```
+/// use handcar_kernels::{Kernel, run};
+/// struct Scale<'a>(&'a mut [f32], f32);
+/// impl Kernel for Scale<'_> {
+///     type Output = ();
+///     #[inline(always)]
+///     fn run(self) {
+///         self.0.iter_mut().for_each(|x| *x *= self.1);
+///     }
+/// }
+/// let mut v = [1.0, 2.0];
+/// run(Scale(&mut v, 3.0));
+/// assert_eq!(v, [3.0, 6.0]);
+/// ```
+#[inline]
+pub fn run<K: Kernel>(kernel: K) -> K::Output {
+    run_on(Isa::detect(), kernel)
+}
+
+/// The same on an instruction set at most as wide as [`Isa::detect`] found.
+#[doc(hidden)]
+pub fn run_on<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+        fn avx512<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run()
+        }
+        #[target_feature(enable = "avx2")]
+        fn avx2<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run()
+        }
+        let best = Isa::detect();
+        if isa == Isa::Avx512 && best == Isa::Avx512 {
+            // SAFETY: `Isa::detect` found AVX-512 F, BW, DQ and VL on this machine.
+            return unsafe { avx512(kernel) };
+        }
+        if isa != Isa::Baseline && best != Isa::Baseline {
+            // SAFETY: `Isa::detect` found AVX2 on this machine (every AVX-512 machine has it).
+            return unsafe { avx2(kernel) };
+        }
+    }
+    let _ = isa;
+    kernel.run()
+}
+
 /// Defines a public function with one body compiled for every [`Isa`], plus `NAME_on(isa, ...)` for tests.
 ///
 /// Fused multiply-add is not enabled, so no instruction set can round differently from another.

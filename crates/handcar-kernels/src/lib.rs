@@ -13,4 +13,4 @@ pub mod huge_pages;
 pub mod logistic;
 pub mod mapped_file;
 
-pub use isa::Isa;
+pub use isa::{Isa, Kernel, run, run_on};

@@ -45,6 +45,11 @@ pub(crate) trait Link: Send {
     /// Appends answers and news to `inbox`; waits for at least one, but not past `until`.
     fn receive(&mut self, until: Millis, inbox: &mut Vec<Input>) -> Result<()>;
 
+    /// Whether this worker is the only one, and its servers are in its process.
+    fn embedded(&self) -> bool {
+        false
+    }
+
     /// Tells a watching scheduler that the engine moves.
     fn report_progress(&mut self, _progress: u64) {}
 

@@ -76,6 +76,12 @@ impl Worker {
         self.engine.view().servers.len()
     }
 
+    /// Whether this worker is the only one and its servers live in this process: then nobody else can see a table, and a
+    /// program may as well keep it itself.
+    pub fn embedded(&self) -> bool {
+        self.link.embedded()
+    }
+
     /// Who keeps which keys, as far as this worker has heard: news arrive during its calls.
     pub fn view(&self) -> &View {
         self.engine.view()

@@ -11,7 +11,13 @@ impl Observer for Print {
         let gap = p.gap.map_or(String::new(), |g| format!("gap {g:.2e}"));
         println!(
             "pass {:3} {:7.3}s F {:.4} change {:.2e} nnz {} active {:.4} violation {:.4} {gap}",
-            p.pass, p.seconds, p.objective, p.relative_change, p.nnz, p.active, p.violation
+            p.pass,
+            p.seconds,
+            p.objective,
+            p.relative_change,
+            p.nnz,
+            p.active,
+            p.violation.unwrap_or(f64::NAN)
         );
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod error;
 pub mod job;
+pub mod loss;
 pub mod metric;
 pub mod model;
 pub mod penalty;

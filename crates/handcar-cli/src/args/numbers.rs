@@ -5,6 +5,11 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     number(text, |x| x >= 0.0, "a number of at least 0")
 }
 
+/// A finite number above zero.
+pub fn positive(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0, "a number above 0")
+}
+
 /// A number strictly between 0 and 1.
 pub fn share(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0 && x < 1.0, "a number between 0 and 1")
@@ -36,6 +41,7 @@ mod tests {
         for wrong in ["-1", "nan", "inf", "x", ""] {
             assert!(not_negative(wrong).is_err() && share(wrong).is_err(), "{wrong}");
         }
+        assert!(positive("0").is_err() && positive("1e-9") == Ok(1e-9));
         assert!(share("1").is_err() && share("0").is_err());
     }
 

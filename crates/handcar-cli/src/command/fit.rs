@@ -13,9 +13,9 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use handcar_data::{Dataset, ReadOptions};
-use handcar_ps::{Worker, driver::local, filter::TableFilters};
+use handcar_ps::{Worker, driver::local};
 use handcar_train::{
-    job::{self, FitOptions, TrainInput},
+    job::{self, TrainInput},
     model::Model,
 };
 use std::{
@@ -46,7 +46,7 @@ pub struct FitArgs {
 
 /// Runs the command: one worker and one server inside this process.
 pub fn run(args: FitArgs, general: &General) -> Result<Outcome> {
-    args.check_outputs()?;
+    args.check()?;
     let began = Instant::now();
     let mut worker = local::cluster(1, 1, &job::registry()).remove(0);
     let outcome = args.train_on(&mut worker, general, began)?;
@@ -55,8 +55,9 @@ pub fn run(args: FitArgs, general: &General) -> Result<Outcome> {
 }
 
 impl FitArgs {
-    /// Refuses outputs that cannot be written, before hours of training rather than after.
-    pub fn check_outputs(&self) -> Result<()> {
+    /// Refuses outputs that cannot be written and options that do not apply, before hours of training rather than after.
+    pub fn check(&self) -> Result<()> {
+        self.train.check()?;
         for path in [Some(&self.model), self.text.as_ref(), self.report.report.as_ref()].into_iter().flatten() {
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             ensure!(parent.is_dir(), "write {}: expected a directory {}, got none", path.display(), parent.display());
@@ -101,7 +102,7 @@ impl FitArgs {
         let input = TrainInput { data: &data, rows: part, holdout: self.train.holdout, valid: valid.as_ref() };
         progress.begin();
         let mut watch = Watch::new(&mut progress, stop.clone());
-        let fitted = job::fit(worker, input, &self.fit_options(init), &mut watch)?;
+        let fitted = job::fit(worker, input, &self.train.options(self.input.thread_count(), init), &mut watch)?;
         drop(progress);
 
         if first {
@@ -109,7 +110,9 @@ impl FitArgs {
             if let Some(path) = &self.text {
                 fitted.model.write_text(path)?;
             }
-            result::tell(&fitted, &self.model, self.train.tol, stop.signal());
+            let options = self.train.options(1, None);
+            let tol = (!options.solver.last().is_minibatch()).then_some(options.tol);
+            result::tell(&fitted, &self.model, tol, stop.signal());
             self.report.save(result::report(&fitted, &data, read_seconds, worker), began)?;
         }
         Ok(stop.signal().map_or(Outcome::Done, Outcome::Stopped))
@@ -143,22 +146,5 @@ impl FitArgs {
         }
         let valid = handcar_data::read_with_schema(&self.train.valid, data.schema(), &self.options());
         valid.map(Some).context("read validation rows")
-    }
-
-    fn fit_options(&self, init: Option<Model>) -> FitOptions {
-        let t = &self.train;
-        FitOptions {
-            l1: t.l1,
-            l2: t.l2,
-            intercept: !t.no_intercept,
-            delay: t.delay,
-            passes: t.passes,
-            tol: t.tol,
-            threads: self.input.thread_count(),
-            seed: t.seed,
-            kkt_filter: !t.no_kkt_filter,
-            filters: TableFilters { push: t.filters.clone(), pull: t.pull_filters.clone() },
-            init,
-        }
     }
 }

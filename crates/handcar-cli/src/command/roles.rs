@@ -134,7 +134,7 @@ pub fn worker(args: WorkerArgs, general: &General) -> Result<Outcome> {
     let mut job = Job::parse(&args.job)?;
     job.general.quiet |= general.quiet;
     job.fit.share_cores(args.share_cores);
-    job.fit.check_outputs()?;
+    job.fit.check()?;
     let began = Instant::now();
     let config = NodeConfig { rank: args.rank, on_loss: Some(end_soon()), ..NodeConfig::default() };
     let mut worker = net::connect_worker(&args.scheduler, &config)?;

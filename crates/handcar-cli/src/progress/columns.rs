@@ -5,16 +5,16 @@
 pub struct Line {
     /// Number of the pass.
     pub pass: u64,
-    /// Objective after it.
-    pub objective: f64,
+    /// Objective after it; absent within a pass.
+    pub objective: Option<f64>,
     /// Relative change of the objective.
     pub relative_change: Option<f64>,
     /// Nonzero weights.
-    pub nnz: u64,
+    pub nnz: Option<u64>,
     /// Share of keys that were active.
     pub active: f64,
     /// Largest KKT violation.
-    pub violation: f64,
+    pub violation: Option<f64>,
     /// Certified relative gap.
     pub gap: Option<f64>,
     /// Log loss on the validation rows.
@@ -27,6 +27,25 @@ pub struct Line {
     pub bytes_sent: u64,
     /// Seconds since training began.
     pub seconds: f64,
+    /// What solvers that learn row by row add.
+    pub online: Option<Online>,
+}
+
+/// Measures of predictions made before their row was learned from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Online {
+    /// Rows of the pass so far.
+    pub rows: u64,
+    /// Mean loss since the line before.
+    pub since: f64,
+    /// Mean loss over the rows so far.
+    pub average: f64,
+    /// AUC over the rows so far.
+    pub auc: Option<f64>,
+    /// Its standard error.
+    pub auc_error: Option<f64>,
+    /// Normalised entropy over the rows so far.
+    pub ne: Option<f64>,
 }
 
 /// One column: right-aligned under its title.
@@ -47,13 +66,13 @@ impl Column {
     }
 }
 
-const ALL: [Column; 12] = [
+const BATCH: [Column; 12] = [
     column("pass", 4, 0, |l| l.pass.to_string()),
-    column("objective", 13, 0, |l| significant(l.objective, 10)),
+    column("objective", 13, 0, |l| optional(l.objective, |x| significant(x, 10))),
     column("change", 8, 5, |l| optional(l.relative_change, |x| format!("{x:.1e}"))),
-    column("nonzeros", 10, 1, |l| grouped(l.nnz)),
+    column("nonzeros", 10, 1, |l| optional(l.nnz, grouped)),
     column("active", 7, 4, |l| format!("{:.1}%", 100.0 * l.active)),
-    column("violation", 9, 6, |l| format!("{:.1e}", l.violation)),
+    column("violation", 9, 6, |l| optional(l.violation, |x| format!("{x:.1e}"))),
     column("gap", 8, 1, |l| optional(l.gap, |x| format!("{x:.1e}"))),
     Column { validation: true, ..column("logloss", 8, 3, |l| optional(l.logloss, |x| format!("{x:.5}"))) },
     Column { validation: true, ..column("AUC", 7, 2, |l| optional(l.auc, |x| format!("{x:.5}"))) },
@@ -62,14 +81,34 @@ const ALL: [Column; 12] = [
     column("seconds", 8, 2, |l| format!("{:.2}", l.seconds)),
 ];
 
+const ONLINE: [Column; 12] = [
+    column("pass", 4, 3, |l| l.pass.to_string()),
+    column("rows", 11, 0, |l| online(l, |o| grouped(o.rows))),
+    column("since", 8, 2, |l| online(l, |o| format!("{:.5}", o.since))),
+    column("average", 8, 0, |l| online(l, |o| format!("{:.5}", o.average))),
+    column("AUC", 7, 1, |l| online(l, |o| optional(o.auc, |x| format!("{x:.4}")))),
+    column("+-", 6, 5, |l| online(l, |o| optional(o.auc_error, |x| format!("{x:.4}")))),
+    column("NE", 7, 6, |l| online(l, |o| optional(o.ne, |x| format!("{x:.4}")))),
+    column("objective", 13, 4, |l| optional(l.objective, |x| significant(x, 10))),
+    column("nonzeros", 10, 7, |l| optional(l.nnz, grouped)),
+    Column { validation: true, ..column("logloss", 8, 4, |l| optional(l.logloss, |x| format!("{x:.5}"))) },
+    column("rows/s", 7, 5, |l| scaled(l.rows_per_second)),
+    column("seconds", 8, 3, |l| format!("{:.2}", l.seconds)),
+];
+
+fn online(line: &Line, write: impl Fn(&Online) -> String) -> String {
+    line.online.as_ref().map_or_else(|| "-".to_string(), write)
+}
+
 const fn column(title: &'static str, width: usize, rank: u8, cell: fn(&Line) -> String) -> Column {
     Column { title, width, rank, validation: false, cell }
 }
 
-/// The columns that fit into `width` letters; all of them without a limit.
-pub fn choose(validation: bool, width: Option<usize>) -> Vec<&'static Column> {
-    static COLUMNS: [Column; 12] = ALL;
-    let mut chosen: Vec<&Column> = COLUMNS.iter().filter(|c| validation || !c.validation).collect();
+/// The columns that fit into `width` letters; all of them without a limit. `online`: those of a solver that learns row by
+/// row.
+pub fn choose(online: bool, validation: bool, width: Option<usize>) -> Vec<&'static Column> {
+    static COLUMNS: [[Column; 12]; 2] = [BATCH, ONLINE];
+    let mut chosen: Vec<&Column> = COLUMNS[online as usize].iter().filter(|c| validation || !c.validation).collect();
     while let Some(limit) = width {
         let used: usize = chosen.iter().map(|c| c.width + 2).sum();
         let least = chosen.iter().enumerate().max_by_key(|(_, c)| c.rank);
@@ -81,7 +120,7 @@ pub fn choose(validation: bool, width: Option<usize>) -> Vec<&'static Column> {
     chosen
 }
 
-fn optional(x: Option<f64>, write: impl Fn(f64) -> String) -> String {
+fn optional<T>(x: Option<T>, write: impl Fn(T) -> String) -> String {
     x.map_or_else(|| "-".to_string(), write)
 }
 
@@ -122,12 +161,14 @@ mod tests {
 
     #[test]
     fn narrow_terminals_keep_what_matters_most() {
-        let titles = |w| choose(true, w).iter().map(|c| c.title).collect::<Vec<_>>();
+        let titles = |w| choose(false, true, w).iter().map(|c| c.title).collect::<Vec<_>>();
         assert_eq!(titles(None).len(), 12);
         assert_eq!(titles(Some(20)), ["pass", "objective"]);
         let at_80 = titles(Some(80));
         assert!(at_80.contains(&"gap") && at_80.contains(&"AUC") && !at_80.contains(&"MB sent"), "{at_80:?}");
-        assert!(choose(false, None).iter().all(|c| c.title != "AUC"));
+        let online: Vec<_> = choose(true, true, Some(80)).iter().map(|c| c.title).collect();
+        assert!(online.contains(&"average") && online.contains(&"AUC") && !online.contains(&"gap"), "{online:?}");
+        assert!(choose(false, false, None).iter().all(|c| c.title != "AUC"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod redrawn;
 mod terminal;
 
 pub use busy::Busy;
-pub use columns::{Line, grouped, significant};
+pub use columns::{Line, Online, grouped, significant};
 pub use redrawn::Redrawn;
 pub use terminal::ClearLine;
 
@@ -34,7 +34,10 @@ pub struct Progress {
 }
 
 struct Out {
-    columns: Vec<&'static Column>,
+    /// Of batch solvers, and of those that learn row by row.
+    columns: [Vec<&'static Column>; 2],
+    /// Which of them the last line had.
+    online: bool,
     terminal: Option<terminal::Terminal>,
     lines: u64,
     pass: u64,
@@ -49,9 +52,10 @@ impl Progress {
     pub fn new(quiet: bool, validation: bool) -> Self {
         let out = (!quiet).then(|| {
             let terminal = terminal::Terminal::stderr();
-            let columns = columns::choose(validation, terminal.as_ref().map(|t| t.width));
+            let width = terminal.as_ref().map(|t| t.width);
             Out {
-                columns,
+                columns: [false, true].map(|online| columns::choose(online, validation, width)),
+                online: false,
                 terminal,
                 lines: 0,
                 pass: 1,
@@ -107,16 +111,26 @@ impl Progress {
 
 impl Out {
     fn line(&mut self, line: &Line) {
+        // The last line of one kind comes before the first of another.
+        if let Some(held) = self.line_held.take_if(|h| h.online.is_some() != line.online.is_some()) {
+            self.show(&held);
+        }
         if self.line_shown.is_some_and(|t| t.elapsed() < LINE_EVERY) {
             self.line_held = Some(*line);
         } else {
             self.show(line);
         }
-        self.pass = line.pass + 1;
-        self.pass_began = Instant::now();
+        if line.objective.is_some() {
+            self.pass = line.pass + 1;
+            self.pass_began = Instant::now();
+        }
     }
 
     fn show(&mut self, line: &Line) {
+        // Another kind of solver has other columns.
+        if std::mem::replace(&mut self.online, line.online.is_some()) != self.online {
+            self.lines = 0;
+        }
         let row = self.row(|c| c.cell(line));
         let repeat = if self.terminal.is_some() { self.lines.is_multiple_of(TITLES_EVERY) } else { self.lines == 0 };
         let titles = if repeat { self.titles() } else { String::new() };
@@ -135,7 +149,10 @@ impl Out {
     }
 
     fn row(&self, cell: impl Fn(&Column) -> String) -> String {
-        let cells: Vec<String> = self.columns.iter().map(|c| format!("{:>width$}", cell(c), width = c.width)).collect();
+        let cells: Vec<String> = self.columns[self.online as usize]
+            .iter()
+            .map(|c| format!("{:>width$}", cell(c), width = c.width))
+            .collect();
         cells.join("  ")
     }
 

@@ -173,6 +173,10 @@ impl Link for LocalLink {
         Ok(())
     }
 
+    fn embedded(&self) -> bool {
+        self.hub.inboxes.len() == 1
+    }
+
     fn finish(&mut self) -> Result<()> {
         self.left = true;
         Ok(())

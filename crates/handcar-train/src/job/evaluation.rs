@@ -2,7 +2,7 @@
 
 use crate::error::{Result, TrainError};
 use crate::metric::{Metrics, Scored};
-use crate::solver::dbpg::Dbpg;
+use crate::solver::{dbpg::Dbpg, minibatch::Found};
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
 use handcar_ps::Worker;
@@ -47,7 +47,7 @@ pub(super) enum Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Chooses the rows and gives the example weights that leave held-out rows out of training.
+    /// Chooses the rows, and gives the example weights of all rows of the data that leave held-out ones out of training.
     pub fn new(
         worker: &mut Worker,
         data: &Dataset,
@@ -56,17 +56,19 @@ impl<'a> Evaluation<'a> {
         valid: Option<&'a Dataset>,
         seed: u64,
     ) -> Result<(Self, Option<Vec<f32>>)> {
-        let mut weights = data.weights().map(|w| w[rows.clone()].to_vec());
+        let mut weights = data.weights().map(<[f32]>::to_vec);
         let mut held = Vec::new();
         if let Some(share) = holdout {
             if !(share > 0.0 && share < 1.0) {
                 let expected = "between 0 and 1, both excluded";
                 return Err(TrainError::Option { what: "holdout", expected, got: share.to_string() });
             }
-            let w = weights.get_or_insert_with(|| vec![1.0; rows.len()]);
-            for row in rows.clone().filter(|&r| held_out(seed, r, share)) {
-                w[row - rows.start] = 0.0;
-                held.push(row);
+            let w = weights.get_or_insert_with(|| vec![1.0; data.rows()]);
+            for row in (0..data.rows()).filter(|&r| held_out(seed, r, share)) {
+                w[row] = 0.0;
+                if rows.contains(&row) {
+                    held.push(row);
+                }
             }
         }
         if let Some(valid) = valid {
@@ -99,19 +101,18 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Takes the measures; all workers call this together.
-    pub fn measure(&self, solve: &mut Dbpg<'_>) -> Result<Option<Measured>> {
+    pub fn measure(&self, at: &mut dyn Point) -> Result<Option<Measured>> {
         match self {
             Self::None => Ok(None),
             Self::Holdout { rows, first, total, labels, weights } => {
-                let margins: Vec<f64> = solve.each_margin().collect();
-                let mine: Vec<f64> = rows.iter().map(|&r| margins[r]).collect();
-                let all = gather(solve.worker, &mine, *first, *total)?;
+                let mine = at.margins(rows);
+                let all = gather(at.worker(), &mine, *first, *total)?;
                 measured("holdout", &all, labels, weights.as_deref())
             }
             Self::Valid { data, index } => {
                 let most = index.iter().flatten().max().map_or(0, |&i| i as usize + 1);
                 let mut weights = vec![0.0f32; most];
-                solve.for_each_weight(|i, w| {
+                at.for_each_weight(&mut |i, w| {
                     if let Some(to) = weights.get_mut(i) {
                         *to = w;
                     }
@@ -123,12 +124,61 @@ impl<'a> Evaluation<'a> {
                         let (ids, values) = csr.row(row);
                         let x = |j: usize| values.map_or(1.0, |v| v[j] as f64);
                         let sum: f64 = ids.iter().enumerate().map(|(j, &id)| x(j) * of_key[id as usize] as f64).sum();
-                        solve.intercept() + sum
+                        at.intercept() + sum
                     })
                     .collect();
                 measured("validation", &margins, data.labels(), data.weights())
             }
         }
+    }
+}
+
+/// Weights, and the margins that they give.
+pub(super) trait Point {
+    /// Who must be asked for others' numbers.
+    fn worker(&mut self) -> &mut Worker;
+    /// The margins of some of this worker's rows.
+    fn margins(&self, rows: &[usize]) -> Vec<f64>;
+    /// Every weight with the index of its key in the data.
+    fn for_each_weight(&self, visit: &mut dyn FnMut(usize, f32));
+    /// The intercept.
+    fn intercept(&self) -> f64;
+}
+
+impl Point for Dbpg<'_> {
+    fn worker(&mut self) -> &mut Worker {
+        self.worker
+    }
+
+    fn margins(&self, rows: &[usize]) -> Vec<f64> {
+        let margins: Vec<f64> = self.each_margin().collect();
+        rows.iter().map(|&r| margins[r]).collect()
+    }
+
+    fn for_each_weight(&self, visit: &mut dyn FnMut(usize, f32)) {
+        Dbpg::for_each_weight(self, visit);
+    }
+
+    fn intercept(&self) -> f64 {
+        Dbpg::intercept(self)
+    }
+}
+
+impl Point for (&mut Worker, &Found) {
+    fn worker(&mut self) -> &mut Worker {
+        self.0
+    }
+
+    fn margins(&self, rows: &[usize]) -> Vec<f64> {
+        rows.iter().map(|&r| self.1.margins[r]).collect()
+    }
+
+    fn for_each_weight(&self, visit: &mut dyn FnMut(usize, f32)) {
+        self.1.weights.iter().enumerate().for_each(|(i, &w)| visit(i, w));
+    }
+
+    fn intercept(&self) -> f64 {
+        self.1.intercept as f64
     }
 }
 

@@ -1,30 +1,21 @@
-//! The pass loop: sweep, shift, measure, certify, extrapolate, stop.
+//! A job: its solvers one after the other, and the model of the last.
 
 use super::evaluation::Evaluation;
-use super::{FitOptions, Fitted, Observer, PassTrace, TrainInput, savings};
-use crate::error::{Result, TrainError};
+use super::stage::{Solved, Stage, Start};
+use super::{FitOptions, Fitted, Observer, TrainInput, batch, online};
+use crate::error::Result;
 use crate::model::{Facts, Model};
-use crate::penalty::ElasticNet;
-use crate::solver::dbpg::{Certificate, Dbpg, Momentum, PassEnd, Settings, relative_gap};
-use handcar_base::{Seed, key::INTERCEPT};
+use handcar_data::Dataset;
 use handcar_ps::Worker;
 use std::time::Instant;
 
-/// Passes that come first where training begins with nothing.
-const PLAIN_PASSES: u64 = 2;
-/// Passes between measurements of every key at most.
-const MEASURE_EVERY: u64 = 8;
-/// What acceleration may cost, relative to the passes so far.
-const ACCELERATION_SHARE: f64 = 2.0;
-/// Passes have done their part when they change the objective by less than this share of the tolerance.
-const SETTLED: f64 = 0.1;
-
-/// Trains an L1/L2-penalised logistic regression by delayed block proximal gradient. Collective: every worker of the
-/// job calls it with equal options and its own rows.
+/// Trains an L1/L2-penalised linear model by the solvers of [`FitOptions::solver`], each beginning with the weights of the
+/// one before. Collective: every worker of the job calls it with equal options and its own rows.
 ///
 /// # Errors
-/// [`TrainError::Option`] and [`TrainError::Data`] before anything runs; the parameter server's errors, which say who
-/// was lost or waited for; [`TrainError::Diverged`] if the objective stops being a number.
+/// [`TrainError::Option`](crate::TrainError::Option) and [`TrainError::Data`](crate::TrainError::Data) before anything runs;
+/// the parameter server's errors, which say who was lost or waited for;
+/// [`TrainError::Diverged`](crate::TrainError::Diverged) if the objective stops being a number.
 pub fn fit(
     worker: &mut Worker,
     input: TrainInput<'_>,
@@ -32,125 +23,64 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Fitted> {
     options.check()?;
-    options.check_filters(worker.filters())?;
     let began = Instant::now();
     let (evaluation, weights) =
         Evaluation::new(worker, input.data, &input.rows, input.holdout, input.valid, options.seed)?;
-    let settings = Settings {
-        penalty: ElasticNet { l1: options.l1, l2: options.l2 },
-        intercept: options.intercept,
-        delay: options.delay,
-        filter: options.kkt_filter,
-        seed: Seed(options.seed),
-    };
-    let start = |key| match &options.init {
-        None => 0.0,
-        Some(model) if key == INTERCEPT => model.intercept as f32,
-        Some(model) => model.weight(key),
-    };
-    let mut solve =
-        Dbpg::new(worker, input.data, input.rows, weights, options.threads, settings, &options.filters, &start)?;
-
-    let mut trace: Vec<PassTrace> = Vec::new();
-    let mut momentum = Momentum::new();
-    let mut certificate: Option<Certificate> = None;
-    let warm = options.init.is_some();
-    let mut before = if warm { solve.evaluate()?.objective } else { f64::INFINITY };
-    let (mut seconds_before, mut sent_before, mut plain_before) = (0.0, 0, 0);
-    for pass in 0.. {
-        let mut end = solve.pass(pass, &mut |done| observer.progress(done))?;
-        if !end.objective.is_finite() {
-            return Err(TrainError::Diverged { pass: pass + 1, objective: end.objective });
-        }
-        let relative_change = (before - end.objective) / end.objective.abs().max(f64::MIN_POSITIVE);
-        let stopped = solve.any(observer.stop())?;
-        let mut last = stopped || pass + 1 >= options.passes as u64;
-        // What accelerates and certifies at once costs several passes, so it waits until the passes have done their
-        // part, and takes a share of the work - unless it solves the whole problem.
-        let settled = relative_change.abs() <= (SETTLED * options.tol).max(1e-12);
-        let affordable = solve.work() <= ACCELERATION_SHARE * pass as f64 * solve.entries();
-        let due = (settled && affordable) || solve.head_is_complete();
-        let accelerate = !stopped && (last || (due && (pass >= PLAIN_PASSES || warm)));
-        let slack = solve.slack(pass + 1);
-        let mut found = match accelerate || last || pass % MEASURE_EVERY == MEASURE_EVERY - 1 {
-            true => Some(solve.certify(slack)?),
-            false => None,
+    let given: Option<(Vec<f32>, f64)> = options.init.as_ref().map(|m| (weights_of(m, input.data), m.intercept));
+    let (mut trace, mut online) = (Vec::new(), Vec::new());
+    let mut before: Option<Solved> = None;
+    let chain = options.solver.solvers();
+    for (i, &solver) in chain.iter().enumerate() {
+        let start = match &before {
+            Some(s) => Some(Start { weights: &s.weights, intercept: s.intercept }),
+            None => given.as_ref().map(|(weights, intercept)| Start { weights, intercept: *intercept }),
         };
-        if accelerate && found.is_some_and(|c| relative_gap(end.objective, c.dual) > options.tol) {
-            end = solve.accelerate(slack, end, options.tol, &mut |step, gap| {
-                observer.newton(step, gap);
-                observer.stop()
-            })?;
-            last = last || solve.any(observer.stop())?;
-            // The last table row and the report speak of the weights that the steps have left.
-            let done = relative_gap(end.objective, solve.dual()) <= options.tol;
-            found = if done || last { Some(solve.certify(slack)?) } else { found };
-        }
-        let gap = found.map(|_| relative_gap(end.objective, solve.dual()));
-        if found.is_some() {
-            certificate = found;
-        }
-        let measured = evaluation.measure(&mut solve)?;
-        let (seconds, stats) = (began.elapsed().as_secs_f64(), solve.worker.stats());
-        let (sent, plain) = (stats.bytes_sent, stats.plain_sent);
-        trace.push(PassTrace {
-            pass: pass + 1,
-            seconds,
-            objective: end.objective,
-            relative_change: (before - end.objective) / end.objective.abs().max(f64::MIN_POSITIVE),
-            nnz: end.nonzeros,
-            active: end.active as f64 / (input.data.keys().len() as f64).max(1.0),
-            violation: found.map_or(end.violation, |c| c.violation),
-            gap,
-            valid: measured.and_then(|m| Some((m.metrics.logloss?, m.metrics.auc?))),
-            rows_per_second: solve.rows_total() as f64 / (seconds - seconds_before).max(1e-9),
-            bytes_sent: sent - sent_before,
-            plain_sent: plain - plain_before,
-        });
-        if let Some(last) = trace.last() {
-            observer.pass(last);
-        }
-        (before, seconds_before) = (end.objective, seconds);
-        (sent_before, plain_before) = (sent, plain);
-        if last || gap.is_some_and(|g| g <= options.tol) {
+        let passes = if i + 1 == chain.len() { options.passes } else { solver.default_passes() };
+        let stage = Stage { began, evaluation: &evaluation, weights: weights.as_deref(), passes, start };
+        let mut solved = match solver.is_minibatch() {
+            true => online::run(worker, &input, options, solver, stage, observer)?,
+            false => batch::run(worker, &input, options, stage, observer)?,
+        };
+        trace.append(&mut solved.trace);
+        online.append(&mut solved.online);
+        before = Some(solved);
+        // Whoever has had enough has had enough of all solvers.
+        if i + 1 < chain.len() && worker.reduce_max(&[observer.stop() as i64])?[0] != 0 {
             break;
         }
-        solve.extrapolate(momentum.next(end.objective))?;
     }
-
-    let end = solve.evaluate()?;
-    let facts = facts(options, input.holdout, &solve, &end, trace.len() as u64, certificate);
-    let mut weights = vec![0.0f32; input.data.keys().len()];
-    solve.for_each_weight(|i, w| weights[i] = w);
-    let model = Model::from_solution(input.data, &weights, solve.intercept(), facts);
-    let metrics = evaluation.measure(&mut solve)?;
-    Ok(Fitted { model, trace, metrics, filters: savings::joined(&mut solve, &options.filters)? })
-}
-
-fn facts(
-    options: &FitOptions,
-    holdout: Option<f64>,
-    solve: &Dbpg<'_>,
-    end: &PassEnd,
-    passes: u64,
-    certificate: Option<Certificate>,
-) -> Facts {
-    let gap = certificate.map(|c| relative_gap(end.objective, c.dual));
-    Facts {
+    let Some(end) = before else { unreachable!("a chain has at least one solver") };
+    let facts = Facts {
+        solver: options.solver.to_string(),
+        loss_name: options.loss.name().into(),
         l1: options.l1,
         l2: options.l2,
         intercept: options.intercept,
         delay: options.delay,
         tol: options.tol,
         seed: options.seed,
-        holdout,
-        rows: solve.rows_total(),
-        passes,
+        holdout: input.holdout,
+        rows: end.rows,
+        passes: trace.len() as u64,
         objective: end.objective,
         loss: end.loss,
-        gap,
-        violation: certificate.map(|c| c.violation),
-        converged: gap.is_some_and(|g| g <= options.tol),
+        gap: end.gap,
+        violation: end.violation,
+        converged: end.gap.is_some_and(|g| g <= options.tol),
         ..Facts::default()
-    }
+    };
+    let model = Model::from_solution(input.data, &end.weights, end.intercept, facts);
+    Ok(Fitted { model, trace, online, metrics: end.metrics, filters: end.filters })
+}
+
+/// A model's weights for the keys of some data.
+fn weights_of(model: &Model, data: &Dataset) -> Vec<f32> {
+    let mut at = 0;
+    data.keys()
+        .iter()
+        .map(|key| {
+            at += model.keys[at..].partition_point(|k| k < key);
+            if model.keys.get(at) == Some(key) { model.weights[at] } else { 0.0 }
+        })
+        .collect()
 }

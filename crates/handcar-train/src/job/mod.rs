@@ -12,16 +12,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod batch;
 mod evaluation;
 mod fit;
+mod online;
 mod options;
 mod savings;
+mod stage;
 
 pub use evaluation::Measured;
 pub use fit::fit;
 pub use options::FitOptions;
 
 use crate::model::Model;
+use crate::solver::Solver;
 use handcar_data::Dataset;
 use handcar_ps::{Registry, filter::Saved};
 use std::ops::Range;
@@ -30,6 +34,7 @@ use std::ops::Range;
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
     crate::solver::dbpg::register(&mut registry);
+    crate::solver::minibatch::register(&mut registry);
     registry
 }
 
@@ -57,6 +62,8 @@ impl<'a> TrainInput<'a> {
 pub trait Observer {
     /// A pass has ended.
     fn pass(&mut self, pass: &PassTrace);
+    /// A minibatch solver is within a pass and has learned from more rows.
+    fn online(&mut self, _so_far: &OnlineTrace) {}
     /// Share of the current pass that is done.
     fn progress(&mut self, _done: f64) {}
     /// The pass is followed by Newton steps, of which this one (from 1) is about to be taken; `gap`: the certified relative
@@ -81,7 +88,9 @@ impl Observer for Silent {
 /// One pass of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PassTrace {
-    /// Number of the pass, from 1.
+    /// Whose pass it is.
+    pub solver: Solver,
+    /// Number of the solver's pass, from 1.
     pub pass: u64,
     /// Seconds since the job began, transposing and screening included.
     pub seconds: f64,
@@ -93,12 +102,15 @@ pub struct PassTrace {
     pub nnz: u64,
     /// Share of all keys that are active after the pass and will travel in the next.
     pub active: f64,
-    /// Largest KKT violation: as met on the way, or measured at one point in passes that end with a certificate.
-    pub violation: f64,
+    /// Largest KKT violation: as met on the way, or measured at one point in passes that end with a certificate. Minibatch
+    /// solvers do not know it.
+    pub violation: Option<f64>,
     /// Certified relative gap, in passes that end with a certificate.
     pub gap: Option<f64>,
     /// Mean log loss and AUC on the validation rows, or else on the holdout.
     pub valid: Option<(f64, f64)>,
+    /// Progressive measures over the whole pass, of minibatch solvers.
+    pub online: Option<OnlineTrace>,
     /// Training rows of all workers a second in this pass.
     pub rows_per_second: f64,
     /// Bytes this worker sent in this pass.
@@ -107,13 +119,38 @@ pub struct PassTrace {
     pub plain_sent: u64,
 }
 
+/// Progressive measures of a minibatch solver: of predictions made before their row was learned from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OnlineTrace {
+    /// The solver's pass, from 1. From the second on rows have been seen before.
+    pub pass: u64,
+    /// Rows of all workers in this pass so far.
+    pub rows: u64,
+    /// Seconds since the job began.
+    pub seconds: f64,
+    /// Mean loss over the rows since the line before.
+    pub loss_since: f64,
+    /// Mean loss over all rows of the pass so far.
+    pub loss: f64,
+    /// Area under the ROC curve over the rows so far, margins rounded to 1/256; absent with one class.
+    pub auc: Option<f64>,
+    /// Its standard error.
+    pub auc_error: Option<f64>,
+    /// Normalised entropy over the rows so far, of logistic loss.
+    pub ne: Option<f64>,
+    /// Rows a second since the line before.
+    pub rows_per_second: f64,
+}
+
 /// A finished job.
 #[derive(Clone, Debug)]
 pub struct Fitted {
     /// The model, the same on every worker.
     pub model: Model,
-    /// One entry a pass.
+    /// One entry a pass, of all solvers in turn.
     pub trace: Vec<PassTrace>,
+    /// Progressive measures of minibatch solvers: at 1000 rows, 2000, 4000, ... and at the end of each pass.
+    pub online: Vec<OnlineTrace>,
     /// Measures on the validation rows, or else on the holdout.
     pub metrics: Option<Measured>,
     /// What each filter saved, over all workers. First `kkt`, which keeps inactive keys at home: keys of 8 bytes, and numbers

@@ -1,24 +1,36 @@
 //! Options of a training job.
 
 use crate::error::{Result, TrainError};
+use crate::loss::LossKind;
 use crate::model::Model;
+use crate::solver::{Chain, Solver};
 use handcar_ps::Dtype;
 use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 
 /// Options of a training job. Losses are summed over rows, not averaged: `l1` and `l2` weigh against that sum.
 #[derive(Clone, Debug)]
 pub struct FitOptions {
+    /// Solvers, one after the other; default DBPG alone.
+    pub solver: Chain,
+    /// The loss; default logistic. DBPG knows no other.
+    pub loss: LossKind,
     /// Weight of `‖w‖₁`; default 1.
     pub l1: f64,
     /// Weight of `‖w‖²/2`; default 0.
     pub l2: f64,
     /// Whether to fit an unpenalised intercept; default yes.
     pub intercept: bool,
-    /// τ: how many blocks may be under way when one starts; default 0, which gives equal bits for any number of
+    /// τ: how many blocks or batches may be under way when one starts; default 0, which gives equal bits for any number of
     /// threads, workers and servers.
     pub delay: u32,
-    /// Passes at most; default 200.
+    /// Passes of the last solver at most; default 200. Minibatch solvers before the last make one.
     pub passes: u32,
+    /// Minibatch solvers: step size α; default 0.1.
+    pub rate: f64,
+    /// Minibatch solvers: added to what divides the step size; default 1.
+    pub beta: f64,
+    /// Minibatch solvers: rows of a batch, of all workers; default 256.
+    pub batch_rows: u32,
     /// Stop when the certified relative gap `(F - D)/F` is at most this; default 1e-4.
     pub tol: f64,
     /// Threads; default 1.
@@ -37,11 +49,16 @@ pub struct FitOptions {
 impl Default for FitOptions {
     fn default() -> Self {
         Self {
+            solver: Chain::default(),
+            loss: LossKind::default(),
             l1: 1.0,
             l2: 0.0,
             intercept: true,
             delay: 0,
             passes: 200,
+            rate: 0.1,
+            beta: 1.0,
+            batch_rows: 256,
             tol: 1e-4,
             threads: 1,
             seed: 0,
@@ -54,6 +71,8 @@ impl Default for FitOptions {
 
 /// Blocks under way at most: more than there are blocks in most data, and a bound on memory.
 const DELAY_MAX: u32 = 1024;
+/// Rows of a batch at most: so many gradients fit a sum, see `solver::minibatch`.
+const BATCH_ROWS_MAX: u32 = 1 << 17;
 /// Threads at most.
 const THREADS_MAX: usize = 4096;
 
@@ -71,6 +90,18 @@ impl FitOptions {
         }
         if !(self.tol >= 0.0 && self.tol.is_finite()) {
             return option("tol", "a finite number of at least 0", &self.tol);
+        }
+        if !(self.rate > 0.0 && self.rate.is_finite()) {
+            return option("rate", "a finite number above 0", &self.rate);
+        }
+        if !(self.beta >= 0.0 && self.beta.is_finite()) {
+            return option("beta", "a finite number of at least 0", &self.beta);
+        }
+        if !(1..=BATCH_ROWS_MAX).contains(&self.batch_rows) {
+            return option("batch_rows", "from 1 to 131072", &self.batch_rows);
+        }
+        if self.loss != LossKind::Logistic && self.solver.any(|s| s == Solver::Dbpg) {
+            return option("loss", "logistic, the only one that dbpg knows", &self.loss);
         }
         if self.passes == 0 {
             return option("passes", "at least 1", &self.passes);
@@ -118,6 +149,10 @@ mod tests {
             (FitOptions { tol: f64::INFINITY, ..d() }, "tol"),
             (FitOptions { passes: 0, ..d() }, "passes"),
             (FitOptions { delay: 4096, ..d() }, "delay"),
+            (FitOptions { rate: 0.0, ..d() }, "rate"),
+            (FitOptions { beta: f64::NAN, ..d() }, "beta"),
+            (FitOptions { batch_rows: 1 << 18, ..d() }, "batch_rows"),
+            (FitOptions { loss: LossKind::Hinge, ..d() }, "loss logistic"),
             (FitOptions { threads: 0, ..d() }, "threads"),
         ] {
             assert!(o.check().unwrap_err().to_string().contains(name));

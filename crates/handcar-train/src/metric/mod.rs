@@ -5,6 +5,7 @@ mod auc;
 mod calibration;
 mod logloss;
 mod normalised_entropy;
+mod progressive;
 mod scored;
 
 pub use accuracy::accuracy;
@@ -12,6 +13,7 @@ pub use auc::auc;
 pub use calibration::{Decile, calibration};
 pub use logloss::{logloss, logloss_sum};
 pub use normalised_entropy::normalised_entropy;
+pub use progressive::Progressive;
 pub use scored::{Scored, ScoredError};
 
 use serde::{Deserialize, Serialize};

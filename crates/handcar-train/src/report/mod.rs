@@ -7,6 +7,7 @@ pub use memory::peak_memory_bytes;
 use crate::{
     metric::{Decile, Metrics},
     model::{ModelError, write_aside},
+    solver::Solver,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -81,6 +82,9 @@ pub struct Report {
     /// One entry a pass.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<TraceEntry>,
+    /// Progressive measures, of minibatch solvers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub online: Vec<OnlineEntry>,
 }
 
 /// Wall-clock seconds of the parts of a run.
@@ -135,7 +139,10 @@ pub struct FilterSavings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TraceEntry {
-    /// Number of the pass, from 1.
+    /// Whose pass it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solver: Option<Solver>,
+    /// Number of that solver's pass, from 1.
     pub pass: u64,
     /// Seconds of training until its end.
     pub seconds: f64,
@@ -146,7 +153,8 @@ pub struct TraceEntry {
     /// Share of keys that were active in it.
     pub active: f64,
     /// Largest KKT violation seen in it.
-    pub violation: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violation: Option<f64>,
     /// Certified relative gap, when it was computed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<f64>,
@@ -162,6 +170,33 @@ pub struct TraceEntry {
     /// Bytes sent in this pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_sent: Option<u64>,
+}
+
+/// Progressive measures of a minibatch solver: of predictions made before their row was learned from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OnlineEntry {
+    /// Number of the pass, from 1.
+    pub pass: u64,
+    /// Rows of it so far.
+    pub rows: u64,
+    /// Seconds of training so far.
+    pub seconds: f64,
+    /// Mean loss since the entry before.
+    pub loss_since: f64,
+    /// Mean loss over the rows so far.
+    pub loss: f64,
+    /// Area under the ROC curve over the rows so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auc: Option<f64>,
+    /// Its standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auc_error: Option<f64>,
+    /// Normalised entropy over the rows so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ne: Option<f64>,
+    /// Rows a second since the entry before.
+    pub rows_per_second: f64,
 }
 
 impl Report {
@@ -213,7 +248,7 @@ mod tests {
             staleness_histogram: vec![1],
             peak_memory_bytes: Some(1),
             seed: Some(0),
-            trace: vec![TraceEntry::default()],
+            trace: vec![TraceEntry { violation: Some(0.0), ..TraceEntry::default() }],
             ..Report::new("fit")
         };
         let v = serde_json::to_value(full).unwrap();

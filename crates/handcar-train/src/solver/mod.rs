@@ -1,3 +1,145 @@
 //! Solvers; each is worker code plus the updater that its servers run.
 
 pub mod dbpg;
+pub mod minibatch;
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// The solvers there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Solver {
+    /// Delayed block proximal gradient: batch, to a certified optimum; see [`dbpg`].
+    #[default]
+    Dbpg,
+    /// Minibatch stochastic gradient descent; see [`minibatch`].
+    Sgd,
+    /// Minibatch AdaGrad.
+    AdaGrad,
+    /// Minibatch FTRL-Proximal.
+    Ftrl,
+}
+
+impl Solver {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Dbpg, Self::Sgd, Self::AdaGrad, Self::Ftrl];
+
+    /// The name in options, models and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dbpg => "dbpg",
+            Self::Sgd => "sgd",
+            Self::AdaGrad => "adagrad",
+            Self::Ftrl => "ftrl",
+        }
+    }
+
+    /// Whether it learns row by row as it goes, in minibatches; else it goes on to a tolerance.
+    pub fn is_minibatch(self) -> bool {
+        self != Self::Dbpg
+    }
+
+    /// Passes unless told otherwise.
+    pub fn default_passes(self) -> u32 {
+        if self.is_minibatch() { 1 } else { 200 }
+    }
+}
+
+impl fmt::Display for Solver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Solver {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|s| s.name() == text);
+        known.ok_or_else(|| format!("expected {}, got {text:?}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
+
+/// Solvers one after the other, each beginning with the weights of the one before: `ftrl+dbpg`.
+///
+/// ```
+/// use handcar_train::solver::{Chain, Solver};
+/// let chain: Chain = "ftrl+dbpg".parse()?;
+/// assert_eq!((chain.first(), chain.last()), (Solver::Ftrl, Solver::Dbpg));
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain(Vec<Solver>);
+
+/// Solvers in a chain at most.
+const CHAIN_MAX: usize = 8;
+
+impl Chain {
+    /// The solvers, in order; at least one.
+    pub fn solvers(&self) -> &[Solver] {
+        &self.0
+    }
+
+    /// Whose work comes first.
+    pub fn first(&self) -> Solver {
+        self.0[0]
+    }
+
+    /// Whose result is the job's.
+    pub fn last(&self) -> Solver {
+        self.0[self.0.len() - 1]
+    }
+
+    /// Whether any of them fits.
+    pub fn any(&self, fits: impl Fn(Solver) -> bool) -> bool {
+        self.0.iter().any(|&s| fits(s))
+    }
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Solver::default().into()
+    }
+}
+
+impl From<Solver> for Chain {
+    fn from(solver: Solver) -> Self {
+        Self(vec![solver])
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.iter().map(|s| s.name()).collect();
+        f.write_str(&names.join("+"))
+    }
+}
+
+impl FromStr for Chain {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let solvers = text.split('+').map(str::parse).collect::<Result<Vec<Solver>, _>>()?;
+        match solvers.len() {
+            1..=CHAIN_MAX => Ok(Self(solvers)),
+            n => Err(format!("expected at most {CHAIN_MAX} solvers, got {n}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_read_and_written() {
+        for text in ["dbpg", "sgd", "ftrl+dbpg", "adagrad+ftrl+dbpg"] {
+            assert_eq!(text.parse::<Chain>().unwrap().to_string(), text);
+        }
+        for (text, told) in
+            [("", "got \"\""), ("ftrl+", "got \"\""), ("vw", "expected dbpg, sgd, adagrad, ftrl, got \"vw\"")]
+        {
+            assert!(text.parse::<Chain>().unwrap_err().contains(told));
+        }
+        assert!(["sgd"; 9].join("+").parse::<Chain>().unwrap_err().contains("at most 8"));
+    }
+}

@@ -4,13 +4,15 @@ use crate::{signals, summary};
 use handcar_data::Dataset;
 use handcar_ps::{Worker, filter::Saved};
 use handcar_train::{
-    job::Fitted,
-    report::{Bytes, FilterSavings, Kkt, Report, Seconds, TraceEntry},
+    job::{Fitted, OnlineTrace},
+    report::{Bytes, FilterSavings, Kkt, OnlineEntry, Report, Seconds, TraceEntry},
 };
 use std::{io::Write, path::Path};
 
 /// Prints objective, certificate, measures and strongest features; warns if the tolerance was not reached.
-pub fn tell(fitted: &Fitted, path: &Path, tol: f64, signal: Option<i32>) {
+///
+/// `tol`: what was asked for, of solvers that go on to a tolerance.
+pub fn tell(fitted: &Fitted, path: &Path, tol: Option<f64>, signal: Option<i32>) {
     let model = &fitted.model;
     let mut text = String::new();
     summary::facts(&mut text, model);
@@ -26,7 +28,7 @@ pub fn tell(fitted: &Fitted, path: &Path, tol: f64, signal: Option<i32>) {
     if let Some(signal) = signal {
         let name = signals::name(signal);
         tracing::warn!("{name}: ended after {} passes with the model so far ({gap})", model.facts.passes);
-    } else if !model.facts.converged {
+    } else if let Some(tol) = tol.filter(|_| !model.facts.converged) {
         let passes = model.facts.passes;
         tracing::warn!("stopped at --passes {passes} before the tolerance: {gap}, asked for {tol:.1e}");
     }
@@ -50,13 +52,14 @@ pub fn report(fitted: &Fitted, data: &Dataset, read_seconds: f64, worker: &Worke
         rows_per_second: (train_seconds > 0.0).then(|| rows_done / train_seconds),
         seconds: Seconds { read: Some(read_seconds), train: Some(train_seconds), total: 0.0 },
         metrics: fitted.metrics.as_ref().map(|m| m.metrics),
-        kkt: Some(Kkt { violation: facts.violation, gap_bound: facts.gap }),
+        kkt: facts.gap.map(|gap| Kkt { violation: facts.violation, gap_bound: Some(gap) }),
         bytes: (stats.bytes_sent > 0).then_some(Bytes { sent: stats.bytes_sent, received: stats.bytes_received }),
         filters: fitted.filters.iter().map(savings).collect(),
         staleness: Some(stats.staleness_max()),
         staleness_histogram: stats.staleness,
         seed: Some(facts.seed),
         trace: fitted.trace.iter().map(entry).collect(),
+        online: fitted.online.iter().map(online).collect(),
         ..Report::new("fit")
     }
 }
@@ -68,6 +71,7 @@ fn savings(s: &Saved) -> FilterSavings {
 
 fn entry(p: &handcar_train::job::PassTrace) -> TraceEntry {
     TraceEntry {
+        solver: Some(p.solver),
         pass: p.pass,
         seconds: p.seconds,
         objective: p.objective,
@@ -79,5 +83,19 @@ fn entry(p: &handcar_train::job::PassTrace) -> TraceEntry {
         auc: p.valid.map(|v| v.1),
         rows_per_second: Some(p.rows_per_second),
         bytes_sent: Some(p.bytes_sent),
+    }
+}
+
+fn online(o: &OnlineTrace) -> OnlineEntry {
+    OnlineEntry {
+        pass: o.pass,
+        rows: o.rows,
+        seconds: o.seconds,
+        loss_since: o.loss_since,
+        loss: o.loss,
+        auc: o.auc,
+        auc_error: o.auc_error,
+        ne: o.ne,
+        rows_per_second: o.rows_per_second,
     }
 }

@@ -1,10 +1,10 @@
 //! What the solver tells while it runs, and the question whether to stop.
 
 use crate::{
-    progress::{Line, Progress},
+    progress::{Line, Online, Progress},
     signals::Stop,
 };
-use handcar_train::job::{Observer, PassTrace};
+use handcar_train::job::{Observer, OnlineTrace, PassTrace};
 
 /// Shows each pass, draws the bar, and asks the solver to end once a signal has come.
 pub struct Watch<'a> {
@@ -23,9 +23,9 @@ impl Observer for Watch<'_> {
     fn pass(&mut self, p: &PassTrace) {
         self.progress.line(&Line {
             pass: p.pass,
-            objective: p.objective,
+            objective: Some(p.objective),
             relative_change: p.relative_change.is_finite().then_some(p.relative_change),
-            nnz: p.nnz,
+            nnz: Some(p.nnz),
             active: p.active,
             violation: p.violation,
             gap: p.gap,
@@ -34,6 +34,17 @@ impl Observer for Watch<'_> {
             rows_per_second: p.rows_per_second,
             bytes_sent: p.bytes_sent,
             seconds: p.seconds,
+            online: p.online.as_ref().map(cells),
+        });
+    }
+
+    fn online(&mut self, so_far: &OnlineTrace) {
+        self.progress.line(&Line {
+            pass: so_far.pass,
+            rows_per_second: so_far.rows_per_second,
+            seconds: so_far.seconds,
+            online: Some(cells(so_far)),
+            ..Line::default()
         });
     }
 
@@ -48,4 +59,8 @@ impl Observer for Watch<'_> {
     fn stop(&self) -> bool {
         self.stop.signal().is_some()
     }
+}
+
+fn cells(o: &OnlineTrace) -> Online {
+    Online { rows: o.rows, since: o.loss_since, average: o.loss, auc: o.auc, auc_error: o.auc_error, ne: o.ne }
 }

@@ -19,7 +19,8 @@ const CAP_ONE: f64 = (1u64 << 20) as f64;
 impl<'w> Dbpg<'w> {
     /// Prepares a solve over `rows` of the data. Collective.
     ///
-    /// `weights`: example weights of these rows, if they are not all one. `start`: nonzero weights to begin with.
+    /// `weights`: example weights of these rows, if they are not all one. `start`: the weight to
+    /// begin with of each key of the data, by its index, and of the intercept (`None`).
     #[expect(clippy::too_many_arguments, reason = "a job's parts, each of another kind")]
     pub fn new(
         worker: &'w mut Worker,
@@ -29,7 +30,7 @@ impl<'w> Dbpg<'w> {
         threads: usize,
         settings: Settings,
         filters: &TableFilters,
-        start: &dyn Fn(Key) -> f32,
+        start: &dyn Fn(Option<usize>) -> f32,
     ) -> Result<Self> {
         same_keys_everywhere(worker, data)?;
         let views: Vec<ColumnBlock<'_>> = data.blocks().iter().map(|b| b.rows(rows.clone())).collect();
@@ -173,9 +174,13 @@ impl<'w> Dbpg<'w> {
     }
 
     /// Puts the weights to begin with on the servers and into the margins.
-    fn push_start(&mut self, start: &dyn Fn(Key) -> f32) -> Result<()> {
+    fn push_start(&mut self, start: &dyn Fn(Option<usize>) -> f32) -> Result<()> {
         for i in 0..self.blocks.len() {
-            let weights: Vec<f32> = self.blocks[i].keys.iter().map(|&k| start(k)).collect();
+            let block = &self.blocks[i];
+            let weights: Vec<f32> = match block.is_intercept() {
+                true => vec![start(None)],
+                false => block.index.iter().map(|&k| start(Some(k as usize))).collect(),
+            };
             // Equal on all workers, so all skip the same blocks.
             if weights.iter().all(|&w| w == 0.0) {
                 continue;

@@ -1,0 +1,220 @@
+//! Passes of a minibatch solver: predict, measure, learn; and what the objective is after each.
+
+use super::stage::{Solved, Stage};
+use super::{FitOptions, Observer, OnlineTrace, PassTrace, TrainInput, savings};
+use crate::error::{Result, TrainError};
+use crate::loss::LossKind;
+use crate::metric::Progressive;
+use crate::penalty::ElasticNet;
+use crate::solver::Solver;
+use crate::solver::minibatch::{self, Found, Minibatch, Seen, Settings};
+use handcar_ps::Worker;
+use std::time::Instant;
+
+/// The first progressive measures come after about this many rows, the next after twice as many, and so on.
+const FIRST_ROWS: u64 = 1000;
+/// Batches between questions whether to stop.
+const STOP_EVERY: u64 = 64;
+
+/// Runs a minibatch solver.
+pub(super) fn run(
+    worker: &mut Worker,
+    input: &TrainInput<'_>,
+    options: &FitOptions,
+    solver: Solver,
+    stage: Stage<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Solved> {
+    let Stage { began, evaluation, weights, passes, start } = stage;
+    let (data, penalty) = (input.data, ElasticNet { l1: options.l1, l2: options.l2 });
+    let settings = Settings {
+        solver,
+        loss: options.loss,
+        penalty,
+        intercept: options.intercept,
+        alpha: options.rate,
+        beta: options.beta,
+        batch_rows: options.batch_rows as usize,
+        threads: options.threads,
+        delay: options.delay,
+        filters: options.filters.clone(),
+    };
+    let first = |i: usize| start.map_or(0.0, |s| s.weights[i]);
+    let intercept = start.map_or(0.0, |s| s.intercept as f32);
+    let mut solve = Minibatch::new(worker, data, weights.map(<[f32]>::to_vec), settings, (&first, intercept))?;
+    let count = |w: &[f32]| w.iter().filter(|&&c| c > 0.0).count();
+    let rows = weights.map_or(data.rows(), count) as u64;
+
+    let mut telling = Telling::new(options, data.rows() as u64, began);
+    let mut trace: Vec<PassTrace> = Vec::new();
+    let (mut before, mut sent, mut plain) = (f64::INFINITY, 0, 0);
+    let found = loop {
+        let pass = trace.len() as u64 + 1;
+        let started = Instant::now();
+        telling.begin(pass);
+        // Borrowed from the solver, which is busy during the pass.
+        let example = weights;
+        let mut stopped = solve.pass(worker, &mut |worker, seen| {
+            let weight = |row: usize| example.map_or(1.0, |w| w[row]);
+            telling.hear(worker, seen, data.labels(), &weight, observer)
+        })?;
+        let online = telling.tell(worker)?;
+        let rows_per_second = data.rows() as f64 / started.elapsed().as_secs_f64().max(1e-9);
+        let example = |row: usize| weights.map_or(1.0, |w| w[row]);
+        let solution = solve.solution(worker)?;
+        let found =
+            Found::new(worker, data, input.rows.clone(), solution, options.loss, penalty, &example, options.threads)?;
+        let sound = found.objective.is_finite() && found.weights.iter().all(|w| w.is_finite());
+        if !sound || !found.intercept.is_finite() {
+            return Err(TrainError::Diverged { pass, objective: found.objective });
+        }
+        let measured = evaluation.measure(&mut (&mut *worker, &found))?;
+        let stats = worker.stats();
+        let relative_change = (before - found.objective) / found.objective.abs().max(f64::MIN_POSITIVE);
+        trace.push(PassTrace {
+            solver,
+            pass,
+            seconds: began.elapsed().as_secs_f64(),
+            objective: found.objective,
+            relative_change,
+            nnz: found.nonzeros,
+            active: 1.0,
+            violation: None,
+            gap: None,
+            valid: measured.and_then(|m| Some((m.metrics.logloss?, m.metrics.auc?))),
+            online,
+            rows_per_second,
+            bytes_sent: stats.bytes_sent - sent,
+            plain_sent: stats.plain_sent - plain,
+        });
+        if let Some(last) = trace.last() {
+            observer.pass(last);
+        }
+        (before, sent, plain) = (found.objective, stats.bytes_sent, stats.plain_sent);
+        stopped = stopped || worker.reduce_max(&[observer.stop() as i64])?[0] != 0;
+        if stopped || pass >= passes as u64 {
+            break found;
+        }
+    };
+    let metrics = evaluation.measure(&mut (&mut *worker, &found))?;
+    Ok(Solved {
+        intercept: found.intercept as f64,
+        objective: found.objective,
+        loss: found.loss,
+        rows,
+        gap: None,
+        violation: None,
+        trace,
+        online: telling.trace,
+        metrics,
+        filters: savings::of_worker(worker, &options.filters)?,
+        weights: found.weights,
+    })
+}
+
+/// Progressive measures on their way to the observer.
+struct Telling {
+    loss: LossKind,
+    rows_total: u64,
+    batch_rows: u64,
+    began: Instant,
+    pass: u64,
+    /// Batches of this pass so far.
+    batches: u64,
+    /// This worker's rows of this pass, and since the last line.
+    all: Progressive,
+    since: Progressive,
+    next_rows: u64,
+    told: Instant,
+    trace: Vec<OnlineTrace>,
+}
+
+impl Telling {
+    fn new(options: &FitOptions, rows_total: u64, began: Instant) -> Self {
+        Self {
+            loss: options.loss,
+            rows_total,
+            batch_rows: options.batch_rows as u64,
+            began,
+            pass: 0,
+            batches: 0,
+            all: Progressive::new(),
+            since: Progressive::new(),
+            next_rows: 0,
+            told: began,
+            trace: Vec::new(),
+        }
+    }
+
+    fn begin(&mut self, pass: u64) {
+        (self.pass, self.batches, self.next_rows, self.told) = (pass, 0, FIRST_ROWS, Instant::now());
+        (self.all, self.since) = (Progressive::new(), Progressive::new());
+    }
+
+    /// Hears of a batch; whether to end.
+    fn hear(
+        &mut self,
+        worker: &mut Worker,
+        seen: &Seen<'_>,
+        labels: &[f32],
+        weight: &dyn Fn(usize) -> f32,
+        observer: &mut dyn Observer,
+    ) -> Result<bool> {
+        for ((row, &margin), &loss) in seen.rows.clone().zip(seen.margins).zip(seen.losses) {
+            let margin = minibatch::margin_value(margin) as f32;
+            self.since.add(margin, labels[row] > 0.0, weight(row), loss);
+        }
+        self.batches += 1;
+        let done = self.rows_done();
+        let due = done >= self.next_rows && done < self.rows_total;
+        if due && let Some(line) = self.tell(worker)? {
+            observer.online(&line);
+        }
+        if !self.batches.is_multiple_of(STOP_EVERY) {
+            return Ok(false);
+        }
+        observer.progress(self.rows_done() as f64 / self.rows_total.max(1) as f64);
+        Ok(worker.reduce_max(&[observer.stop() as i64])?[0] != 0)
+    }
+
+    /// Rows of all workers so far in this pass, by its batches: equal on all of them.
+    fn rows_done(&self) -> u64 {
+        (self.batches * self.batch_rows).min(self.rows_total)
+    }
+
+    /// Tells of the rows so far, all workers' together.
+    fn tell(&mut self, worker: &mut Worker) -> Result<Option<OnlineTrace>> {
+        self.all.join(&self.since);
+        let [all, since] = [&self.all, &self.since].map(|p| {
+            let mut joined = Progressive::new();
+            worker.reduce(&p.to_words()).map(|words| {
+                joined.read_words(&words);
+                joined
+            })
+        });
+        let (all, since) = (all?, since?);
+        if since.rows() == 0 {
+            return Ok(None);
+        }
+        let mean = |p: &Progressive| minibatch::loss_value(p.loss()) / p.mass().max(f64::MIN_POSITIVE);
+        let logloss = (self.loss == LossKind::Logistic).then(|| minibatch::loss_value(all.loss()));
+        let metrics = all.metrics(logloss);
+        let seconds = self.told.elapsed().as_secs_f64().max(1e-9);
+        let line = OnlineTrace {
+            pass: self.pass,
+            rows: all.rows(),
+            seconds: self.began.elapsed().as_secs_f64(),
+            loss_since: mean(&since),
+            loss: mean(&all),
+            auc: metrics.auc,
+            auc_error: all.auc_error(),
+            ne: metrics.ne,
+            rows_per_second: since.rows() as f64 / seconds,
+        };
+        self.trace.push(line);
+        self.since = Progressive::new();
+        self.told = Instant::now();
+        self.next_rows = 2 * self.rows_done();
+        Ok(Some(line))
+    }
+}

@@ -1,0 +1,43 @@
+//! What one solver of a chain is given, and what it gives.
+
+use super::evaluation::Evaluation;
+use super::{Measured, OnlineTrace, PassTrace};
+use handcar_ps::filter::Saved;
+use std::time::Instant;
+
+/// Weights of every key of the data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start<'s> {
+    pub weights: &'s [f32],
+    pub intercept: f64,
+}
+
+/// What a solver is given beside data and options.
+pub(super) struct Stage<'s> {
+    /// When the job began.
+    pub began: Instant,
+    pub evaluation: &'s Evaluation<'s>,
+    /// Example weights of all rows of the data, if they are not all one.
+    pub weights: Option<&'s [f32]>,
+    /// Passes at most.
+    pub passes: u32,
+    pub start: Option<Start<'s>>,
+}
+
+/// What a solver has found.
+pub(super) struct Solved {
+    /// Of every key of the data.
+    pub weights: Vec<f32>,
+    pub intercept: f64,
+    pub objective: f64,
+    pub loss: f64,
+    /// Rows of all workers with a positive weight.
+    pub rows: u64,
+    /// Certified relative gap.
+    pub gap: Option<f64>,
+    pub violation: Option<f64>,
+    pub trace: Vec<PassTrace>,
+    pub online: Vec<OnlineTrace>,
+    pub metrics: Option<Measured>,
+    pub filters: Vec<Saved>,
+}

@@ -1,0 +1,20 @@
+//! `max(0, 1 - y·m)`.
+
+use super::Loss;
+
+/// The hinge loss `max(0, 1 - y·m)` of a linear support vector machine; its margins are no log odds.
+#[derive(Clone, Copy, Debug)]
+pub struct Hinge;
+
+impl Loss for Hinge {
+    #[inline(always)]
+    fn value(self, margin: f64, label: f32) -> f64 {
+        let short = 1.0 - margin * label as f64;
+        if short > 0.0 { short } else { 0.0 }
+    }
+
+    #[inline(always)]
+    fn derivative(self, margin: f32, label: f32) -> f32 {
+        if margin * label < 1.0 { -label } else { 0.0 }
+    }
+}

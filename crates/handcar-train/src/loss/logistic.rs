@@ -1,0 +1,26 @@
+//! `log(1 + exp(-y·m))`.
+
+use super::Loss;
+use handcar_kernels::elementary::{exp_nonpositive, exp_nonpositive_f32, ln_1p_unit};
+
+/// The logistic loss `log(1 + exp(-y·m))`: the negative log likelihood of a click model.
+#[derive(Clone, Copy, Debug)]
+pub struct Logistic;
+
+impl Loss for Logistic {
+    #[inline(always)]
+    fn value(self, margin: f64, label: f32) -> f64 {
+        let z = margin * label as f64;
+        let hinge = if z < 0.0 { -z } else { 0.0 };
+        hinge + ln_1p_unit(exp_nonpositive(-z.abs()))
+    }
+
+    #[inline(always)]
+    fn derivative(self, margin: f32, label: f32) -> f32 {
+        let z = margin * label;
+        let e = exp_nonpositive_f32(-z.abs());
+        let d = 1.0 / (1.0 + e);
+        let q = if z >= 0.0 { e * d } else { d };
+        -label * q
+    }
+}

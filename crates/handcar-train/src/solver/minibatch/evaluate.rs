@@ -1,0 +1,115 @@
+//! The objective at given weights.
+
+use super::{fixed, remote::for_each};
+use crate::error::Result;
+use crate::loss::{Loss, LossKind, with_loss};
+use crate::penalty::ElasticNet;
+use handcar_base::ExactSum;
+use handcar_data::Dataset;
+use handcar_kernels::{Kernel, run};
+use handcar_ps::Worker;
+use std::ops::Range;
+
+/// Rows scored at a time: their margins stay in the first-level cache.
+const CHUNK: usize = 1024;
+
+/// Weights, and what the objective is there.
+pub(crate) struct Found {
+    /// Of every key of the data.
+    pub weights: Vec<f32>,
+    pub intercept: f32,
+    /// Of this worker's rows.
+    pub margins: Vec<f64>,
+    pub objective: f64,
+    pub loss: f64,
+    pub nonzeros: u64,
+}
+
+impl Found {
+    /// Evaluates the objective over the rows of all workers, of which `rows` are this one's. Collective. `example`: the
+    /// example weight of a row.
+    #[expect(clippy::too_many_arguments, reason = "the parts of an objective")]
+    pub fn new(
+        worker: &mut Worker,
+        data: &Dataset,
+        rows: Range<usize>,
+        (weights, intercept): (Vec<f32>, f32),
+        loss: LossKind,
+        penalty: ElasticNet,
+        example: &(dyn Fn(usize) -> f32 + Sync),
+        threads: usize,
+    ) -> Result<Self> {
+        let mut margins = vec![0.0; rows.len()];
+        let share = rows.len().div_ceil(threads.max(1)).max(1);
+        let mut sum = ExactSum::new();
+        std::thread::scope(|scope| {
+            let shares: Vec<_> = margins
+                .chunks_mut(share)
+                .enumerate()
+                .map(|(t, out)| {
+                    let (weights, first) = (&weights, rows.start + t * share);
+                    scope.spawn(move || score(data, first, weights, intercept, loss, example, out))
+                })
+                .collect();
+            for share in shares {
+                match share.join() {
+                    Ok(part) => sum.merge(&part),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+        });
+        let loss = ExactSum::from_words(&worker.reduce(&sum.to_words())?).value();
+        let (mut absolute, mut squares, mut nonzeros) = (ExactSum::new(), ExactSum::new(), 0);
+        for w in weights.iter().map(|&w| w as f64).filter(|w| *w != 0.0) {
+            absolute.add(w.abs());
+            squares.add(w * w);
+            nonzeros += 1;
+        }
+        let objective = loss + penalty.l1 * absolute.value() + 0.5 * penalty.l2 * squares.value();
+        Ok(Self { weights, intercept, margins, objective, loss, nonzeros })
+    }
+}
+
+/// Margins of the rows from `first` on, and their summed loss.
+fn score(
+    data: &Dataset,
+    first: usize,
+    weights: &[f32],
+    intercept: f32,
+    loss: LossKind,
+    example: &(dyn Fn(usize) -> f32 + Sync),
+    out: &mut [f64],
+) -> ExactSum {
+    let blocks = data.blocks();
+    let mut sum = ExactSum::new();
+    let (mut margins, mut losses) = (vec![0i64; CHUNK], vec![0f64; CHUNK]);
+    for (c, out) in out.chunks_mut(CHUNK).enumerate() {
+        let rows = first + c * CHUNK..first + c * CHUNK + out.len();
+        let margins = &mut margins[..out.len()];
+        margins.fill(fixed::margin(intercept));
+        for block in &blocks {
+            for_each(block, &rows, |row, id, x| margins[row] += fixed::margin(weights[id] * x));
+        }
+        out.iter_mut().zip(&*margins).for_each(|(m, &sum)| *m = fixed::margin_value(sum));
+        let losses = &mut losses[..out.len()];
+        with_loss!(loss, loss => run(Losses(loss, out, &data.labels()[rows.clone()], losses)));
+        for (row, l) in rows.zip(&*losses) {
+            sum.add(l * example(row) as f64);
+        }
+    }
+    sum
+}
+
+struct Losses<'a, L>(L, &'a [f64], &'a [f32], &'a mut [f64]);
+
+impl<L: Loss> Kernel for Losses<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self(loss, margins, labels, out) = self;
+        for ((out, &m), &y) in out.iter_mut().zip(margins).zip(labels) {
+            *out = loss.value(m, y);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The table in this process: threads own its parts and go through the batches in step, without copies or messages.
+
+use super::part::{Part, exponent};
+use super::rows::RowView;
+use super::rule::{Rates, Rule};
+use super::team::Meeting;
+use super::{Hear, Seen, Settings};
+use crate::loss::Loss;
+use crate::penalty::ElasticNet;
+use handcar_data::{ColumnBlock, Dataset, Entries};
+use std::ops::Range;
+
+/// A table in this process.
+pub(super) struct LocalTable<'a, R: Rule> {
+    /// Parts by the thread that owns them.
+    members: Vec<Vec<Part<'a, R>>>,
+    keys: usize,
+}
+
+impl<'a, R: Rule> LocalTable<'a, R> {
+    /// Places the keys of the data on `threads` threads. `start`: the weight of a key of the data, and the intercept's.
+    pub fn new(
+        data: &'a Dataset,
+        settings: &Settings,
+        rates: Rates,
+        weight_exponent: i32,
+        start: (&dyn Fn(usize) -> f32, f32),
+    ) -> Self {
+        let threads = settings.threads.max(1);
+        let rule = R::new(rates);
+        let mut parts: Vec<(f64, Part<'a, R>)> = Vec::new();
+        for block in data.blocks() {
+            let values = match block.entries {
+                Entries::Sparse { values: Some(v), .. } => exponent(v),
+                _ => 0,
+            };
+            for (cost, ids) in shares(&block, threads) {
+                let exponents = (values, weight_exponent);
+                parts.push((cost, Part::of_block(&block, ids, rule.clone(), exponents, settings.batch_rows, start.0)));
+            }
+        }
+        if settings.intercept {
+            let free = R::new(Rates { penalty: ElasticNet::NONE, ..rates });
+            parts.push((0.2 * data.rows() as f64, Part::intercept(free, weight_exponent, start.1)));
+        }
+        // The costliest first, each to the thread with the least so far.
+        parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut members: Vec<(f64, Vec<Part<'a, R>>)> = (0..threads).map(|_| (0.0, Vec::new())).collect();
+        for (cost, part) in parts {
+            let least = members.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0));
+            if let Some((load, parts)) = least {
+                *load += cost;
+                parts.push(part);
+            }
+        }
+        Self { members: members.into_iter().map(|m| m.1).collect(), keys: data.keys().len() }
+    }
+
+    /// Learns from all rows, batch by batch, the first of which is number `batch` of the job. `hear` is told of each batch
+    /// before it is learned from, and may end the pass after it; whether it did.
+    pub fn pass<L: Loss>(
+        &mut self,
+        loss: L,
+        rows: &RowView<'_>,
+        batch: u64,
+        batch_rows: usize,
+        hear: &mut Hear<'_>,
+    ) -> bool {
+        let total = rows.labels.len();
+        let meeting = Meeting::new(self.members.len(), batch_rows);
+        let mut stopped = false;
+        std::thread::scope(|scope| {
+            let (first, others) = self.members.split_at_mut(1);
+            for (i, parts) in others.iter_mut().enumerate() {
+                let meeting = &meeting;
+                scope.spawn(move || {
+                    let _here = meeting.present();
+                    let mut member = Member::new(i + 1, parts, meeting, batch_rows);
+                    for (at, of) in batches(total, batch_rows, batch) {
+                        if !member.margins(at, &of) {
+                            break;
+                        }
+                        member.learn(loss, rows, &of, None);
+                    }
+                });
+            }
+            let _here = meeting.present();
+            let mut lead = Member::new(0, &mut first[0], &meeting, batch_rows);
+            let mut losses = vec![0; batch_rows];
+            for (at, of) in batches(total, batch_rows, batch) {
+                if !lead.margins(at, &of) {
+                    break;
+                }
+                let losses = &mut losses[..of.len()];
+                lead.learn(loss, rows, &of, Some(losses));
+                let seen = Seen { rows: of.clone(), margins: &lead.sums[..of.len()], losses };
+                if !stopped && hear(&seen) {
+                    meeting.stop_at(at + 1);
+                    stopped = true;
+                }
+            }
+        });
+        stopped
+    }
+
+    /// The weights of all keys of the data as batch `batch` finds them, and the intercept.
+    pub fn weights(&mut self, batch: u64) -> (Vec<f32>, f32) {
+        let (mut all, mut intercept) = (vec![0.0; self.keys], 0.0);
+        for part in self.members.iter_mut().flatten() {
+            part.go_to(batch, &(0..0));
+            match part.is_intercept() {
+                true => intercept = part.weights().next().unwrap_or(0.0),
+                false => {
+                    let keys = part.keys.clone();
+                    all[keys].iter_mut().zip(part.weights()).for_each(|(to, w)| *to = w);
+                }
+            }
+        }
+        (all, intercept)
+    }
+}
+
+/// Number and rows of each batch of a pass.
+pub(super) fn batches(rows: usize, batch_rows: usize, first: u64) -> impl Iterator<Item = (u64, Range<usize>)> {
+    (0..rows.div_ceil(batch_rows)).map(move |i| (first + i as u64, i * batch_rows..((i + 1) * batch_rows).min(rows)))
+}
+
+/// How a block's keys are shared out, and what a pass over each share costs, about: a dense block is one share, a sparse
+/// one has a share for each thread with about as many entries.
+fn shares(block: &ColumnBlock<'_>, threads: usize) -> Vec<(f64, Range<usize>)> {
+    let keys = block.keys.len();
+    match block.entries {
+        Entries::Dense8(d) => vec![(d.len() as f64, 0..keys)],
+        Entries::Dense16(d) => vec![(d.len() as f64 * if keys > 1 << 12 { 2.0 } else { 1.3 }, 0..keys)],
+        Entries::Dense32(d) => vec![(d.len() as f64 * 3.0, 0..keys)],
+        Entries::Sparse { ids, .. } if threads == 1 => vec![(ids.len() as f64, 0..keys)],
+        Entries::Sparse { ids, .. } => {
+            let mut counts = vec![0u32; keys];
+            ids.iter().for_each(|&id| counts[id as usize] += 1);
+            let (mut out, mut begin, mut sum) = (Vec::new(), 0, 0u64);
+            for (id, &n) in counts.iter().enumerate() {
+                sum += n as u64;
+                if sum as f64 >= ids.len() as f64 * (out.len() + 1) as f64 / threads as f64 || id + 1 == keys {
+                    out.push((ids.len() as f64 / threads as f64, begin..id + 1));
+                    begin = id + 1;
+                }
+            }
+            out
+        }
+    }
+}
+
+/// A thread of the team and what it owns.
+struct Member<'m, 'a, R: Rule> {
+    number: usize,
+    parts: &'m mut [Part<'a, R>],
+    meeting: &'m Meeting,
+    /// Margins of the batch's rows, all parts.
+    sums: Vec<i64>,
+    gradients: Vec<i64>,
+}
+
+impl<'m, 'a, R: Rule> Member<'m, 'a, R> {
+    fn new(number: usize, parts: &'m mut [Part<'a, R>], meeting: &'m Meeting, batch_rows: usize) -> Self {
+        Self { number, parts, meeting, sums: vec![0; batch_rows], gradients: vec![0; batch_rows] }
+    }
+
+    /// Brings about the margins of a batch, together with the others; whether the pass goes on.
+    fn margins(&mut self, batch: u64, rows: &Range<usize>) -> bool {
+        let Self { number, parts, meeting, sums, .. } = self;
+        meeting.write(*number, batch, |margins| {
+            let margins = &mut margins[..rows.len()];
+            margins.fill(0);
+            for part in parts.iter_mut() {
+                part.go_to(batch, rows);
+                part.add_margins(rows, margins);
+            }
+        });
+        let goes_on = meeting.wait(batch);
+        if goes_on {
+            meeting.sum(batch, &mut sums[..rows.len()]);
+        }
+        goes_on
+    }
+
+    /// Updates what this thread owns. Every thread computes the rows' gradients itself: that is less than another meeting.
+    fn learn<L: Loss>(&mut self, loss: L, view: &RowView<'_>, rows: &Range<usize>, losses: Option<&mut [i64]>) {
+        let gradients = &mut self.gradients[..rows.len()];
+        view.gradients(loss, rows, &self.sums[..rows.len()], gradients, losses);
+        for part in self.parts.iter_mut() {
+            part.learn(rows, gradients);
+        }
+    }
+}

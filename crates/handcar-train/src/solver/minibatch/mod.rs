@@ -1,0 +1,181 @@
+//! Minibatch solvers: SGD, AdaGrad and FTRL-Proximal over one table, in this process or on servers.
+//!
+//! The rows come in the order of the data. For each batch the margins are those that the weights give as the batch begins;
+//! the sums of its gradients then update every key once, by a [`rule`]. Losses are measured before the update, so they are
+//! those of rows never seen ([progressive](crate::metric::Progressive) in the first pass). All sums are integers
+//! ([`fixed`]), so equal options give equal bits for any number of threads, workers and servers.
+//!
+//! In one process the table belongs to the solver: each thread owns some keys with their columns, reads and updates them
+//! without locks or copies, and meets the others once a batch to add up margins ([`local`]). On servers the same rules run
+//! as updaters ([`updater`], [`remote`]). `docs/decisions/0010-minibatch.md` tells why.
+
+mod evaluate;
+mod fixed;
+mod local;
+mod part;
+mod remote;
+mod rows;
+mod rule;
+mod team;
+mod updater;
+
+pub(crate) use evaluate::Found;
+pub(crate) use fixed::{loss_value, margin_value};
+pub use updater::register;
+
+use crate::error::Result;
+use crate::loss::{Loss, LossKind, with_loss};
+use crate::penalty::ElasticNet;
+use crate::solver::Solver;
+use handcar_data::Dataset;
+use handcar_ps::{Worker, filter::TableFilters};
+use local::LocalTable;
+use remote::RemoteTable;
+use rows::RowView;
+use rule::{Rates, Rule, with_rule};
+use std::ops::Range;
+
+/// What a minibatch solver is to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub solver: Solver,
+    pub loss: LossKind,
+    pub penalty: ElasticNet,
+    pub intercept: bool,
+    pub alpha: f64,
+    pub beta: f64,
+    /// Rows of a batch, of all workers.
+    pub batch_rows: usize,
+    pub threads: usize,
+    /// Batches that may be under way when one begins.
+    pub delay: u32,
+    pub filters: TableFilters,
+}
+
+/// A batch, or this worker's part of it, as it was before it was learned from.
+pub(crate) struct Seen<'s> {
+    pub rows: Range<usize>,
+    /// In units that [`margin_value`] takes.
+    pub margins: &'s [i64],
+    /// Weighted losses, in units that [`loss_value`] takes.
+    pub losses: &'s [i64],
+}
+
+type Hear<'h> = dyn FnMut(&Seen<'_>) -> bool + 'h;
+/// Hears of each batch; whether to end after it. All workers must answer alike.
+pub(crate) type Listen<'h> = dyn FnMut(&mut Worker, &Seen<'_>) -> Result<bool> + 'h;
+
+/// A table with its rule and loss.
+trait Table {
+    fn pass(
+        &mut self,
+        worker: &mut Worker,
+        rows: &RowView<'_>,
+        batch: u64,
+        batch_rows: usize,
+        listen: &mut Listen<'_>,
+    ) -> Result<bool>;
+    fn weights(&mut self, worker: &mut Worker, batch: u64) -> Result<(Vec<f32>, f32)>;
+}
+
+struct Here<'a, R: Rule, L>(LocalTable<'a, R>, L);
+struct There<'a, R: Rule, L>(RemoteTable<'a, R>, L);
+
+impl<R: Rule, L: Loss> Table for Here<'_, R, L> {
+    fn pass(
+        &mut self,
+        worker: &mut Worker,
+        rows: &RowView<'_>,
+        batch: u64,
+        batch_rows: usize,
+        listen: &mut Listen<'_>,
+    ) -> Result<bool> {
+        let mut failed = None;
+        let stopped = self.0.pass(self.1, rows, batch, batch_rows, &mut |seen| {
+            listen(worker, seen).unwrap_or_else(|e| {
+                failed = Some(e);
+                true
+            })
+        });
+        failed.map_or(Ok(stopped), Err)
+    }
+
+    fn weights(&mut self, _worker: &mut Worker, batch: u64) -> Result<(Vec<f32>, f32)> {
+        Ok(self.0.weights(batch))
+    }
+}
+
+impl<R: Rule, L: Loss> Table for There<'_, R, L> {
+    fn pass(
+        &mut self,
+        worker: &mut Worker,
+        rows: &RowView<'_>,
+        batch: u64,
+        batch_rows: usize,
+        listen: &mut Listen<'_>,
+    ) -> Result<bool> {
+        self.0.pass(worker, self.1, rows, batch, batch_rows, listen)
+    }
+
+    fn weights(&mut self, worker: &mut Worker, batch: u64) -> Result<(Vec<f32>, f32)> {
+        self.0.weights(worker, batch)
+    }
+}
+
+/// A running solve on one worker.
+pub(crate) struct Minibatch<'a> {
+    settings: Settings,
+    table: Box<dyn Table + 'a>,
+    labels: &'a [f32],
+    /// Example weights, scaled into `[0, 1]`; empty for all ones.
+    weights: Vec<f32>,
+    weight_exponent: i32,
+    /// Batches done.
+    batch: u64,
+}
+
+impl<'a> Minibatch<'a> {
+    /// Prepares a solve over all rows of the data. Collective. `weights`: example weights of all rows, if they are not all
+    /// one. `start`: the weight to begin with of each key of the data, and of the intercept.
+    pub fn new(
+        worker: &mut Worker,
+        data: &'a Dataset,
+        weights: Option<Vec<f32>>,
+        settings: Settings,
+        start: (&dyn Fn(usize) -> f32, f32),
+    ) -> Result<Self> {
+        let batches = data.rows().div_ceil(settings.batch_rows) as u64;
+        let Settings { alpha, beta, penalty, .. } = settings;
+        let rates = Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches };
+        let weight_exponent = weights.as_deref().map_or(0, part::exponent);
+        let scale = 2f32.powi(-weight_exponent);
+        let weights = weights.map_or(Vec::new(), |w| w.into_iter().map(|c| c * scale).collect());
+        let here = worker.embedded() && settings.filters == TableFilters::default();
+        let table: Box<dyn Table + 'a> = with_rule!(settings.solver, R => with_loss!(settings.loss, loss => {
+            if here {
+                Box::new(Here(LocalTable::<R>::new(data, &settings, rates, weight_exponent, start), loss))
+            } else {
+                Box::new(There(RemoteTable::<R>::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
+            }
+        }), else unreachable!("only minibatch solvers come here"));
+        Ok(Self { settings, table, labels: data.labels(), weights, weight_exponent, batch: 0 })
+    }
+
+    /// Goes through the rows once; `listen` may end the pass. Whether it did.
+    pub fn pass(&mut self, worker: &mut Worker, listen: &mut Listen<'_>) -> Result<bool> {
+        let view = RowView { labels: self.labels, weights: &self.weights, weight_exponent: self.weight_exponent };
+        let rows = self.settings.batch_rows;
+        let mut done = 0;
+        let stopped = self.table.pass(worker, &view, self.batch, rows, &mut |worker, seen| {
+            done += 1;
+            listen(worker, seen)
+        })?;
+        self.batch += done;
+        Ok(stopped)
+    }
+
+    /// The weights of all keys of the data and the intercept, as they are.
+    pub fn solution(&mut self, worker: &mut Worker) -> Result<(Vec<f32>, f32)> {
+        self.table.weights(worker, self.batch)
+    }
+}

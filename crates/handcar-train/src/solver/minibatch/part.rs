@@ -1,0 +1,317 @@
+//! A share of the table that lives in this process: the keys of a block, with the block's columns.
+//!
+//! One thread owns a part: it reads and updates its weights, and nobody else does. Sums over rows are integers, so how the
+//! keys are parted changes no bit.
+
+use super::fixed;
+use super::rule::Rule;
+use handcar_data::{ColumnBlock, Entries};
+use handcar_kernels::{Kernel, huge_pages, run};
+use std::ops::Range;
+
+/// Entries worked on at a time: their states stay in registers and the first-level cache.
+const TILE: usize = 64;
+
+/// What one key has: its state, and this batch's sum of gradients beside it, so that both come with one cache line.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Slot<S> {
+    sum: i64,
+    state: S,
+}
+
+/// Where a part's entries stand.
+#[derive(Clone, Copy)]
+pub(super) enum Column<'a> {
+    /// One number a row: 0 for no entry, else 1 + id.
+    Dense8(&'a [u8]),
+    Dense16(&'a [u16]),
+    Dense32(&'a [u32]),
+    /// As [`Entries::Sparse`]; only ids from `first` on that the part has slots for are its own.
+    Sparse {
+        rows: &'a [u32],
+        ids: &'a [u32],
+        values: Option<&'a [f32]>,
+        first: u32,
+    },
+    /// One entry of value 1 in every row: the intercept.
+    Ones,
+}
+
+/// A share of the table, and the columns that refer to it.
+pub(super) struct Part<'a, R: Rule> {
+    /// Which keys of the data set; empty for the intercept.
+    pub keys: Range<usize>,
+    column: Column<'a>,
+    rule: R,
+    /// The first is that of an absent entry, whose weight is 0, except for the intercept.
+    slots: Vec<Slot<R::State>>,
+    /// Contributions to margins of all slots, where there are fewer slots than rows in a batch.
+    small: Option<Vec<i64>>,
+    touched: Vec<u32>,
+    /// Turns the sum of a batch into a gradient.
+    scale: f32,
+    /// `2^-e`, with every value at most `2^e`.
+    value_scale: f64,
+    /// The batch's entries, for sparse columns.
+    entries: Range<usize>,
+}
+
+impl<'a, R: Rule> Part<'a, R> {
+    /// The keys `ids` (all of them, unless the block is sparse) of a block; `exponents`: of its values and of the example
+    /// weights, see [`exponent`]. `start`: the weight of a key of the data set.
+    pub fn of_block(
+        block: &ColumnBlock<'a>,
+        ids: Range<usize>,
+        rule: R,
+        exponents: (i32, i32),
+        batch_rows: usize,
+        start: &dyn Fn(usize) -> f32,
+    ) -> Self {
+        let column = match block.entries {
+            Entries::Dense8(d) => Column::Dense8(d),
+            Entries::Dense16(d) => Column::Dense16(d),
+            Entries::Dense32(d) => Column::Dense32(d),
+            Entries::Sparse { rows, ids: all, values } => {
+                Column::Sparse { rows, ids: all, values, first: ids.start as u32 }
+            }
+        };
+        let keys = block.keys.start + ids.start..block.keys.start + ids.end;
+        let absent = Slot::default();
+        let mut slots = Vec::with_capacity(keys.len() + 1);
+        huge_pages::advise_capacity(&mut slots);
+        slots.push(absent);
+        slots.extend(keys.clone().map(|k| Slot { sum: 0, state: rule.start(start(k)) }));
+        let dense = !matches!(column, Column::Sparse { .. });
+        let small = (dense && slots.len() <= batch_rows).then(|| vec![0; slots.len()]);
+        Self::new(keys, column, rule, slots, small, exponents)
+    }
+
+    /// The intercept, which is not penalised.
+    pub fn intercept(rule: R, weight_exponent: i32, start: f32) -> Self {
+        let slots = vec![Slot { sum: 0, state: rule.start(start) }];
+        Self::new(0..0, Column::Ones, rule, slots, None, (0, weight_exponent))
+    }
+
+    fn new(
+        keys: Range<usize>,
+        column: Column<'a>,
+        rule: R,
+        slots: Vec<Slot<R::State>>,
+        small: Option<Vec<i64>>,
+        (values, weights): (i32, i32),
+    ) -> Self {
+        Self {
+            keys,
+            column,
+            rule,
+            slots,
+            small,
+            touched: Vec::new(),
+            scale: fixed::gradient_scale(values, weights),
+            value_scale: 2f64.powi(-values),
+            entries: 0..0,
+        }
+    }
+
+    /// Goes to a batch over `rows` of the data set.
+    pub fn go_to(&mut self, batch: u64, rows: &Range<usize>) {
+        self.rule.go_to(batch);
+        if let Column::Sparse { rows: at, .. } = self.column {
+            // Batches come in order: the next begins where the last ended, unless a pass begins anew.
+            let guess = self.entries.end;
+            let follows = guess > 0
+                && (at[guess - 1] as usize) < rows.start
+                && at.get(guess).is_none_or(|&r| r as usize >= rows.start);
+            let begin = if follows { guess } else { at.partition_point(|&r| (r as usize) < rows.start) };
+            let end = begin + at[begin..].iter().take_while(|&&r| (r as usize) < rows.end).count();
+            self.entries = begin..end;
+        }
+    }
+
+    /// Adds this part's `w·x` to the margins of the batch's rows.
+    pub fn add_margins(&mut self, rows: &Range<usize>, margins: &mut [i64]) {
+        let Self { rule, slots, small, .. } = self;
+        if let Some(small) = small {
+            for (to, slot) in small.iter_mut().zip(&*slots) {
+                *to = fixed::margin(rule.weight(&slot.state));
+            }
+            match self.column {
+                Column::Dense8(ids) => add_small(small, &ids[rows.clone()], margins),
+                Column::Dense16(ids) => add_small(small, &ids[rows.clone()], margins),
+                Column::Dense32(ids) => add_small(small, &ids[rows.clone()], margins),
+                Column::Sparse { .. } | Column::Ones => unreachable!("only dense columns are small"),
+            }
+            return;
+        }
+        match self.column {
+            Column::Dense8(ids) => run(AddMargins { ids: &ids[rows.clone()], slots, rule, margins }),
+            Column::Dense16(ids) => run(AddMargins { ids: &ids[rows.clone()], slots, rule, margins }),
+            Column::Dense32(ids) => run(AddMargins { ids: &ids[rows.clone()], slots, rule, margins }),
+            Column::Ones => {
+                let w = fixed::margin(rule.weight(&slots[0].state));
+                margins.iter_mut().for_each(|m| *m += w);
+            }
+            Column::Sparse { rows: at, ids, values, first } => {
+                for e in self.entries.clone() {
+                    let slot = (ids[e].wrapping_sub(first) as usize).wrapping_add(1);
+                    if ids[e] >= first && slot < slots.len() {
+                        let x = values.map_or(1.0, |v| v[e]);
+                        margins[at[e] as usize - rows.start] += fixed::margin(rule.weight(&slots[slot].state) * x);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sums the rows' gradients over this part's columns and updates every key whose sum is not zero.
+    pub fn learn(&mut self, rows: &Range<usize>, gradients: &[i64]) {
+        self.touched.clear();
+        match self.column {
+            Column::Dense8(ids) => self.learn_dense(&ids[rows.clone()], gradients),
+            Column::Dense16(ids) => self.learn_dense(&ids[rows.clone()], gradients),
+            Column::Dense32(ids) => self.learn_dense(&ids[rows.clone()], gradients),
+            Column::Ones => {
+                let sum: i64 = gradients.iter().sum();
+                if sum != 0 {
+                    self.rule.update(&mut self.slots[0].state, sum as f32 * self.scale);
+                }
+            }
+            Column::Sparse { rows: at, ids, values, first } => {
+                for e in self.entries.clone() {
+                    let slot = (ids[e].wrapping_sub(first) as usize).wrapping_add(1);
+                    if ids[e] < first || slot >= self.slots.len() {
+                        continue;
+                    }
+                    let g = gradients[at[e] as usize - rows.start];
+                    let g = values.map_or(g, |v| fixed::gradient_of_value(g, v[e], self.value_scale));
+                    let sum = &mut self.slots[slot].sum;
+                    if *sum == 0 {
+                        self.touched.push(slot as u32);
+                    }
+                    *sum += g;
+                }
+                self.update_touched();
+            }
+        }
+    }
+
+    fn learn_dense<I: Copy + Into<u32>>(&mut self, ids: &[I], gradients: &[i64]) {
+        let Self { slots, .. } = self;
+        if self.small.is_some() {
+            for (&id, &g) in ids.iter().zip(gradients) {
+                slots[id.into() as usize].sum += g;
+            }
+            slots[0].sum = 0;
+            self.touched.extend(1..slots.len() as u32);
+        } else {
+            self.touched.resize(ids.len(), 0);
+            let mut met = 0;
+            for (&id, &g) in ids.iter().zip(gradients) {
+                let slot = &mut slots[id.into() as usize];
+                self.touched[met] = id.into();
+                met += (slot.sum == 0) as usize;
+                slot.sum += g;
+            }
+            self.touched.truncate(met);
+            slots[0].sum = 0;
+        }
+        self.update_touched();
+    }
+
+    fn update_touched(&mut self) {
+        run(Update { touched: &self.touched, slots: &mut self.slots, rule: &self.rule, scale: self.scale });
+    }
+
+    /// The weights as the current batch finds them, in the order of [`keys`](Self::keys); one for the intercept.
+    pub fn weights(&self) -> impl Iterator<Item = f32> + '_ {
+        let absent = !matches!(self.column, Column::Ones) as usize;
+        self.slots[absent..].iter().map(|s| self.rule.weight(&s.state))
+    }
+
+    /// Whether this is the intercept.
+    pub fn is_intercept(&self) -> bool {
+        matches!(self.column, Column::Ones)
+    }
+}
+
+#[inline(always)]
+fn add_small<I: Copy + Into<u32>>(weights: &[i64], ids: &[I], margins: &mut [i64]) {
+    for (m, &id) in margins.iter_mut().zip(ids) {
+        *m += weights[id.into() as usize];
+    }
+}
+
+/// Looks slots up a tile at a time, so that many lines are under way at once, then computes their weights side by side.
+struct AddMargins<'a, I, R: Rule> {
+    ids: &'a [I],
+    slots: &'a [Slot<R::State>],
+    rule: &'a R,
+    margins: &'a mut [i64],
+}
+
+impl<I: Copy + Into<u32>, R: Rule> Kernel for AddMargins<'_, I, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut states = [R::State::default(); TILE];
+        let mut weights = [0i64; TILE];
+        for (ids, margins) in self.ids.chunks(TILE).zip(self.margins.chunks_mut(TILE)) {
+            for (state, &id) in states.iter_mut().zip(ids) {
+                *state = self.slots[id.into() as usize].state;
+            }
+            for (w, state) in weights.iter_mut().zip(&states) {
+                *w = fixed::margin(self.rule.weight(state));
+            }
+            for (m, w) in margins.iter_mut().zip(&weights) {
+                *m += w;
+            }
+        }
+    }
+}
+
+/// Updates the slots that have a sum, a tile at a time.
+struct Update<'a, R: Rule> {
+    /// Slots that may have one; a slot may be named twice.
+    touched: &'a [u32],
+    slots: &'a mut [Slot<R::State>],
+    rule: &'a R,
+    scale: f32,
+}
+
+impl<R: Rule> Kernel for Update<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut states = [R::State::default(); TILE];
+        let mut gradients = [0f32; TILE];
+        let mut at = [0u32; TILE];
+        for touched in self.touched.chunks(TILE) {
+            let mut n = 0;
+            for &id in touched {
+                let slot = &mut self.slots[id as usize];
+                let sum = std::mem::take(&mut slot.sum);
+                (at[n], states[n], gradients[n]) = (id, slot.state, sum as f32 * self.scale);
+                n += (sum != 0) as usize;
+            }
+            for (state, &g) in states.iter_mut().zip(&gradients) {
+                self.rule.update(state, g);
+            }
+            for (&id, &state) in at[..n].iter().zip(&states) {
+                self.slots[id as usize].state = state;
+            }
+        }
+    }
+}
+
+/// The least `e` with every value at most `2^e` in magnitude, within bounds that keep `2^e` a number.
+pub(super) fn exponent(values: &[f32]) -> i32 {
+    let most = values.iter().fold(0f32, |m, x| m.max(x.abs()));
+    if most == 0.0 {
+        return 0;
+    }
+    let e = (most.to_bits() >> 23) as i32 - 127;
+    (if most > 2f32.powi(e) { e + 1 } else { e }).clamp(-60, 60)
+}

@@ -1,0 +1,79 @@
+//! How one weight follows its gradients; one rule a file.
+//!
+//! The same code runs where the table is in this process and on servers, so both give equal bits.
+
+mod adagrad;
+mod ftrl;
+mod sgd;
+
+pub use adagrad::AdaGrad;
+pub use ftrl::Ftrl;
+pub use sgd::Sgd;
+
+use crate::penalty::ElasticNet;
+use handcar_ps::Entry;
+
+/// What a rule is made with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Step size, above 0.
+    pub alpha: f64,
+    /// Added to what divides the step size, at least 0.
+    pub beta: f64,
+    /// The penalty of the whole objective.
+    pub penalty: ElasticNet,
+    /// Rows of a batch, of all workers; the last of a pass may have fewer.
+    pub batch_rows: u64,
+    /// Batches of a pass: each takes its share of the penalty, so that a pass adds up to the objective's.
+    pub batches: u64,
+}
+
+/// How one weight follows its gradients, at some batch.
+pub trait Rule: Clone + Send + Sync + 'static {
+    /// Name in options, models and on servers.
+    const NAME: &'static str;
+    /// What is kept for a key. The default is that of weight 0, and of an absent key.
+    type State: Copy + Default + Entry + Sync + AsRef<[f32]> + AsMut<[f32]>;
+
+    /// The rule before the first batch.
+    fn new(rates: Rates) -> Self;
+    /// Goes to a batch; `batch` counts over all passes, from 0.
+    fn go_to(&mut self, batch: u64);
+    /// The weight as this batch finds it.
+    fn weight(&self, state: &Self::State) -> f32;
+    /// Takes the sum of this batch's gradients.
+    fn update(&self, state: &mut Self::State, gradient: f32);
+    /// A state of a given weight, before the first batch.
+    fn start(&self, weight: f32) -> Self::State;
+}
+
+/// Soft thresholding in f32: `sign(a)·max(|a| - t, 0)`, without branches.
+#[inline(always)]
+fn soft(a: f32, t: f32) -> f32 {
+    let short = a.abs() - t;
+    let short = if short > 0.0 { short } else { 0.0 };
+    short.copysign(a)
+}
+
+/// Runs code that is generic over a rule on the one of a name.
+macro_rules! with_rule {
+    ($solver:expr, $rule:ident => $body:expr, else $other:expr) => {
+        match $solver {
+            $crate::solver::Solver::Sgd => {
+                type $rule = $crate::solver::minibatch::rule::Sgd;
+                $body
+            }
+            $crate::solver::Solver::AdaGrad => {
+                type $rule = $crate::solver::minibatch::rule::AdaGrad;
+                $body
+            }
+            $crate::solver::Solver::Ftrl => {
+                type $rule = $crate::solver::minibatch::rule::Ftrl;
+                $body
+            }
+            _ => $other,
+        }
+    };
+}
+
+pub(crate) use with_rule;

@@ -1,0 +1,184 @@
+//! The server half: the same rules, on servers.
+
+use super::fixed;
+use super::rule::{AdaGrad, Ftrl, Rates, Rule, Sgd};
+use crate::penalty::ElasticNet;
+use handcar_base::{Field, Key, key};
+use handcar_ps::{Registry, Updater};
+
+/// What a server must know to run a rule; goes with the table.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Params {
+    pub rates: Rates,
+    pub weight_exponent: i32,
+    /// Exponent of the values of each field that has values, ascending.
+    pub value_exponents: Vec<(Field, i32)>,
+}
+
+/// What to do with a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Update by the sums of gradients of a batch.
+    Learn { batch: u64 },
+    /// Begin with the f32 weight whose bits were pushed by one worker (the others push 0).
+    Start,
+}
+
+impl Request {
+    pub fn to_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Learn { batch } => batch.to_le_bytes().to_vec(),
+            Self::Start => Vec::new(),
+        }
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [] => Some(Self::Start),
+            _ => Some(Self::Learn { batch: u64::from_le_bytes(bytes.try_into().ok()?) }),
+        }
+    }
+}
+
+impl Params {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Rates { alpha, beta, penalty, batch_rows, batches } = self.rates;
+        let mut out: Vec<u8> = [alpha, beta, penalty.l1, penalty.l2].iter().flat_map(|x| x.to_le_bytes()).collect();
+        out.extend(batch_rows.to_le_bytes());
+        out.extend(batches.to_le_bytes());
+        out.extend(self.weight_exponent.to_le_bytes());
+        for (field, e) in &self.value_exponents {
+            out.extend(field.to_le_bytes());
+            out.extend(e.to_le_bytes());
+        }
+        out
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (head, fields) = bytes.split_at_checked(52)?;
+        let word = |i: usize| <[u8; 8]>::try_from(&head[8 * i..8 * i + 8]).ok();
+        let float = |i: usize| word(i).map(f64::from_le_bytes).filter(|x| x.is_finite() && *x >= 0.0);
+        let (records, rest) = fields.as_chunks::<6>();
+        if !rest.is_empty() {
+            return None;
+        }
+        let field = |r: &[u8; 6]| (Field::from_le_bytes([r[0], r[1]]), i32::from_le_bytes([r[2], r[3], r[4], r[5]]));
+        Some(Self {
+            rates: Rates {
+                alpha: float(0).filter(|a| *a > 0.0)?,
+                beta: float(1)?,
+                penalty: ElasticNet { l1: float(2)?, l2: float(3)? },
+                batch_rows: u64::from_le_bytes(word(4)?),
+                batches: u64::from_le_bytes(word(5)?),
+            },
+            weight_exponent: i32::from_le_bytes(head[48..].try_into().ok()?),
+            value_exponents: records.iter().map(field).collect(),
+        })
+    }
+}
+
+/// Adds the updaters of all rules.
+pub fn register(registry: &mut Registry) {
+    register_rule::<Sgd>(registry);
+    register_rule::<AdaGrad>(registry);
+    register_rule::<Ftrl>(registry);
+}
+
+/// The name of a rule's updater.
+pub(super) fn name<R: Rule>() -> String {
+    format!("minibatch.{}", R::NAME)
+}
+
+fn register_rule<R: Rule>(registry: &mut Registry) {
+    registry.register(&name::<R>(), |bytes| match Params::from_bytes(bytes) {
+        Some(params) => Ok(RuleUpdater::<R> {
+            rule: R::new(params.rates),
+            free: R::new(Rates { penalty: ElasticNet::NONE, ..params.rates }),
+            params,
+            request: Request::Start,
+        }),
+        None => Err(format!("expected the parameters of {}, got {} other bytes", R::NAME, bytes.len())),
+    });
+}
+
+struct RuleUpdater<R> {
+    rule: R,
+    /// For the intercept, which is not penalised.
+    free: R,
+    params: Params,
+    request: Request,
+}
+
+impl<R: Rule> Updater for RuleUpdater<R> {
+    type Entry = R::State;
+    type Push = i64;
+    type Pull = f32;
+
+    /// The state: what a weight is depends on the batch that asks, which a server that has just taken over does not know.
+    fn pull_width(&self) -> usize {
+        R::State::default().as_ref().len()
+    }
+
+    fn init(&self, _key: Key) -> R::State {
+        R::State::default()
+    }
+
+    fn begin(&mut self, args: &[u8]) -> Result<(), String> {
+        self.request =
+            Request::from_bytes(args).ok_or_else(|| format!("expected a minibatch request, got {args:?}"))?;
+        if let Request::Learn { batch } = self.request {
+            self.rule.go_to(batch);
+            self.free.go_to(batch);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, key: Key, state: &mut R::State, pushed: &[i64]) {
+        let rule = if key == key::INTERCEPT { &self.free } else { &self.rule };
+        match self.request {
+            Request::Start => *state = rule.start(f32::from_bits(pushed[0] as u32)),
+            // As in one process: a sum of zero is no update.
+            Request::Learn { .. } if pushed[0] == 0 => {}
+            Request::Learn { .. } => {
+                let fields = &self.params.value_exponents;
+                let values = match fields.binary_search_by_key(&key::field_of(key), |f| f.0) {
+                    Ok(i) if key != key::INTERCEPT => fields[i].1,
+                    _ => 0,
+                };
+                let scale = fixed::gradient_scale(values, self.params.weight_exponent);
+                rule.update(state, pushed[0] as f32 * scale);
+            }
+        }
+    }
+
+    fn read(&self, _key: Key, state: &R::State, out: &mut [f32]) {
+        out.copy_from_slice(state.as_ref());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params() -> Params {
+        let penalty = ElasticNet { l1: 1.0, l2: 0.5 };
+        Params {
+            rates: Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 512, batches: 9 },
+            weight_exponent: -3,
+            value_exponents: vec![(1, 4), (7, -2)],
+        }
+    }
+
+    #[test]
+    fn parameters_come_back_and_strange_ones_are_refused() {
+        let bytes = params().to_bytes();
+        assert_eq!(Params::from_bytes(&bytes), Some(params()));
+        assert_eq!(Params::from_bytes(&bytes[..bytes.len() - 1]), None);
+        let bad = Params { rates: Rates { alpha: f64::NAN, ..params().rates }, ..params() };
+        assert_eq!(Params::from_bytes(&bad.to_bytes()), None);
+        for request in [Request::Start, Request::Learn { batch: 77 }] {
+            assert_eq!(Request::from_bytes(&request.to_bytes()), Some(request));
+        }
+        assert_eq!(Request::from_bytes(&[1, 2]), None);
+    }
+}
