@@ -13,6 +13,29 @@ const ROUND_F64: f64 = 6_755_399_441_055_744.0;
 /// Adding and subtracting 1.5·2^23 rounds to the nearest integer.
 const ROUND_F32: f32 = 12_582_912.0;
 
+/// `x` without its fraction, at most `most` in magnitude (itself at most 2^62); a NaN gives `-most`. Unlike `as` it becomes
+/// one instruction where there is one.
+#[inline(always)]
+pub fn to_i64(x: f32, most: f32) -> i64 {
+    let low = if x > -most { x } else { -most };
+    let within = if low < most { low } else { most };
+    let most_there_is = (1u64 << 62) as f32;
+    let within = if within.abs() <= most_there_is { within } else { 0.0 };
+    // SAFETY: a finite number of magnitude at most 2^62.
+    unsafe { within.to_int_unchecked() }
+}
+
+/// The same for f64.
+#[inline(always)]
+pub fn to_i64_wide(x: f64, most: f64) -> i64 {
+    let low = if x > -most { x } else { -most };
+    let within = if low < most { low } else { most };
+    let most_there_is = (1u64 << 62) as f64;
+    let within = if within.abs() <= most_there_is { within } else { 0.0 };
+    // SAFETY: a finite number of magnitude at most 2^62.
+    unsafe { within.to_int_unchecked() }
+}
+
 /// `e^x` for `x <= 0` in f32: relative error below 3e-7; arguments below -80 are taken as -80 (1.8e-35).
 #[inline(always)]
 pub fn exp_nonpositive_f32(x: f32) -> f32 {
@@ -90,6 +113,22 @@ pub fn ln_1p_unit(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_cut_off_and_bounded() {
+        for (x, most, want) in [
+            (1.9f32, 10.0f32, 1i64),
+            (-1.9, 10.0, -1),
+            (11.0, 10.0, 10),
+            (f32::INFINITY, 10.0, 10),
+            (f32::NEG_INFINITY, 10.0, -10),
+            (f32::NAN, 10.0, -10),
+            (f32::INFINITY, f32::INFINITY, 0),
+            (1.0, f32::NAN, 0),
+        ] {
+            assert_eq!((to_i64(x, most), to_i64_wide(x as f64, most as f64)), (want, want), "{x} {most}");
+        }
+    }
 
     fn grid(from: f64, to: f64) -> impl Iterator<Item = f64> {
         (0..=200_000).map(move |i| from + (to - from) * i as f64 / 200_000.0)

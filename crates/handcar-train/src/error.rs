@@ -35,13 +35,21 @@ pub enum TrainError {
         got: String,
     },
     /// The objective stopped being a number.
-    #[error("fit: objective became {objective} in pass {pass}; expected a finite number")]
+    #[error("{solver}: objective became {objective} in pass {pass}{}; expected a finite number", told(rate))]
     Diverged {
+        /// The solver.
+        solver: &'static str,
         /// The pass, from 1.
         pass: u64,
         /// The value.
         objective: f64,
+        /// The step size that was asked for, of solvers that are asked for one.
+        rate: Option<f64>,
     },
+}
+
+fn told(rate: &Option<f64>) -> String {
+    rate.map_or(String::new(), |rate| format!(" with rate {rate:e}; a smaller one may do"))
 }
 
 /// A result of training.

@@ -49,7 +49,8 @@ pub(super) fn run(
     for pass in 0.. {
         let mut end = solve.pass(pass, &mut |done| observer.progress(done))?;
         if !end.objective.is_finite() {
-            return Err(TrainError::Diverged { pass: pass + 1, objective: end.objective });
+            let solver = Solver::Dbpg.name();
+            return Err(TrainError::Diverged { solver, pass: pass + 1, objective: end.objective, rate: None });
         }
         let relative_change = (before - end.objective) / end.objective.abs().max(f64::MIN_POSITIVE);
         let stopped = solve.any(observer.stop())?;

@@ -13,6 +13,8 @@ use std::time::Instant;
 
 /// The first progressive measures come after about this many rows, the next after twice as many, and so on.
 const FIRST_ROWS: u64 = 1000;
+/// A solver has diverged if the loss is so many times that of weights of zero.
+const HOPELESS: f64 = 100.0;
 /// Batches between questions whether to stop.
 const STOP_EVERY: u64 = 64;
 
@@ -44,6 +46,7 @@ pub(super) fn run(
     let mut solve = Minibatch::new(worker, data, weights.map(<[f32]>::to_vec), settings, (&first, intercept))?;
     let count = |w: &[f32]| w.iter().filter(|&&c| c > 0.0).count();
     let rows = weights.map_or(data.rows(), count) as u64;
+    let mass: f64 = weights.map_or(data.rows() as f64, |w| w.iter().map(|&c| c as f64).sum());
 
     let mut telling = Telling::new(options, data.rows() as u64, began);
     let mut trace: Vec<PassTrace> = Vec::new();
@@ -65,8 +68,11 @@ pub(super) fn run(
         let found =
             Found::new(worker, data, input.rows.clone(), solution, options.loss, penalty, &example, options.threads)?;
         let sound = found.objective.is_finite() && found.weights.iter().all(|w| w.is_finite());
-        if !sound || !found.intercept.is_finite() {
-            return Err(TrainError::Diverged { pass, objective: found.objective });
+        // Nobody wants weights that are so much worse than none, and the numbers are at their bounds long before infinity.
+        let hopeless = found.loss > HOPELESS * options.loss.at_zero() * mass;
+        if !sound || hopeless || !found.intercept.is_finite() {
+            let (solver, rate) = (solver.name(), Some(options.rate));
+            return Err(TrainError::Diverged { solver, pass, objective: found.objective, rate });
         }
         let measured = evaluation.measure(&mut (&mut *worker, &found))?;
         let stats = worker.stats();

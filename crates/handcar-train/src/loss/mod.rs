@@ -13,6 +13,28 @@ pub use squared_hinge::SquaredHinge;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
+/// Runs code that is generic over a loss on the one that was chosen.
+macro_rules! with_loss {
+    ($kind:expr, $loss:ident => $body:expr) => {
+        match $kind {
+            $crate::loss::LossKind::Logistic => {
+                let $loss = $crate::loss::Logistic;
+                $body
+            }
+            $crate::loss::LossKind::Hinge => {
+                let $loss = $crate::loss::Hinge;
+                $body
+            }
+            $crate::loss::LossKind::SquaredHinge => {
+                let $loss = $crate::loss::SquaredHinge;
+                $body
+            }
+        }
+    };
+}
+
+pub(crate) use with_loss;
+
 /// A loss of one row.
 pub trait Loss: Copy + Send + Sync + 'static {
     /// The loss.
@@ -38,6 +60,11 @@ impl LossKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Logistic, Self::Hinge, Self::SquaredHinge];
 
+    /// The loss of a row whose margin is 0.
+    pub fn at_zero(self) -> f64 {
+        with_loss!(self, loss => loss.value(0.0, 1.0))
+    }
+
     /// The name in options and models.
     pub fn name(self) -> &'static str {
         match self {
@@ -61,28 +88,6 @@ impl FromStr for LossKind {
         known.ok_or_else(|| format!("expected {}, got {text:?}", Self::ALL.map(Self::name).join(", ")))
     }
 }
-
-/// Runs code that is generic over a loss on the one that was chosen.
-macro_rules! with_loss {
-    ($kind:expr, $loss:ident => $body:expr) => {
-        match $kind {
-            $crate::loss::LossKind::Logistic => {
-                let $loss = $crate::loss::Logistic;
-                $body
-            }
-            $crate::loss::LossKind::Hinge => {
-                let $loss = $crate::loss::Hinge;
-                $body
-            }
-            $crate::loss::LossKind::SquaredHinge => {
-                let $loss = $crate::loss::SquaredHinge;
-                $body
-            }
-        }
-    };
-}
-
-pub(crate) use with_loss;
 
 #[cfg(test)]
 mod tests {

@@ -103,6 +103,11 @@ impl<'a, R: Rule> LocalTable<'a, R> {
         stopped
     }
 
+    /// All parts.
+    pub fn parts(&self) -> impl Iterator<Item = &Part<'a, R>> {
+        self.members.iter().flatten()
+    }
+
     /// The weights of all keys of the data as batch `batch` finds them, and the intercept.
     pub fn weights(&mut self, batch: u64) -> (Vec<f32>, f32) {
         let (mut all, mut intercept) = (vec![0.0; self.keys], 0.0);

@@ -14,6 +14,7 @@ mod fixed;
 mod local;
 mod part;
 mod remote;
+mod roofline;
 mod rows;
 mod rule;
 mod team;
@@ -21,6 +22,7 @@ mod updater;
 
 pub(crate) use evaluate::Found;
 pub(crate) use fixed::{loss_value, margin_value};
+pub use roofline::gather_time;
 pub use updater::register;
 
 use crate::error::Result;

@@ -11,6 +11,8 @@ use std::ops::Range;
 
 /// Entries worked on at a time: their states stay in registers and the first-level cache.
 const TILE: usize = 64;
+/// Copies of the sums of few keys.
+const REPLICAS: usize = 4;
 
 /// What one key has: its state, and this batch's sum of gradients beside it, so that both come with one cache line.
 #[derive(Clone, Copy, Default)]
@@ -46,7 +48,7 @@ pub(super) struct Part<'a, R: Rule> {
     rule: R,
     /// The first is that of an absent entry, whose weight is 0, except for the intercept.
     slots: Vec<Slot<R::State>>,
-    /// Contributions to margins of all slots, where there are fewer slots than rows in a batch.
+    /// Where there are fewer slots than rows in a batch: their contributions to margins, then their sums.
     small: Option<Vec<i64>>,
     touched: Vec<u32>,
     /// Turns the sum of a batch into a gradient.
@@ -133,9 +135,8 @@ impl<'a, R: Rule> Part<'a, R> {
     pub fn add_margins(&mut self, rows: &Range<usize>, margins: &mut [i64]) {
         let Self { rule, slots, small, .. } = self;
         if let Some(small) = small {
-            for (to, slot) in small.iter_mut().zip(&*slots) {
-                *to = fixed::margin(rule.weight(&slot.state));
-            }
+            small.resize(slots.len(), 0);
+            run(Weights { slots, rule, out: small });
             match self.column {
                 Column::Dense8(ids) => add_small(small, &ids[rows.clone()], margins),
                 Column::Dense16(ids) => add_small(small, &ids[rows.clone()], margins),
@@ -160,6 +161,21 @@ impl<'a, R: Rule> Part<'a, R> {
                         margins[at[e] as usize - rows.start] += fixed::margin(rule.weight(&slots[slot].state) * x);
                     }
                 }
+            }
+        }
+    }
+
+    /// Reads the slots of the rows' entries and does nothing with them: what a sweep must take at least.
+    pub fn gather(&self, rows: &Range<usize>) -> i64 {
+        match self.column {
+            Column::Dense8(ids) => run(Gather { ids: &ids[rows.clone()], slots: &self.slots }),
+            Column::Dense16(ids) => run(Gather { ids: &ids[rows.clone()], slots: &self.slots }),
+            Column::Dense32(ids) => run(Gather { ids: &ids[rows.clone()], slots: &self.slots }),
+            Column::Ones => 0,
+            Column::Sparse { rows: at, ids, .. } => {
+                let begin = at.partition_point(|&r| (r as usize) < rows.start);
+                let here = at[begin..].iter().take_while(|&&r| (r as usize) < rows.end).count();
+                run(Gather { ids: &ids[begin..begin + here], slots: &self.slots[1..] })
             }
         }
     }
@@ -198,12 +214,30 @@ impl<'a, R: Rule> Part<'a, R> {
 
     fn learn_dense<I: Copy + Into<u32>>(&mut self, ids: &[I], gradients: &[i64]) {
         let Self { slots, .. } = self;
-        if self.small.is_some() {
-            for (&id, &g) in ids.iter().zip(gradients) {
-                slots[id.into() as usize].sum += g;
+        if let Some(small) = &mut self.small {
+            // The rows are shared out over replicas: neighbours often have one id, and need not wait for each other then.
+            let n = slots.len();
+            small.clear();
+            small.resize(REPLICAS * n, 0);
+            let (a, rest) = small.split_at_mut(n);
+            let (b, rest) = rest.split_at_mut(n);
+            let (c, d) = rest.split_at_mut(n);
+            let (quads, last) = ids.as_chunks::<REPLICAS>();
+            let (by_quad, by_last) = gradients.as_chunks::<REPLICAS>();
+            for (id, g) in quads.iter().zip(by_quad) {
+                a[id[0].into() as usize] += g[0];
+                b[id[1].into() as usize] += g[1];
+                c[id[2].into() as usize] += g[2];
+                d[id[3].into() as usize] += g[3];
+            }
+            for (&id, &g) in last.iter().zip(by_last) {
+                a[id.into() as usize] += g;
+            }
+            for ((((slot, a), b), c), d) in slots.iter_mut().zip(&*a).zip(&*b).zip(&*c).zip(&*d) {
+                slot.sum = a + b + c + d;
             }
             slots[0].sum = 0;
-            self.touched.extend(1..slots.len() as u32);
+            self.touched.extend(1..n as u32);
         } else {
             self.touched.resize(ids.len(), 0);
             let mut met = 0;
@@ -239,6 +273,46 @@ impl<'a, R: Rule> Part<'a, R> {
 fn add_small<I: Copy + Into<u32>>(weights: &[i64], ids: &[I], margins: &mut [i64]) {
     for (m, &id) in margins.iter_mut().zip(ids) {
         *m += weights[id.into() as usize];
+    }
+}
+
+/// Looks slots up and adds their sums, so that the lookups are not left out.
+struct Gather<'a, I, S> {
+    ids: &'a [I],
+    slots: &'a [Slot<S>],
+}
+
+impl<I: Copy + Into<u32>, S> Kernel for Gather<'_, I, S> {
+    type Output = i64;
+
+    #[inline(always)]
+    fn run(self) -> i64 {
+        let mut sums = [0i64; 8];
+        let (chunks, rest) = self.ids.as_chunks::<8>();
+        for ids in chunks {
+            for (sum, &id) in sums.iter_mut().zip(ids) {
+                *sum += self.slots[id.into() as usize].sum;
+            }
+        }
+        rest.iter().fold(sums.iter().sum(), |all, &id| all + self.slots[id.into() as usize].sum)
+    }
+}
+
+/// What all slots add to a margin.
+struct Weights<'a, R: Rule> {
+    slots: &'a [Slot<R::State>],
+    rule: &'a R,
+    out: &'a mut [i64],
+}
+
+impl<R: Rule> Kernel for Weights<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (to, slot) in self.out.iter_mut().zip(self.slots) {
+            *to = fixed::margin(self.rule.weight(&slot.state));
+        }
     }
 }
 

@@ -60,8 +60,8 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
             Entries::Sparse { values: Some(v), .. } => exponent(v),
             _ => 0,
         };
-        let blocks: Vec<_> = data.blocks().into_iter().map(|b| (of(&b), b)).collect();
-        let value_exponents = blocks.iter().filter(|b| b.0 != 0).map(|(e, b)| (b.field, *e)).collect();
+        let blocks: Vec<_> = data.blocks().into_iter().filter(|b| !b.keys.is_empty()).map(|b| (of(&b), b)).collect();
+        let value_exponents = blocks.iter().map(|(e, b)| (data.keys()[b.keys.start], *e)).collect();
         let params = Params { rates, weight_exponent, value_exponents };
         // A pull and a push a batch.
         worker.set_policy(Policy::BoundedDelay(2 * settings.delay as u64));

@@ -48,16 +48,14 @@ impl<L: Loss> Kernel for Gradients<'_, L> {
 
     #[inline(always)]
     fn run(self) {
-        let n = self.gradients.len();
-        let (margins, labels) = (&self.margins[..n], &self.labels[..n]);
-        let of = |i: usize| self.loss.derivative(fixed::margin_value(margins[i]) as f32, labels[i]);
-        if self.weights.is_empty() {
-            for i in 0..n {
-                self.gradients[i] = fixed::gradient(of(i));
+        let Self { loss, margins, labels, weights, gradients } = self;
+        if weights.is_empty() {
+            for ((to, &m), &y) in gradients.iter_mut().zip(margins).zip(labels) {
+                *to = fixed::gradient(loss.derivative(fixed::margin_value(m) as f32, y));
             }
         } else {
-            for (i, &c) in self.weights[..n].iter().enumerate() {
-                self.gradients[i] = fixed::gradient(of(i) * c);
+            for (((to, &m), &y), &c) in gradients.iter_mut().zip(margins).zip(labels).zip(weights) {
+                *to = fixed::gradient(loss.derivative(fixed::margin_value(m) as f32, y) * c);
             }
         }
     }
@@ -77,16 +75,14 @@ impl<L: Loss> Kernel for Losses<'_, L> {
 
     #[inline(always)]
     fn run(self) {
-        let n = self.losses.len();
-        let (margins, labels) = (&self.margins[..n], &self.labels[..n]);
-        let of = |i: usize| self.loss.value(fixed::margin_value(margins[i]), labels[i]);
-        if self.weights.is_empty() {
-            for i in 0..n {
-                self.losses[i] = fixed::loss(of(i));
+        let Self { loss, margins, labels, weights, scale, losses } = self;
+        if weights.is_empty() {
+            for ((to, &m), &y) in losses.iter_mut().zip(margins).zip(labels) {
+                *to = fixed::loss(loss.value(fixed::margin_value(m), y));
             }
         } else {
-            for (i, &c) in self.weights[..n].iter().enumerate() {
-                self.losses[i] = fixed::loss(of(i) * (c as f64 * self.scale));
+            for (((to, &m), &y), &c) in losses.iter_mut().zip(margins).zip(labels).zip(weights) {
+                *to = fixed::loss(loss.value(fixed::margin_value(m), y) * (c as f64 * scale));
             }
         }
     }

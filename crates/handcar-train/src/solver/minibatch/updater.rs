@@ -3,7 +3,7 @@
 use super::fixed;
 use super::rule::{AdaGrad, Ftrl, Rates, Rule, Sgd};
 use crate::penalty::ElasticNet;
-use handcar_base::{Field, Key, key};
+use handcar_base::{Key, key};
 use handcar_ps::{Registry, Updater};
 
 /// What a server must know to run a rule; goes with the table.
@@ -11,8 +11,8 @@ use handcar_ps::{Registry, Updater};
 pub(super) struct Params {
     pub rates: Rates,
     pub weight_exponent: i32,
-    /// Exponent of the values of each field that has values, ascending.
-    pub value_exponents: Vec<(Field, i32)>,
+    /// First key of each block, ascending, and the exponent of its values.
+    pub value_exponents: Vec<(Key, i32)>,
 }
 
 /// What to do with a push.
@@ -47,22 +47,25 @@ impl Params {
         out.extend(batch_rows.to_le_bytes());
         out.extend(batches.to_le_bytes());
         out.extend(self.weight_exponent.to_le_bytes());
-        for (field, e) in &self.value_exponents {
-            out.extend(field.to_le_bytes());
+        for (first, e) in &self.value_exponents {
+            out.extend(first.to_le_bytes());
             out.extend(e.to_le_bytes());
         }
         out
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, fields) = bytes.split_at_checked(52)?;
+        let (head, blocks) = bytes.split_at_checked(52)?;
         let word = |i: usize| <[u8; 8]>::try_from(&head[8 * i..8 * i + 8]).ok();
         let float = |i: usize| word(i).map(f64::from_le_bytes).filter(|x| x.is_finite() && *x >= 0.0);
-        let (records, rest) = fields.as_chunks::<6>();
+        let (records, rest) = blocks.as_chunks::<12>();
         if !rest.is_empty() {
             return None;
         }
-        let field = |r: &[u8; 6]| (Field::from_le_bytes([r[0], r[1]]), i32::from_le_bytes([r[2], r[3], r[4], r[5]]));
+        let block = |r: &[u8; 12]| {
+            let (first, e) = r.split_first_chunk()?;
+            Some((Key::from_le_bytes(*first), i32::from_le_bytes(*e.first_chunk()?)))
+        };
         Some(Self {
             rates: Rates {
                 alpha: float(0).filter(|a| *a > 0.0)?,
@@ -72,7 +75,7 @@ impl Params {
                 batches: u64::from_le_bytes(word(5)?),
             },
             weight_exponent: i32::from_le_bytes(head[48..].try_into().ok()?),
-            value_exponents: records.iter().map(field).collect(),
+            value_exponents: records.iter().map(block).collect::<Option<_>>()?,
         })
     }
 }
@@ -140,10 +143,11 @@ impl<R: Rule> Updater for RuleUpdater<R> {
             // As in one process: a sum of zero is no update.
             Request::Learn { .. } if pushed[0] == 0 => {}
             Request::Learn { .. } => {
-                let fields = &self.params.value_exponents;
-                let values = match fields.binary_search_by_key(&key::field_of(key), |f| f.0) {
-                    Ok(i) if key != key::INTERCEPT => fields[i].1,
-                    _ => 0,
+                let blocks = &self.params.value_exponents;
+                let values = match blocks.partition_point(|b| b.0 <= key) {
+                    0 => 0,
+                    _ if key == key::INTERCEPT => 0,
+                    n => blocks[n - 1].1,
                 };
                 let scale = fixed::gradient_scale(values, self.params.weight_exponent);
                 rule.update(state, pushed[0] as f32 * scale);

@@ -62,3 +62,67 @@ impl Rule for Ftrl {
         [-(w * (self.beta * self.one_over_alpha + self.l2) + self.l1.copysign(w)), 0.0]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::penalty::ElasticNet;
+    use handcar_base::{Rng, Seed};
+
+    #[test]
+    fn the_weight_is_the_brute_force_minimum_of_what_it_follows() {
+        for seed in 0..20 {
+            let mut r = Rng::new(Seed(seed), 0);
+            let penalty = ElasticNet { l1: 2.0 * r.uniform(), l2: r.uniform() };
+            let (alpha, beta) = (0.1 + r.uniform(), 0.2 + r.uniform());
+            let rule = Ftrl::new(Rates { alpha, beta, penalty, batch_rows: 1, batches: 100 });
+            let mut state = [0.0; 2];
+            let (mut gradients, mut squares) = (0.0, 0.0f64);
+            // Each σ with the weight it holds on to.
+            let mut anchors: Vec<(f64, f64)> = Vec::new();
+            for _ in 0..30 {
+                let (w, g) = (rule.weight(&state) as f64, (4.0 * r.uniform() - 2.0) as f32);
+                rule.update(&mut state, g);
+                let before = squares.sqrt();
+                squares += (g as f64).powi(2);
+                gradients += g as f64;
+                anchors.push(((squares.sqrt() - before) / alpha, w));
+            }
+            let of = |v: f64| {
+                let held: f64 = anchors.iter().map(|(s, w)| 0.5 * s * (v - w).powi(2)).sum();
+                let ridge = 0.5 * (beta / alpha + penalty.l2) * v * v;
+                gradients * v + held + ridge + penalty.l1 * v.abs()
+            };
+            let best = rule.weight(&state) as f64;
+            for k in -3000..3000 {
+                let v = k as f64 * 0.001;
+                assert!(of(best) <= of(v) + 1e-4, "{seed}: {best} beaten by {v}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_penalty_it_is_adagrad() {
+        let rates = Rates { alpha: 0.3, beta: 1.0, penalty: ElasticNet::NONE, batch_rows: 1, batches: 9 };
+        let (ftrl, mut adagrad) = (Ftrl::new(rates), super::super::AdaGrad::new(rates));
+        let (mut a, mut b) = ([0.0; 2], [0.0; 3]);
+        let mut r = Rng::new(Seed(1), 0);
+        for t in 0..200 {
+            adagrad.go_to(t);
+            let g = (r.uniform() - 0.4) as f32;
+            ftrl.update(&mut a, g);
+            adagrad.update(&mut b, g);
+        }
+        let (a, b) = (ftrl.weight(&a), adagrad.weight(&b));
+        assert!((a - b).abs() < 1e-4 * a.abs(), "{a} {b}");
+    }
+
+    #[test]
+    fn a_warm_start_has_the_weight_it_was_given() {
+        let penalty = ElasticNet { l1: 1.0, l2: 0.5 };
+        let rule = Ftrl::new(Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 1, batches: 1 });
+        for w in [0.0, 1.5, -0.25] {
+            assert!((rule.weight(&rule.start(w)) - w).abs() < 1e-6);
+        }
+    }
+}

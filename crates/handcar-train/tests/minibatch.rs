@@ -1,0 +1,246 @@
+//! Minibatch solvers against slow, dense references, and their bits over threads, workers and servers.
+
+mod common;
+use common::fit;
+use handcar_base::{Rng, Seed};
+use handcar_data::Dataset;
+use handcar_train::job::{FitOptions, Fitted};
+use handcar_train::loss::LossKind;
+use handcar_train::model::Model;
+use handcar_train::solver::{Chain, Solver};
+
+const MINIBATCH: [Solver; 3] = [Solver::Sgd, Solver::AdaGrad, Solver::Ftrl];
+
+/// Rows of `columns` numbers, some of them absent, with labels of a planted model.
+struct Problem {
+    rows: Vec<Vec<f32>>,
+    labels: Vec<f32>,
+    weights: Option<Vec<f32>>,
+}
+
+impl Problem {
+    /// `kind` 0: ones and zeros; 1: real values of several sizes, example weights.
+    fn new(seed: u64, kind: u64, n: usize, columns: usize) -> Self {
+        let mut r = Rng::new(Seed(seed), kind);
+        let planted: Vec<f64> = (0..columns).map(|_| 3.0 * (r.uniform() - 0.5)).collect();
+        let mut out = Self { rows: Vec::new(), labels: Vec::new(), weights: (kind == 1).then(Vec::new) };
+        for _ in 0..n {
+            let row: Vec<f32> = (0..columns)
+                .map(|k| match r.below(3) {
+                    0 if kind == 0 => 1.0,
+                    0 => ((r.uniform() - 0.5) * [0.5, 2.0, 6.0][k % 3]) as f32,
+                    _ => 0.0,
+                })
+                .collect();
+            let score: f64 = row.iter().zip(&planted).map(|(&x, p)| x as f64 * p).sum();
+            out.labels.push(if r.uniform() < 1.0 / (1.0 + (-score).exp()) { 1.0 } else { -1.0 });
+            if let Some(w) = &mut out.weights {
+                w.push([0.5, 1.0, 3.0][r.below(3) as usize]);
+            }
+            out.rows.push(row);
+        }
+        out
+    }
+
+    fn dataset(&self) -> Dataset {
+        let (mut offsets, mut ids, mut values) = (vec![0u64], Vec::new(), Vec::new());
+        for row in &self.rows {
+            for (k, &x) in row.iter().enumerate().filter(|(_, x)| **x != 0.0) {
+                ids.push(k as u32);
+                values.push(x);
+            }
+            offsets.push(ids.len() as u64);
+        }
+        let values = values.iter().any(|&x| x != 1.0).then_some(values);
+        Dataset::from_csr(&self.labels, &offsets, &ids, values.as_deref(), self.weights.as_deref()).unwrap()
+    }
+
+    /// The solver as its equations say, in f64, over all coordinates in every batch; the last weight is the intercept.
+    fn reference(&self, solver: Solver, o: &FitOptions) -> Vec<f64> {
+        let columns = self.rows[0].len();
+        let (n, b) = (self.rows.len(), o.batch_rows as usize);
+        let batches = n.div_ceil(b);
+        let (mut w, mut g2, mut z) = (vec![0.0; columns + 1], vec![0.0f64; columns + 1], vec![0.0; columns + 1]);
+        let soft = |a: f64, t: f64| a.signum() * (a.abs() - t).max(0.0);
+        let mut t = 0;
+        for pass in 0..o.passes as usize {
+            for batch in 0..batches {
+                let mut g = vec![0.0; columns + 1];
+                for i in batch * b..((batch + 1) * b).min(n) {
+                    let (x, y) = (&self.rows[i], self.labels[i] as f64);
+                    let m = x.iter().zip(&w).map(|(&x, w)| x as f64 * w).sum::<f64>() + w[columns];
+                    let slope = match o.loss {
+                        LossKind::Logistic => -y / (1.0 + (y * m).exp()),
+                        LossKind::Hinge => {
+                            if y * m < 1.0 {
+                                -y
+                            } else {
+                                0.0
+                            }
+                        }
+                        LossKind::SquaredHinge => -2.0 * y * (1.0 - y * m).max(0.0),
+                    };
+                    let slope = slope * self.weights.as_ref().map_or(1.0, |c| c[i] as f64);
+                    g.iter_mut().zip(x).for_each(|(g, &x)| *g += slope * x as f64);
+                    g[columns] += slope;
+                }
+                t += 1;
+                for k in 0..=columns {
+                    let (l1, l2) = if k == columns { (0.0, 0.0) } else { (o.l1, o.l2) };
+                    let (p1, p2) = (l1 / batches as f64, l2 / batches as f64);
+                    match solver {
+                        Solver::Sgd => {
+                            let e = o.rate / (b as f64 * (o.beta + (t as f64).sqrt()));
+                            w[k] = soft(w[k] - e * g[k], e * p1) / (1.0 + e * p2);
+                        }
+                        Solver::AdaGrad => {
+                            g2[k] += g[k] * g[k];
+                            let e = o.rate / (o.beta + g2[k].sqrt());
+                            w[k] = soft(w[k] - e * g[k], e * p1) / (1.0 + e * p2);
+                        }
+                        Solver::Ftrl => {
+                            let sigma = ((g2[k] + g[k] * g[k]).sqrt() - g2[k].sqrt()) / o.rate;
+                            z[k] += g[k] - sigma * w[k];
+                            g2[k] += g[k] * g[k];
+                            // A new pass reads its first batch with the penalty of the one before.
+                            let passes = if batch + 1 == batches { pass + 1 } else { (t - 1) / batches + 1 } as f64;
+                            w[k] = -soft(z[k], passes * l1) / ((o.beta + g2[k].sqrt()) / o.rate + passes * l2);
+                        }
+                        Solver::Dbpg => unreachable!("no minibatch solver"),
+                    }
+                }
+            }
+        }
+        w
+    }
+}
+
+fn weights(fitted: &Fitted, columns: usize) -> Vec<f64> {
+    let m = &fitted.model;
+    (0..columns as u64).map(|k| m.weight(k) as f64).chain([m.intercept]).collect()
+}
+
+fn options(solver: impl Into<Chain>) -> FitOptions {
+    FitOptions { solver: solver.into(), passes: 2, batch_rows: 16, rate: 0.5, l1: 0.0, ..FitOptions::default() }
+}
+
+#[test]
+fn every_solver_equals_its_slow_reference() {
+    for kind in [0, 1] {
+        let problem = Problem::new(3 + kind, kind, 203, 12);
+        let data = problem.dataset();
+        for solver in MINIBATCH {
+            for loss in LossKind::ALL {
+                for (l1, l2) in [(0.0, 0.0), (3.0, 0.0), (0.0, 5.0), (2.0, 1.0)] {
+                    let o = FitOptions { l1, l2, loss, ..options(solver) };
+                    let want = problem.reference(solver, &o);
+                    let got = weights(&fit(&data, 1, 1, &o), 12);
+                    for (k, (got, want)) in got.iter().zip(&want).enumerate() {
+                        // Where a hinge or a threshold is met one way in f32 and the other in f64, paths part a little.
+                        let near = 2e-3 * want.abs().max(0.02) + 1e-5;
+                        assert!((got - want).abs() <= near, "{solver} {loss} {kind} {l1} {l2} {k}: {got} {want}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_workers_and_servers_gives_equal_bits() {
+    for kind in [0, 1] {
+        let data = Problem::new(11, kind, 301, 40).dataset();
+        for solver in MINIBATCH {
+            let o = FitOptions { l1: 1.5, l2: 0.5, ..options(solver) };
+            let one = fit(&data, 1, 1, &o);
+            for threads in [2, 3, 7] {
+                let many = fit(&data, 1, 1, &FitOptions { threads, ..o.clone() });
+                assert_eq!(one.model, many.model, "{solver} {threads} threads");
+            }
+            for (workers, servers) in [(2, 1), (3, 2), (1, 3)] {
+                let many = fit(&data, workers, servers, &o);
+                assert_eq!(one.model, many.model, "{solver} {workers} x {servers}");
+                let last = |f: &Fitted| f.online.last().map(|l| (l.rows, l.loss, l.auc));
+                assert_eq!(last(&one), last(&many));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_delay_is_allowed_and_still_learns() {
+    let data = Problem::new(5, 0, 400, 30).dataset();
+    let o = options(Solver::Ftrl);
+    let (now, later) = (fit(&data, 2, 2, &o), fit(&data, 2, 2, &FitOptions { delay: 2, ..o }));
+    let (a, b) = (now.model.facts.objective, later.model.facts.objective);
+    assert!((b / a - 1.0).abs() < 0.1, "{a} {b}");
+}
+
+#[test]
+fn progressive_loss_is_measured_before_each_update() {
+    let problem = Problem::new(8, 0, 64, 10);
+    // One batch holds all rows: every one is predicted by weights of zero.
+    let o = FitOptions { batch_rows: 64, passes: 1, ..options(Solver::Ftrl) };
+    let fitted = fit(&problem.dataset(), 1, 1, &o);
+    assert!((fitted.online[0].loss - std::f64::consts::LN_2).abs() < 1e-6);
+    assert!(fitted.model.facts.loss < 64.0 * std::f64::consts::LN_2);
+}
+
+#[test]
+fn nonzeros_fall_as_l1_rises() {
+    let data = Problem::new(21, 0, 2000, 60).dataset();
+    for solver in MINIBATCH {
+        let nnz = |l1| fit(&data, 1, 1, &FitOptions { l1, ..options(solver) }).model.nnz();
+        let all = [0.0, 5.0, 20.0, 80.0].map(nnz);
+        assert!(all.is_sorted_by(|a, b| a >= b) && all[0] > all[3], "{solver} {all:?}");
+    }
+}
+
+#[test]
+fn a_chain_reaches_the_optimum_that_the_batch_solver_reaches() {
+    let data = Problem::new(31, 0, 1500, 50).dataset();
+    let alone = FitOptions { l1: 2.0, tol: 1e-6, passes: 100, ..options(Solver::Dbpg) };
+    let chain: Chain = "ftrl+dbpg".parse().unwrap();
+    let (a, b) = (fit(&data, 1, 1, &alone), fit(&data, 1, 1, &FitOptions { solver: chain, ..alone.clone() }));
+    let (fa, fb) = (a.model.facts.objective, b.model.facts.objective);
+    assert!(a.model.facts.converged && b.model.facts.converged && (fa / fb - 1.0).abs() < 2e-6, "{fa} {fb}");
+    assert_eq!((b.trace[0].solver, b.trace[1].solver), (Solver::Ftrl, Solver::Dbpg));
+    assert_eq!(b.model.facts.solver, "ftrl+dbpg");
+    // The batch solver begins where the other one ended.
+    assert!(b.trace[1].objective <= b.trace[0].objective * (1.0 + 1e-9));
+    for (workers, servers) in [(2, 2), (1, 2)] {
+        let o = FitOptions { solver: "ftrl+dbpg".parse().unwrap(), ..alone.clone() };
+        assert_eq!(b.model, fit(&data, workers, servers, &o).model);
+    }
+}
+
+#[test]
+fn training_goes_on_from_a_model() {
+    let data = Problem::new(41, 1, 800, 20).dataset();
+    for solver in MINIBATCH {
+        let o = FitOptions { passes: 3, ..options(solver) };
+        let first: Model = fit(&data, 1, 1, &o).model;
+        let again = FitOptions { init: Some(first.clone()), passes: 1, rate: 1e-9, ..o.clone() };
+        let kept = fit(&data, 1, 1, &again).model;
+        for k in 0..20 {
+            assert!(
+                (kept.weight(k) - first.weight(k)).abs() <= 1e-3,
+                "{solver}: {} {}",
+                kept.weight(k),
+                first.weight(k)
+            );
+        }
+        assert_eq!(kept, fit(&data, 2, 2, &again).model);
+    }
+}
+
+#[test]
+fn a_rate_that_is_too_large_is_told_with_its_pass() {
+    let data = Problem::new(2, 1, 300, 10).dataset();
+    let o = FitOptions { rate: 1e30, loss: LossKind::SquaredHinge, ..options(Solver::Sgd) };
+    let mut worker = handcar_ps::driver::local::cluster(1, 1, &handcar_train::job::registry()).remove(0);
+    let input = handcar_train::job::TrainInput::new(&data);
+    let error = handcar_train::job::fit(&mut worker, input, &o, &mut handcar_train::job::Silent).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("in pass 1") && text.contains("rate 1e30"), "{text}");
+}
