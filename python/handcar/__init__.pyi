@@ -44,8 +44,12 @@ def read(
 class LogisticRegression:
     l1: float
     l2: float
+    solver: str
     tol: float
-    max_iter: int
+    max_iter: int | None
+    rate: float | None
+    beta: float
+    batch_size: int
     fit_intercept: bool
     n_threads: int | None
     random_state: Any
@@ -65,6 +69,7 @@ class LogisticRegression:
     objective_: float
     gap_: float
     history_: list[dict[str, Any]]
+    online_: list[dict[str, Any]]
     filters_: list[dict[str, Any]]
 
     def __init__(
@@ -72,8 +77,12 @@ class LogisticRegression:
         l1: float = 1.0,
         l2: float = 0.0,
         *,
+        solver: str = "dbpg",
         tol: float = 1e-4,
-        max_iter: int = 200,
+        max_iter: int | None = None,
+        rate: float | None = None,
+        beta: float = 1.0,
+        batch_size: int = 512,
         fit_intercept: bool = True,
         n_threads: int | None = 1,
         random_state: Any = 0,

@@ -101,11 +101,16 @@ def read(inputs: list[str], options: dict[str, Any]) -> Dataset: ...
 def fit(
     rows: Dataset,
     *,
+    solver: str,
+    loss: str,
     l1: float,
     l2: float,
+    rate: float | None,
+    beta: float,
+    batch_rows: int,
     fit_intercept: bool,
     delay: int,
-    max_iter: int,
+    max_iter: int | None,
     tol: float,
     n_threads: int,
     seed: int,
@@ -115,7 +120,7 @@ def fit(
     label: tuple[str | None, str | None, str | None] | None,
     init: Model | None = None,
     observer: Callable[[dict[str, Any]], Any] | None = None,
-) -> tuple[Model, list[dict[str, Any]], list[dict[str, Any]]]: ...
+) -> tuple[Model, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]: ...
 
 class Keys:
     """Sorted, unique 64-bit keys: checked and hashed once, shared by all calls that use them."""

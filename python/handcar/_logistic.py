@@ -16,7 +16,7 @@ COEF_COLUMNS_MAX = 1 << 24
 
 
 class LogisticRegression(BinaryClassifier):
-    """L1- and L2-penalised logistic regression, solved to a certified optimum.
+    """L1- and L2-penalised logistic regression, solved to a certified optimum or learned row by row.
 
     Minimises ``sum_i loss(y_i, x_i·w + b) + l1·|w|_1 + l2/2·|w|_2^2``. The losses are summed, so ``l1 = 1/C`` is
     scikit-learn's ``C``; the intercept ``b`` is not penalised.
@@ -25,10 +25,20 @@ class LogisticRegression(BinaryClassifier):
     ----------
     l1, l2 : float
         Weights of the penalties.
+    solver : str
+        ``"dbpg"`` goes on to a certified optimum; ``"sgd"``, ``"adagrad"`` and ``"ftrl"`` learn in minibatches as the rows
+        come, in one pass unless ``max_iter`` says more. ``"ftrl+dbpg"`` starts the second with the weights of the first.
     tol : float
-        Stop once the relative gap to the optimum, which is certified, is at most this.
-    max_iter : int
-        Passes over the data at most; a fit that ends there first warns with :class:`ConvergenceWarning`.
+        ``dbpg``: stop once the relative gap to the optimum, which is certified, is at most this.
+    max_iter : int or None
+        Passes over the data at most by the last solver; None: 200, or 1 of a minibatch solver. A fit by ``dbpg`` that ends
+        there first warns with :class:`ConvergenceWarning`.
+    rate : float or None
+        Minibatch solvers: the step size; None: 0.1, or 1 of ``"sgd"``.
+    beta : float
+        Minibatch solvers: what is added to the divisor of the step size.
+    batch_size : int
+        Minibatch solvers: rows of a batch.
     fit_intercept : bool
         Whether to fit an intercept.
     n_threads : int or None
@@ -49,7 +59,8 @@ class LogisticRegression(BinaryClassifier):
         Above 0: print a line a pass to stderr.
     callback : callable, optional
         Called after each pass with a dictionary (pass, seconds, objective, nnz, active, violation, gap); a true answer
-        ends the fit with the model so far.
+        ends the fit with the model so far. Its ``solver`` says whose pass it was; violation and gap are None where they are
+        not known.
 
     Attributes
     ----------
@@ -74,6 +85,9 @@ class LogisticRegression(BinaryClassifier):
         Certified bound on ``(objective_ - optimum) / objective_``; NaN if the fit ended without one.
     history_ : list of dict
         One entry a pass.
+    online_ : list of dict
+        Minibatch solvers: progressive measures, of predictions made before their row was learned from (pass, rows, seconds,
+        loss_since, loss, auc, auc_error, ne), at 1000 rows, 2000, 4000, ... and at the end of each pass.
     filters_ : list of dict
         For each filter its name, direction, and the bytes before and after it.
     """
@@ -83,8 +97,12 @@ class LogisticRegression(BinaryClassifier):
         l1=1.0,
         l2=0.0,
         *,
+        solver="dbpg",
         tol=1e-4,
-        max_iter=200,
+        max_iter=None,
+        rate=None,
+        beta=1.0,
+        batch_size=512,
         fit_intercept=True,
         n_threads=1,
         random_state=0,
@@ -98,8 +116,12 @@ class LogisticRegression(BinaryClassifier):
     ):
         self.l1 = l1
         self.l2 = l2
+        self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
+        self.rate = rate
+        self.beta = beta
+        self.batch_size = batch_size
         self.fit_intercept = fit_intercept
         self.n_threads = n_threads
         self.random_state = random_state
@@ -133,13 +155,14 @@ class LogisticRegression(BinaryClassifier):
         options = self._checked()
         rows, about = self._rows(X, y, sample_weight, read_options, options["n_threads"])
         before = getattr(self, "_model", None) if self.warm_start else None
-        model, history, filters = _handcar.fit(
+        model, history, online, filters = _handcar.fit(
             rows, **options, label=about.pop("label"), init=before, observer=self._observer()
         )
         self._adopt(model, **about)
         self.history_ = history
+        self.online_ = online
         self.filters_ = filters
-        if not model.facts["converged"]:
+        if history and history[-1]["solver"] == "dbpg" and not model.facts["converged"]:
             gap = "no certificate" if model.facts["gap"] is None else f"certified gap {model.facts['gap']:.1e}"
             warnings.warn(
                 f"fit: stopped after {self.n_iter_} passes before the tolerance: {gap}, asked for tol={self.tol:.1e}. "
@@ -256,8 +279,13 @@ class LogisticRegression(BinaryClassifier):
         return dict(
             l1=_options.number("l1", self.l1),
             l2=_options.number("l2", self.l2),
+            solver=_options.text("solver", self.solver),
+            loss="logistic",
             tol=_options.number("tol", self.tol),
-            max_iter=_options.whole("max_iter", self.max_iter, 1, 2**32 - 1),
+            max_iter=None if self.max_iter is None else _options.whole("max_iter", self.max_iter, 1, 2**32 - 1),
+            rate=None if self.rate is None else _options.number("rate", self.rate),
+            beta=_options.number("beta", self.beta),
+            batch_rows=_options.whole("batch_size", self.batch_size, 1, 1 << 17),
             fit_intercept=bool(self.fit_intercept),
             n_threads=_options.threads(self.n_threads),
             seed=_options.seed(self.random_state),

@@ -6,7 +6,8 @@ use crate::model::Model;
 use crate::rows::Rows;
 use handcar_ps::driver::local;
 use handcar_ps::filter::{Saved, TableFilters};
-use handcar_train::job::{self, FitOptions, Observer, PassTrace, TrainInput};
+use handcar_train::job::{self, FitOptions, Observer, OnlineTrace, PassTrace, TrainInput};
+use handcar_train::solver::Chain;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -14,7 +15,8 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 /// Trains on packed rows. `label`: column and the texts of -1 and +1, to be kept in the model. `observer` hears of each
-/// pass and may end the job by returning a true value. Gives the model, one dictionary a pass, and one a filter.
+/// pass and may end the job by returning a true value. Gives the model, one dictionary a pass, one for each time that
+/// progressive measures were taken, and one a filter.
 #[pyfunction]
 #[pyo3(signature = (rows, *, solver, loss, l1, l2, rate, beta, batch_rows, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
@@ -25,12 +27,12 @@ pub fn fit<'py>(
     loss: &str,
     l1: f64,
     l2: f64,
-    rate: f64,
+    rate: Option<f64>,
     beta: f64,
     batch_rows: u32,
     fit_intercept: bool,
     delay: u32,
-    max_iter: u32,
+    max_iter: Option<u32>,
     tol: f64,
     n_threads: usize,
     seed: u64,
@@ -40,11 +42,13 @@ pub fn fit<'py>(
     label: Option<(Option<String>, Option<String>, Option<String>)>,
     init: Option<&Model>,
     observer: Option<Py<PyAny>>,
-) -> PyResult<(Model, Vec<Bound<'py, PyDict>>, Bound<'py, PyList>)> {
+) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>)> {
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
+    let solver: Chain = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
+    let passes = max_iter.unwrap_or(solver.last().default_passes());
     let options = FitOptions {
-        solver: solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?,
+        solver,
         loss: loss.parse().map_err(|e| PyValueError::new_err(format!("loss: {e}")))?,
         rate,
         beta,
@@ -53,7 +57,7 @@ pub fn fit<'py>(
         l2,
         intercept: fit_intercept,
         delay,
-        passes: max_iter,
+        passes,
         tol,
         threads: n_threads,
         seed,
@@ -81,7 +85,23 @@ pub fn fit<'py>(
         model.schema.label = handcar_data::LabelSpec { column, positive, negative };
     }
     let trace = fitted.trace.iter().map(|p| entry(py, p)).collect::<PyResult<_>>()?;
-    Ok((Model { inner: model }, trace, savings(py, &fitted.filters)?))
+    let online = fitted.online.iter().map(|o| progressive(py, o)).collect::<PyResult<_>>()?;
+    Ok((Model { inner: model }, trace, online, savings(py, &fitted.filters)?))
+}
+
+type Traces<'py> = Vec<Bound<'py, PyDict>>;
+
+fn progressive<'py>(py: Python<'py>, o: &OnlineTrace) -> PyResult<Bound<'py, PyDict>> {
+    let entry = PyDict::new(py);
+    entry.set_item("pass", o.pass)?;
+    entry.set_item("rows", o.rows)?;
+    entry.set_item("seconds", o.seconds)?;
+    entry.set_item("loss_since", o.loss_since)?;
+    entry.set_item("loss", o.loss)?;
+    entry.set_item("auc", o.auc)?;
+    entry.set_item("auc_error", o.auc_error)?;
+    entry.set_item("ne", o.ne)?;
+    Ok(entry)
 }
 
 /// A list of dictionaries: the bytes before and after each filter.

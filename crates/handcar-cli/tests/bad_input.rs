@@ -183,8 +183,8 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     let place = Place::new();
     for (args, words) in [
         ("fit data -m model --format vw", "libsvm, criteo, csv"),
-        ("fit data -m model --solver ftrl", "dbpg"),
-        ("fit data -m model --loss hinge", "logistic"),
+        ("fit data -m model --solver lbfgs", "dbpg, sgd, adagrad, ftrl"),
+        ("fit data -m model --loss poisson", "logistic, hinge"),
         ("fit data -m model --hogwild", "--hogwild is not built yet"),
         ("launch slurm -- fit", "slurm is not built yet"),
         ("fit data -m model --l1 -1", "expected a number of at least 0"),
@@ -216,4 +216,23 @@ fn rows_of_one_label_only_are_refused() {
     place.refused("fit all --format libsvm -m model", &["rows of both classes", "2 rows", "positive"]);
     place.write("none", "-1 1:1\n");
     place.refused("fit none --format libsvm -m model", &["rows of both classes", "1 rows", "negative"]);
+}
+
+#[test]
+fn options_that_a_solver_has_no_use_for_are_refused() {
+    let place = Place::new();
+    place.small_data("data");
+    for (options, told) in [
+        ("--rate 0.1", "--rate: expected a minibatch solver (sgd, adagrad, ftrl), got --solver dbpg"),
+        ("--batch 10", "--batch: expected a minibatch solver"),
+        ("--solver ftrl --tol 1e-3", "--tol: expected --solver dbpg, got --solver ftrl, which goes by --passes"),
+        ("--solver sgd --no-kkt-filter", "--no-kkt-filter: expected --solver dbpg"),
+        ("--loss hinge", "expected loss logistic, the only one that dbpg knows, got hinge"),
+        ("--solver vw", "expected dbpg, sgd, adagrad, ftrl, got \"vw\""),
+        ("--solver ftrl --rate 0", "expected a number above 0"),
+    ] {
+        let ran = place.run(&format!("fit data --format libsvm -m model {options}"));
+        assert!(ran.err.contains(told) && ran.code != Some(0), "{options}: {}", ran.err);
+        assert!(!place.path("model").exists());
+    }
 }

@@ -159,3 +159,48 @@ fn version_and_help_succeed() {
     assert_eq!(place.ok("--version").out, format!("handcar {}\n", env!("CARGO_PKG_VERSION")));
     assert!(place.ok("fit --help").out.contains("--holdout"));
 }
+
+#[test]
+fn minibatch_solvers_learn_and_tell_how_well_as_they_go() {
+    let place = Place::new();
+    place.ok("synth criteo --rows 12000 --seed 4 -o clicks.tsv");
+    for solver in ["sgd", "adagrad", "ftrl --rate 0.2 --beta 0.5 --batch 64"] {
+        let ran = place.ok(&format!("fit clicks.tsv --format criteo --solver {solver} -m model --report r.json"));
+        let titles = ran.err.lines().find(|l| l.trim_start().starts_with("pass ")).expect("a line of titles");
+        for title in ["rows", "since", "average", "AUC", "NE", "objective", "rows/s"] {
+            assert!(titles.contains(title), "expected {title} in {titles}");
+        }
+        assert!(
+            !ran.err.contains("warning") && ran.out.contains("1 passes over 12,000 rows"),
+            "{}{}",
+            ran.err,
+            ran.out
+        );
+        let r: serde_json::Value = serde_json::from_slice(&place.read("r.json")).unwrap();
+        let online = r["online"].as_array().unwrap();
+        assert!(online.len() >= 4 && online.last().unwrap()["rows"] == 12_000, "{online:?}");
+        let (first, last) = (online[0]["loss"].as_f64().unwrap(), online.last().unwrap()["loss"].as_f64().unwrap());
+        assert!(last < first && last < 0.65, "{solver}: {first} {last}");
+        assert!(r["trace"][0].get("violation").is_none() && r.get("kkt").is_none());
+        place.ok("predict clicks.tsv -m model -o scores.txt");
+    }
+    let hinge = place.ok("fit clicks.tsv --format criteo --solver ftrl --loss hinge --holdout 0.2 -m model");
+    assert!(hinge.out.contains("hinge by ftrl") && hinge.out.contains("logloss -"), "{}", hinge.out);
+    place.refused("predict clicks.tsv -m model", &["whose margins are no log odds: add --margin"]);
+    place.ok("predict clicks.tsv -m model --margin -o margins.txt");
+}
+
+#[test]
+fn a_chain_ends_at_the_optimum_and_keeps_both_curves() {
+    let place = Place::new();
+    place.ok("synth criteo --rows 12000 --seed 4 -o clicks.tsv");
+    place.ok("fit clicks.tsv --format criteo --l1 2 -m alone --report a.json");
+    let ran = place.ok("fit clicks.tsv --format criteo --l1 2 --solver ftrl+dbpg -m both --report b.json");
+    let read = |name| serde_json::from_slice::<serde_json::Value>(&place.read(name)).unwrap();
+    let (a, b) = (read("a.json"), read("b.json"));
+    let (fa, fb) = (a["objective"].as_f64().unwrap(), b["objective"].as_f64().unwrap());
+    assert!((fa / fb - 1.0).abs() < 2e-4 && b["converged"] == true, "{fa} {fb}");
+    assert_eq!((&b["trace"][0]["solver"], &b["trace"][1]["solver"]), (&"ftrl".into(), &"dbpg".into()));
+    assert!(b["online"].as_array().is_some_and(|o| !o.is_empty()));
+    assert_eq!(ran.err.lines().filter(|l| l.trim_start().starts_with("pass ")).count(), 2, "{}", ran.err);
+}

@@ -37,6 +37,17 @@ fn two_servers_and_two_workers_write_the_same_model() {
 }
 
 #[test]
+fn minibatch_solvers_write_the_same_model_over_processes() {
+    let place = place_with_clicks();
+    for solver in ["sgd", "adagrad", "ftrl+dbpg"] {
+        let fit = format!("fit clicks.tsv --format criteo --l1 2 --solver {solver}");
+        place.ok(&format!("{fit} -m one"));
+        place.ok(&format!("launch local --servers 2 --workers 2 -- {fit} -m four"));
+        assert_eq!(place.read("one"), place.read("four"), "{solver}");
+    }
+}
+
+#[test]
 fn exact_filters_change_no_byte_of_the_model_and_all_tell_what_they_save() {
     let place = place_with_clicks();
     place.ok("fit clicks.tsv --format criteo --l1 2 -m one");

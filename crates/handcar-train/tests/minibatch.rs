@@ -59,6 +59,7 @@ impl Problem {
     fn reference(&self, solver: Solver, o: &FitOptions) -> Vec<f64> {
         let columns = self.rows[0].len();
         let (n, b) = (self.rows.len(), o.batch_rows as usize);
+        let rate = o.rate.unwrap_or(solver.default_rate());
         let batches = n.div_ceil(b);
         let (mut w, mut g2, mut z) = (vec![0.0; columns + 1], vec![0.0f64; columns + 1], vec![0.0; columns + 1]);
         let soft = |a: f64, t: f64| a.signum() * (a.abs() - t).max(0.0);
@@ -90,21 +91,21 @@ impl Problem {
                     let (p1, p2) = (l1 / batches as f64, l2 / batches as f64);
                     match solver {
                         Solver::Sgd => {
-                            let e = o.rate / (b as f64 * (o.beta + (t as f64).sqrt()));
+                            let e = rate / (b as f64 * (o.beta + (t as f64).sqrt()));
                             w[k] = soft(w[k] - e * g[k], e * p1) / (1.0 + e * p2);
                         }
                         Solver::AdaGrad => {
                             g2[k] += g[k] * g[k];
-                            let e = o.rate / (o.beta + g2[k].sqrt());
+                            let e = rate / (o.beta + g2[k].sqrt());
                             w[k] = soft(w[k] - e * g[k], e * p1) / (1.0 + e * p2);
                         }
                         Solver::Ftrl => {
-                            let sigma = ((g2[k] + g[k] * g[k]).sqrt() - g2[k].sqrt()) / o.rate;
+                            let sigma = ((g2[k] + g[k] * g[k]).sqrt() - g2[k].sqrt()) / rate;
                             z[k] += g[k] - sigma * w[k];
                             g2[k] += g[k] * g[k];
                             // A new pass reads its first batch with the penalty of the one before.
                             let passes = if batch + 1 == batches { pass + 1 } else { (t - 1) / batches + 1 } as f64;
-                            w[k] = -soft(z[k], passes * l1) / ((o.beta + g2[k].sqrt()) / o.rate + passes * l2);
+                            w[k] = -soft(z[k], passes * l1) / ((o.beta + g2[k].sqrt()) / rate + passes * l2);
                         }
                         Solver::Dbpg => unreachable!("no minibatch solver"),
                     }
@@ -121,7 +122,7 @@ fn weights(fitted: &Fitted, columns: usize) -> Vec<f64> {
 }
 
 fn options(solver: impl Into<Chain>) -> FitOptions {
-    FitOptions { solver: solver.into(), passes: 2, batch_rows: 16, rate: 0.5, l1: 0.0, ..FitOptions::default() }
+    FitOptions { solver: solver.into(), passes: 2, batch_rows: 16, rate: Some(0.5), l1: 0.0, ..FitOptions::default() }
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn training_goes_on_from_a_model() {
     for solver in MINIBATCH {
         let o = FitOptions { passes: 3, ..options(solver) };
         let first: Model = fit(&data, 1, 1, &o).model;
-        let again = FitOptions { init: Some(first.clone()), passes: 1, rate: 1e-9, ..o.clone() };
+        let again = FitOptions { init: Some(first.clone()), passes: 1, rate: Some(1e-9), ..o.clone() };
         let kept = fit(&data, 1, 1, &again).model;
         for k in 0..20 {
             assert!(
@@ -237,7 +238,7 @@ fn training_goes_on_from_a_model() {
 #[test]
 fn a_rate_that_is_too_large_is_told_with_its_pass() {
     let data = Problem::new(2, 1, 300, 10).dataset();
-    let o = FitOptions { rate: 1e30, loss: LossKind::SquaredHinge, ..options(Solver::Sgd) };
+    let o = FitOptions { rate: Some(1e30), loss: LossKind::SquaredHinge, ..options(Solver::Sgd) };
     let mut worker = handcar_ps::driver::local::cluster(1, 1, &handcar_train::job::registry()).remove(0);
     let input = handcar_train::job::TrainInput::new(&data);
     let error = handcar_train::job::fit(&mut worker, input, &o, &mut handcar_train::job::Silent).unwrap_err();

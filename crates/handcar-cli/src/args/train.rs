@@ -41,13 +41,13 @@ pub struct TrainArgs {
     /// dbpg: stop once the certified relative gap to the optimum is at most this [default: 1e-4]
     #[arg(long, value_name = "GAP", value_parser = not_negative, allow_negative_numbers = true)]
     pub tol: Option<f64>,
-    /// Minibatch solvers: step size [default: 0.1]
+    /// Minibatch solvers: step size [default: 0.1; 1 of sgd]
     #[arg(long, value_name = "ALPHA", value_parser = positive, allow_negative_numbers = true)]
     pub rate: Option<f64>,
     /// Minibatch solvers: added to what divides the step size [default: 1]
     #[arg(long, value_name = "BETA", value_parser = not_negative, allow_negative_numbers = true)]
     pub beta: Option<f64>,
-    /// Minibatch solvers: rows of a batch, of all workers [default: 256]
+    /// Minibatch solvers: rows of a batch, of all workers [default: 512]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=131_072))]
     pub batch: Option<u32>,
     /// Seed of the block order and of the holdout
@@ -85,7 +85,7 @@ impl TrainArgs {
             intercept: !self.no_intercept,
             delay: self.delay,
             passes: self.passes.unwrap_or(self.solver.last().default_passes()),
-            rate: self.rate.unwrap_or(default.rate),
+            rate: self.rate,
             beta: self.beta.unwrap_or(default.beta),
             batch_rows: self.batch.unwrap_or(default.batch_rows),
             tol: self.tol.unwrap_or(default.tol),

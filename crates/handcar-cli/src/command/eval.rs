@@ -9,6 +9,7 @@ use crate::{
 use anyhow::{Result, bail};
 use clap::Args;
 use handcar_train::{
+    loss::LossKind,
     metric::{Metrics, Scored, calibration, logloss_sum},
     model::Model,
     report::Report,
@@ -42,7 +43,12 @@ pub fn run(args: EvalArgs) -> Result<Outcome> {
     rows.warn_skipped();
     let weights = (!weights.is_empty()).then_some(weights.as_slice());
     let scored = Scored::new(&margins, &labels, weights)?;
-    let (metrics, deciles) = (Metrics::of(&scored), calibration(&scored));
+    // Margins of other losses say who is likelier to click, and not how likely.
+    let logistic = model.facts.loss_name == LossKind::Logistic.name();
+    let (metrics, deciles) = match logistic {
+        true => (Metrics::of(&scored), calibration(&scored)),
+        false => (Metrics::of(&scored).of_order(), Vec::new()),
+    };
 
     let mut text = String::new();
     summary::metrics(&mut text, "measured", rows.count(), &metrics);
@@ -54,7 +60,7 @@ pub fn run(args: EvalArgs) -> Result<Outcome> {
         rows: Some(rows.count()),
         rows_skipped: Some(rows.skipped()),
         unseen_values: Some(rows.unseen().values),
-        loss: Some(logloss_sum(&scored).value()),
+        loss: logistic.then(|| logloss_sum(&scored).value()),
         rows_per_second: Some(rows.count() as f64 / began.elapsed().as_secs_f64()),
         metrics: Some(metrics),
         calibration: deciles,

@@ -7,9 +7,10 @@ use crate::{
     outcome::Outcome,
     progress::grouped,
 };
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use handcar_train::{
+    loss::LossKind,
     model::{Model, probability},
     report::Report,
 };
@@ -24,7 +25,7 @@ pub struct PredictArgs {
     /// The file to write, one line a row; - for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// Write margins (log odds) instead of probabilities
+    /// Write margins (log odds, of logistic loss) instead of probabilities
     #[arg(long)]
     margin: bool,
     #[command(flatten)]
@@ -37,6 +38,12 @@ pub struct PredictArgs {
 pub fn run(args: PredictArgs) -> Result<Outcome> {
     let began = Instant::now();
     let model = Model::load(&args.model)?;
+    let loss = &model.facts.loss_name;
+    let probabilities = loss == LossKind::Logistic.name();
+    ensure!(
+        args.margin || probabilities,
+        "predict: expected a model of logistic loss, got {loss}, whose margins are no log odds: add --margin"
+    );
     let mut rows = Rows::open(&args.input, &model)?;
     output::write(&args.output, |out| {
         while let Some(scored) = rows.next_scored()? {

@@ -1,7 +1,8 @@
 //! Passes of a minibatch solver: predict, measure, learn; and what the objective is after each.
 
+use super::evaluation::Evaluation;
 use super::stage::{Solved, Stage};
-use super::{FitOptions, Observer, OnlineTrace, PassTrace, TrainInput, savings};
+use super::{FitOptions, Measured, Observer, OnlineTrace, PassTrace, TrainInput, savings};
 use crate::error::{Result, TrainError};
 use crate::loss::LossKind;
 use crate::metric::Progressive;
@@ -29,12 +30,13 @@ pub(super) fn run(
 ) -> Result<Solved> {
     let Stage { began, evaluation, weights, passes, start } = stage;
     let (data, penalty) = (input.data, ElasticNet { l1: options.l1, l2: options.l2 });
+    let rate = options.rate.unwrap_or(solver.default_rate());
     let settings = Settings {
         solver,
         loss: options.loss,
         penalty,
         intercept: options.intercept,
-        alpha: options.rate,
+        alpha: rate,
         beta: options.beta,
         batch_rows: options.batch_rows as usize,
         threads: options.threads,
@@ -71,10 +73,10 @@ pub(super) fn run(
         // Nobody wants weights that are so much worse than none, and the numbers are at their bounds long before infinity.
         let hopeless = found.loss > HOPELESS * options.loss.at_zero() * mass;
         if !sound || hopeless || !found.intercept.is_finite() {
-            let (solver, rate) = (solver.name(), Some(options.rate));
+            let (solver, rate) = (solver.name(), Some(rate));
             return Err(TrainError::Diverged { solver, pass, objective: found.objective, rate });
         }
-        let measured = evaluation.measure(&mut (&mut *worker, &found))?;
+        let measured = measure(worker, evaluation, &found, options.loss)?;
         let stats = worker.stats();
         let relative_change = (before - found.objective) / found.objective.abs().max(f64::MIN_POSITIVE);
         trace.push(PassTrace {
@@ -102,7 +104,7 @@ pub(super) fn run(
             break found;
         }
     };
-    let metrics = evaluation.measure(&mut (&mut *worker, &found))?;
+    let metrics = measure(worker, evaluation, &found, options.loss)?;
     Ok(Solved {
         intercept: found.intercept as f64,
         objective: found.objective,
@@ -116,6 +118,21 @@ pub(super) fn run(
         filters: savings::of_worker(worker, &options.filters)?,
         weights: found.weights,
     })
+}
+
+/// Measures on the rows held out or given; of a loss whose margins are no log odds those only that do not need them.
+fn measure(
+    worker: &mut Worker,
+    evaluation: &Evaluation<'_>,
+    found: &Found,
+    loss: LossKind,
+) -> Result<Option<Measured>> {
+    let measured = evaluation.measure(&mut (worker, found))?;
+    let fitting = |m: Measured| match loss {
+        LossKind::Logistic => m,
+        _ => Measured { metrics: m.metrics.of_order(), ..m },
+    };
+    Ok(measured.map(fitting))
 }
 
 /// Progressive measures on their way to the observer.

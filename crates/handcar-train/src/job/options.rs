@@ -25,11 +25,11 @@ pub struct FitOptions {
     pub delay: u32,
     /// Passes of the last solver at most; default 200. Minibatch solvers before the last make one.
     pub passes: u32,
-    /// Minibatch solvers: step size α; default 0.1.
-    pub rate: f64,
+    /// Minibatch solvers: step size α; default [`Solver::default_rate`].
+    pub rate: Option<f64>,
     /// Minibatch solvers: added to what divides the step size; default 1.
     pub beta: f64,
-    /// Minibatch solvers: rows of a batch, of all workers; default 256.
+    /// Minibatch solvers: rows of a batch, of all workers; default 512.
     pub batch_rows: u32,
     /// Stop when the certified relative gap `(F - D)/F` is at most this; default 1e-4.
     pub tol: f64,
@@ -56,9 +56,9 @@ impl Default for FitOptions {
             intercept: true,
             delay: 0,
             passes: 200,
-            rate: 0.1,
+            rate: None,
             beta: 1.0,
-            batch_rows: 256,
+            batch_rows: 512,
             tol: 1e-4,
             threads: 1,
             seed: 0,
@@ -91,8 +91,8 @@ impl FitOptions {
         if !(self.tol >= 0.0 && self.tol.is_finite()) {
             return option("tol", "a finite number of at least 0", &self.tol);
         }
-        if !(self.rate > 0.0 && self.rate.is_finite()) {
-            return option("rate", "a finite number above 0", &self.rate);
+        if let Some(rate) = self.rate.filter(|r| !(*r > 0.0 && r.is_finite())) {
+            return option("rate", "a finite number above 0", &rate);
         }
         if !(self.beta >= 0.0 && self.beta.is_finite()) {
             return option("beta", "a finite number of at least 0", &self.beta);
@@ -149,7 +149,7 @@ mod tests {
             (FitOptions { tol: f64::INFINITY, ..d() }, "tol"),
             (FitOptions { passes: 0, ..d() }, "passes"),
             (FitOptions { delay: 4096, ..d() }, "delay"),
-            (FitOptions { rate: 0.0, ..d() }, "rate"),
+            (FitOptions { rate: Some(0.0), ..d() }, "rate"),
             (FitOptions { beta: f64::NAN, ..d() }, "beta"),
             (FitOptions { batch_rows: 1 << 18, ..d() }, "batch_rows"),
             (FitOptions { loss: LossKind::Hinge, ..d() }, "loss logistic"),

@@ -40,6 +40,11 @@ impl Metrics {
     pub fn of(rows: &Scored) -> Self {
         Self { logloss: logloss(rows), auc: auc(rows), ne: normalised_entropy(rows), accuracy: accuracy(rows) }
     }
+
+    /// Those that hold for margins that are no log odds.
+    pub fn of_order(self) -> Self {
+        Self { logloss: None, ne: None, ..self }
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,11 @@ impl Solver {
         self != Self::Dbpg
     }
 
+    /// Step size unless told otherwise; of no use to [`Dbpg`](Self::Dbpg).
+    pub fn default_rate(self) -> f64 {
+        if self == Self::Sgd { 1.0 } else { 0.1 }
+    }
+
     /// Passes unless told otherwise.
     pub fn default_passes(self) -> u32 {
         if self.is_minibatch() { 1 } else { 200 }
