@@ -82,7 +82,7 @@ class LogisticRegression:
         max_iter: int | None = None,
         rate: float | None = None,
         beta: float = 1.0,
-        batch_size: int = 512,
+        batch_size: int = 256,
         fit_intercept: bool = True,
         n_threads: int | None = 1,
         random_state: Any = 0,

@@ -102,7 +102,7 @@ class LogisticRegression(BinaryClassifier):
         max_iter=None,
         rate=None,
         beta=1.0,
-        batch_size=512,
+        batch_size=256,
         fit_intercept=True,
         n_threads=1,
         random_state=0,

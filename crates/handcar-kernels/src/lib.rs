@@ -12,5 +12,6 @@ pub mod elementary;
 pub mod huge_pages;
 pub mod logistic;
 pub mod mapped_file;
+pub mod prefetch;
 
 pub use isa::{Isa, Kernel, run, run_on};

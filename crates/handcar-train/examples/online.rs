@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = args.first().ok_or("expected a file")?.clone();
     let rounds = args.get(1).map_or(Ok(11), |a| a.parse())?;
     let solver = args.get(2).map_or("ftrl", |a| a.as_str());
-    let batch = args.get(3).map_or(Ok(512), |a| a.parse())?;
+    let batch = args.get(3).map_or(Ok(256), |a| a.parse())?;
     let data = read(&[file], &ReadOptions { threads: 2, cache: CachePolicy::default(), ..ReadOptions::default() })?;
     let mut rounds_of = Vec::new();
     for _ in 0..rounds {

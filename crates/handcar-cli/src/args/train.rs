@@ -47,7 +47,7 @@ pub struct TrainArgs {
     /// Minibatch solvers: added to what divides the step size [default: 1]
     #[arg(long, value_name = "BETA", value_parser = not_negative, allow_negative_numbers = true)]
     pub beta: Option<f64>,
-    /// Minibatch solvers: rows of a batch, of all workers [default: 512]
+    /// Minibatch solvers: rows of a batch, of all workers [default: 256]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=131_072))]
     pub batch: Option<u32>,
     /// Seed of the block order and of the holdout

@@ -29,7 +29,7 @@ pub struct FitOptions {
     pub rate: Option<f64>,
     /// Minibatch solvers: added to what divides the step size; default 1.
     pub beta: f64,
-    /// Minibatch solvers: rows of a batch, of all workers; default 512.
+    /// Minibatch solvers: rows of a batch, of all workers; default 256.
     pub batch_rows: u32,
     /// Stop when the certified relative gap `(F - D)/F` is at most this; default 1e-4.
     pub tol: f64,
@@ -58,7 +58,7 @@ impl Default for FitOptions {
             passes: 200,
             rate: None,
             beta: 1.0,
-            batch_rows: 512,
+            batch_rows: 256,
             tol: 1e-4,
             threads: 1,
             seed: 0,

@@ -1,6 +1,6 @@
 //! The table in this process: threads own its parts and go through the batches in step, without copies or messages.
 
-use super::part::{Part, exponent};
+use super::part::{Part, add_four, exponent};
 use super::rows::RowView;
 use super::rule::{Rates, Rule};
 use super::team::Meeting;
@@ -75,7 +75,7 @@ impl<'a, R: Rule> LocalTable<'a, R> {
                 let meeting = &meeting;
                 scope.spawn(move || {
                     let _here = meeting.present();
-                    let mut member = Member::new(i + 1, parts, meeting, batch_rows);
+                    let mut member = Member::new(i + 1, parts, meeting, batch_rows, total);
                     for (at, of) in batches(total, batch_rows, batch) {
                         if !member.margins(at, &of) {
                             break;
@@ -85,7 +85,7 @@ impl<'a, R: Rule> LocalTable<'a, R> {
                 });
             }
             let _here = meeting.present();
-            let mut lead = Member::new(0, &mut first[0], &meeting, batch_rows);
+            let mut lead = Member::new(0, &mut first[0], &meeting, batch_rows, total);
             let mut losses = vec![0; batch_rows];
             for (at, of) in batches(total, batch_rows, batch) {
                 if !lead.margins(at, &of) {
@@ -163,22 +163,80 @@ struct Member<'m, 'a, R: Rule> {
     /// Margins of the batch's rows, all parts.
     sums: Vec<i64>,
     gradients: Vec<i64>,
+    /// How many of the parts are small; they come first.
+    small: usize,
+    ahead: Ahead,
+    /// Rows of the data.
+    total: usize,
+}
+
+/// What is asked for while other things are computed: the slots that the next batch will look up in large tables.
+struct Ahead {
+    /// Which of the parts that are not small have large tables.
+    large: Vec<usize>,
+    rows: Range<usize>,
+    /// Slots asked for, of all rows of the first large table, then of the second, ...
+    asked: usize,
+    /// Slots to ask for after each part.
+    stride: usize,
+    parts: usize,
+}
+
+impl Ahead {
+    fn begin(&mut self, now: &Range<usize>, total: usize) {
+        self.rows = now.end..(now.end + now.len()).min(total);
+        self.asked = 0;
+        // Each part is gone through twice, for margins and to learn.
+        self.stride = (self.large.len() * self.rows.len()).div_ceil(2 * self.parts.max(1));
+    }
+
+    /// Asks for as many as `parts` parts' work hides.
+    fn go_on<R: Rule>(&mut self, others: &[Part<'_, R>], parts: usize) {
+        let (n, mut left) = (self.rows.len(), parts * self.stride);
+        while left > 0 && self.asked < n * self.large.len() {
+            let first = self.asked % n;
+            let count = left.min(n - first);
+            let part = &others[self.large[self.asked / n]];
+            part.prefetch(self.rows.start + first..self.rows.start + first + count);
+            self.asked += count;
+            left -= count;
+        }
+    }
 }
 
 impl<'m, 'a, R: Rule> Member<'m, 'a, R> {
-    fn new(number: usize, parts: &'m mut [Part<'a, R>], meeting: &'m Meeting, batch_rows: usize) -> Self {
-        Self { number, parts, meeting, sums: vec![0; batch_rows], gradients: vec![0; batch_rows] }
+    fn new(number: usize, parts: &'m mut [Part<'a, R>], meeting: &'m Meeting, batch_rows: usize, total: usize) -> Self {
+        parts.sort_by_key(|part| !part.is_small());
+        let small = parts.iter().filter(|part| part.is_small()).count();
+        let large = (0..parts.len() - small).filter(|&i| parts[small + i].is_large()).collect();
+        let ahead = Ahead { large, rows: 0..0, asked: 0, stride: 0, parts: parts.len() };
+        Self { number, parts, meeting, sums: vec![0; batch_rows], gradients: vec![0; batch_rows], small, ahead, total }
     }
 
     /// Brings about the margins of a batch, together with the others; whether the pass goes on.
     fn margins(&mut self, batch: u64, rows: &Range<usize>) -> bool {
-        let Self { number, parts, meeting, sums, .. } = self;
+        let Self { number, parts, small, meeting, sums, ahead, .. } = self;
+        ahead.begin(rows, self.total);
         meeting.write(*number, batch, |margins| {
             let margins = &mut margins[..rows.len()];
             margins.fill(0);
-            for part in parts.iter_mut() {
-                part.go_to(batch, rows);
+            parts.iter_mut().for_each(|part| part.go_to(batch, rows));
+            let (small, others) = parts.split_at_mut(*small);
+            let mut quads = small.chunks_exact_mut(4);
+            for quad in &mut quads {
+                let mut columns = quad.iter_mut().map(|part| part.small_column(rows));
+                if let [Some(a), Some(b), Some(c), Some(d)] = std::array::from_fn(|_| columns.next()) {
+                    add_four([a, b, c, d], margins);
+                }
+                ahead.go_on(others, 4);
+            }
+            for part in quads.into_remainder() {
                 part.add_margins(rows, margins);
+                ahead.go_on(others, 1);
+            }
+            for i in 0..others.len() {
+                others[i].add_margins(rows, margins);
+                ahead.go_on(others, 1);
             }
         });
         let goes_on = meeting.wait(batch);
@@ -192,8 +250,9 @@ impl<'m, 'a, R: Rule> Member<'m, 'a, R> {
     fn learn<L: Loss>(&mut self, loss: L, view: &RowView<'_>, rows: &Range<usize>, losses: Option<&mut [i64]>) {
         let gradients = &mut self.gradients[..rows.len()];
         view.gradients(loss, rows, &self.sums[..rows.len()], gradients, losses);
-        for part in self.parts.iter_mut() {
-            part.learn(rows, gradients);
+        for i in 0..self.parts.len() {
+            self.parts[i].learn(rows, gradients);
+            self.ahead.go_on(&self.parts[self.small..], 1);
         }
     }
 }

@@ -6,11 +6,13 @@
 use super::fixed;
 use super::rule::Rule;
 use handcar_data::{ColumnBlock, Entries};
-use handcar_kernels::{Kernel, huge_pages, run};
+use handcar_kernels::{Kernel, huge_pages, prefetch, run};
 use std::ops::Range;
 
 /// Entries worked on at a time: their states stay in registers and the first-level cache.
 const TILE: usize = 64;
+/// Tables up to here are found in a core's own cache.
+const NEAR_BYTES: usize = 128 << 10;
 /// Copies of the sums of few keys.
 const REPLICAS: usize = 4;
 
@@ -128,6 +130,38 @@ impl<'a, R: Rule> Part<'a, R> {
             let begin = if follows { guess } else { at.partition_point(|&r| (r as usize) < rows.start) };
             let end = begin + at[begin..].iter().take_while(|&&r| (r as usize) < rows.end).count();
             self.entries = begin..end;
+        }
+    }
+
+    /// Whether lookups miss the nearer caches, so that slots should be asked for ahead.
+    pub fn is_large(&self) -> bool {
+        let dense = matches!(self.column, Column::Dense16(_) | Column::Dense32(_));
+        dense && std::mem::size_of_val(&self.slots[..]) > NEAR_BYTES
+    }
+
+    /// Whether the table is small: [`small_column`](Self::small_column) may be added together with others.
+    pub fn is_small(&self) -> bool {
+        self.small.is_some() && matches!(self.column, Column::Dense8(_))
+    }
+
+    /// Asks for the slots of some rows to come later.
+    pub fn prefetch(&self, rows: Range<usize>) {
+        match self.column {
+            Column::Dense16(ids) => ids[rows].iter().for_each(|&id| prefetch::line(&self.slots[id as usize])),
+            Column::Dense32(ids) => ids[rows].iter().for_each(|&id| prefetch::line(&self.slots[id as usize])),
+            _ => {}
+        }
+    }
+
+    /// What the slots of a small part add to a margin, and the rows' ids.
+    pub fn small_column(&mut self, rows: &Range<usize>) -> (&[i64; 256], &'a [u8]) {
+        let Self { rule, slots, small, .. } = self;
+        let small = small.get_or_insert_default();
+        small.resize(slots.len().max(256), 0);
+        run(Weights { slots, rule, out: &mut small[..slots.len()] });
+        match (self.column, self.small.as_deref().and_then(|s| s.first_chunk())) {
+            (Column::Dense8(ids), Some(table)) => (table, &ids[rows.clone()]),
+            _ => unreachable!("only for small parts"),
         }
     }
 
@@ -266,6 +300,17 @@ impl<'a, R: Rule> Part<'a, R> {
     /// Whether this is the intercept.
     pub fn is_intercept(&self) -> bool {
         matches!(self.column, Column::Ones)
+    }
+}
+
+/// Adds four small columns at once: a margin is then loaded and stored once for four entries.
+pub(super) fn add_four(columns: [(&[i64; 256], &[u8]); 4], margins: &mut [i64]) {
+    let [(a, at_a), (b, at_b), (c, at_c), (d, at_d)] = columns;
+    let n = margins.len();
+    let (at_a, at_b, at_c, at_d) = (&at_a[..n], &at_b[..n], &at_c[..n], &at_d[..n]);
+    for i in 0..n {
+        let near = a[at_a[i] as usize] + b[at_b[i] as usize];
+        margins[i] += near + (c[at_c[i] as usize] + d[at_d[i] as usize]);
     }
 }
 
