@@ -33,12 +33,8 @@ class LogisticRegression(BinaryClassifier):
     max_iter : int or None
         Passes over the data at most by the last solver; None: 200, or 1 of a minibatch solver. A fit by ``dbpg`` that ends
         there first warns with :class:`ConvergenceWarning`.
-    rate : float or None
-        Minibatch solvers: the step size; None: 0.1, or 1 of ``"sgd"``.
-    beta : float
-        Minibatch solvers: what is added to the divisor of the step size.
-    batch_size : int
-        Minibatch solvers: rows of a batch.
+    rate, beta, batch_size : float or None, float, int
+        Minibatch solvers: step size (None: 0.1, or 1 of ``"sgd"``), what is added to its divisor, and rows of a batch.
     fit_intercept : bool
         Whether to fit an intercept.
     n_threads : int or None
@@ -58,9 +54,8 @@ class LogisticRegression(BinaryClassifier):
     verbose : int
         Above 0: print a line a pass to stderr.
     callback : callable, optional
-        Called after each pass with a dictionary (pass, seconds, objective, nnz, active, violation, gap); a true answer
-        ends the fit with the model so far. Its ``solver`` says whose pass it was; violation and gap are None where they are
-        not known.
+        Called after each pass with a dictionary (solver, pass, seconds, objective, nnz, active, violation, gap; None where
+        not known); a true answer ends the fit with the model so far.
 
     Attributes
     ----------

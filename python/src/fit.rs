@@ -7,7 +7,7 @@ use crate::rows::Rows;
 use handcar_ps::driver::local;
 use handcar_ps::filter::{Saved, TableFilters};
 use handcar_train::job::{self, FitOptions, Observer, OnlineTrace, PassTrace, TrainInput};
-use handcar_train::solver::Chain;
+use handcar_train::solver::Solvers;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -45,7 +45,7 @@ pub fn fit<'py>(
 ) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>)> {
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
-    let solver: Chain = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
+    let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
     let passes = max_iter.unwrap_or(solver.last().default_passes());
     let options = FitOptions {
         solver,

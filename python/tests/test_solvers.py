@@ -1,4 +1,4 @@
-"""Solvers of LogisticRegression: minibatches, chains, and what they tell."""
+"""Solvers of LogisticRegression: minibatches, solvers in turn, and what they tell."""
 
 import numpy as np
 import pytest
@@ -26,11 +26,11 @@ def test_minibatch_solvers_learn_and_tell(problem, solver):
     np.testing.assert_array_equal(model.coef_, threads.coef_)
 
 
-def test_a_chain_is_certified(problem):
+def test_solvers_in_turn_end_certified(problem):
     alone = handcar.LogisticRegression(tol=1e-6).fit(*problem)
-    chain = handcar.LogisticRegression(solver="ftrl+dbpg", tol=1e-6).fit(*problem)
-    assert chain.gap_ <= 1e-6 and chain.objective_ == pytest.approx(alone.objective_, rel=2e-6)
-    assert {h["solver"] for h in chain.history_} == {"ftrl", "dbpg"}
+    both = handcar.LogisticRegression(solver="ftrl+dbpg", tol=1e-6).fit(*problem)
+    assert both.gap_ <= 1e-6 and both.objective_ == pytest.approx(alone.objective_, rel=2e-6)
+    assert {h["solver"] for h in both.history_} == {"ftrl", "dbpg"}
 
 
 def test_one_pass_is_the_default(problem):

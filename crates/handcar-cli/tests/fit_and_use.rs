@@ -191,7 +191,7 @@ fn minibatch_solvers_learn_and_tell_how_well_as_they_go() {
 }
 
 #[test]
-fn a_chain_ends_at_the_optimum_and_keeps_both_curves() {
+fn solvers_in_turn_end_at_the_optimum_and_keep_both_curves() {
     let place = Place::new();
     place.ok("synth criteo --rows 12000 --seed 4 -o clicks.tsv");
     place.ok("fit clicks.tsv --format criteo --l1 2 -m alone --report a.json");

@@ -7,7 +7,7 @@ use handcar_data::Dataset;
 use handcar_train::job::{FitOptions, Fitted};
 use handcar_train::loss::LossKind;
 use handcar_train::model::Model;
-use handcar_train::solver::{Chain, Solver};
+use handcar_train::solver::{Solver, Solvers};
 
 const MINIBATCH: [Solver; 3] = [Solver::Sgd, Solver::AdaGrad, Solver::Ftrl];
 
@@ -121,7 +121,7 @@ fn weights(fitted: &Fitted, columns: usize) -> Vec<f64> {
     (0..columns as u64).map(|k| m.weight(k) as f64).chain([m.intercept]).collect()
 }
 
-fn options(solver: impl Into<Chain>) -> FitOptions {
+fn options(solver: impl Into<Solvers>) -> FitOptions {
     FitOptions { solver: solver.into(), passes: 2, batch_rows: 16, rate: Some(0.5), l1: 0.0, ..FitOptions::default() }
 }
 
@@ -198,11 +198,11 @@ fn nonzeros_fall_as_l1_rises() {
 }
 
 #[test]
-fn a_chain_reaches_the_optimum_that_the_batch_solver_reaches() {
+fn solvers_in_turn_reaches_the_optimum_that_the_batch_solver_reaches() {
     let data = Problem::new(31, 0, 1500, 50).dataset();
     let alone = FitOptions { l1: 2.0, tol: 1e-6, passes: 100, ..options(Solver::Dbpg) };
-    let chain: Chain = "ftrl+dbpg".parse().unwrap();
-    let (a, b) = (fit(&data, 1, 1, &alone), fit(&data, 1, 1, &FitOptions { solver: chain, ..alone.clone() }));
+    let both: Solvers = "ftrl+dbpg".parse().unwrap();
+    let (a, b) = (fit(&data, 1, 1, &alone), fit(&data, 1, 1, &FitOptions { solver: both, ..alone.clone() }));
     let (fa, fb) = (a.model.facts.objective, b.model.facts.objective);
     assert!(a.model.facts.converged && b.model.facts.converged && (fa / fb - 1.0).abs() < 2e-6, "{fa} {fb}");
     assert_eq!((b.trace[0].solver, b.trace[1].solver), (Solver::Ftrl, Solver::Dbpg));

@@ -8,7 +8,7 @@ use handcar_train::{
     job::FitOptions,
     loss::LossKind,
     model::Model,
-    solver::{Chain, Solver},
+    solver::{Solver, Solvers},
 };
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub struct TrainArgs {
     /// Solver: dbpg (batch, to a certified optimum), or sgd, adagrad, ftrl (minibatches, row by row); A+B starts B with the
     /// weights of A
     #[arg(long, value_name = "SOLVER", default_value = "dbpg")]
-    pub solver: Chain,
+    pub solver: Solvers,
     /// Loss: logistic; minibatch solvers also know hinge and squared-hinge
     #[arg(long, value_name = "LOSS", default_value = "logistic")]
     pub loss: LossKind,

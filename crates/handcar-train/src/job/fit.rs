@@ -29,13 +29,13 @@ pub fn fit(
     let given: Option<(Vec<f32>, f64)> = options.init.as_ref().map(|m| (weights_of(m, input.data), m.intercept));
     let (mut trace, mut online) = (Vec::new(), Vec::new());
     let mut before: Option<Solved> = None;
-    let chain = options.solver.solvers();
-    for (i, &solver) in chain.iter().enumerate() {
+    let all = options.solver.solvers();
+    for (i, &solver) in all.iter().enumerate() {
         let start = match &before {
             Some(s) => Some(Start { weights: &s.weights, intercept: s.intercept }),
             None => given.as_ref().map(|(weights, intercept)| Start { weights, intercept: *intercept }),
         };
-        let passes = if i + 1 == chain.len() { options.passes } else { solver.default_passes() };
+        let passes = if i + 1 == all.len() { options.passes } else { solver.default_passes() };
         let stage = Stage { began, evaluation: &evaluation, weights: weights.as_deref(), passes, start };
         let mut solved = match solver.is_minibatch() {
             true => online::run(worker, &input, options, solver, stage, observer)?,
@@ -45,11 +45,11 @@ pub fn fit(
         online.append(&mut solved.online);
         before = Some(solved);
         // Whoever has had enough has had enough of all solvers.
-        if i + 1 < chain.len() && worker.reduce_max(&[observer.stop() as i64])?[0] != 0 {
+        if i + 1 < all.len() && worker.reduce_max(&[observer.stop() as i64])?[0] != 0 {
             break;
         }
     }
-    let Some(end) = before else { unreachable!("a chain has at least one solver") };
+    let Some(end) = before else { unreachable!("there is at least one solver") };
     let facts = Facts {
         solver: options.solver.to_string(),
         loss_name: options.loss.name().into(),

@@ -3,7 +3,7 @@
 use crate::error::{Result, TrainError};
 use crate::loss::LossKind;
 use crate::model::Model;
-use crate::solver::{Chain, Solver};
+use crate::solver::{Solver, Solvers};
 use handcar_ps::Dtype;
 use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 
@@ -11,7 +11,7 @@ use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 #[derive(Clone, Debug)]
 pub struct FitOptions {
     /// Solvers, one after the other; default DBPG alone.
-    pub solver: Chain,
+    pub solver: Solvers,
     /// The loss; default logistic. DBPG knows no other.
     pub loss: LossKind,
     /// Weight of `‖w‖₁`; default 1.
@@ -49,7 +49,7 @@ pub struct FitOptions {
 impl Default for FitOptions {
     fn default() -> Self {
         Self {
-            solver: Chain::default(),
+            solver: Solvers::default(),
             loss: LossKind::default(),
             l1: 1.0,
             l2: 0.0,

@@ -1,4 +1,4 @@
-//! What one solver of a chain is given, and what it gives.
+//! What one of the solvers is given, and what it gives.
 
 use super::evaluation::Evaluation;
 use super::{Measured, OnlineTrace, PassTrace};

@@ -68,18 +68,18 @@ impl FromStr for Solver {
 /// Solvers one after the other, each beginning with the weights of the one before: `ftrl+dbpg`.
 ///
 /// ```
-/// use handcar_train::solver::{Chain, Solver};
-/// let chain: Chain = "ftrl+dbpg".parse()?;
-/// assert_eq!((chain.first(), chain.last()), (Solver::Ftrl, Solver::Dbpg));
+/// use handcar_train::solver::{Solvers, Solver};
+/// let both: Solvers = "ftrl+dbpg".parse()?;
+/// assert_eq!((both.first(), both.last()), (Solver::Ftrl, Solver::Dbpg));
 /// # Ok::<(), String>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chain(Vec<Solver>);
+pub struct Solvers(Vec<Solver>);
 
-/// Solvers in a chain at most.
-const CHAIN_MAX: usize = 8;
+/// Solvers in turn at most.
+const SOLVERS_MAX: usize = 8;
 
-impl Chain {
+impl Solvers {
     /// The solvers, in order; at least one.
     pub fn solvers(&self) -> &[Solver] {
         &self.0
@@ -101,32 +101,32 @@ impl Chain {
     }
 }
 
-impl Default for Chain {
+impl Default for Solvers {
     fn default() -> Self {
         Solver::default().into()
     }
 }
 
-impl From<Solver> for Chain {
+impl From<Solver> for Solvers {
     fn from(solver: Solver) -> Self {
         Self(vec![solver])
     }
 }
 
-impl fmt::Display for Chain {
+impl fmt::Display for Solvers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.0.iter().map(|s| s.name()).collect();
         f.write_str(&names.join("+"))
     }
 }
 
-impl FromStr for Chain {
+impl FromStr for Solvers {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let solvers = text.split('+').map(str::parse).collect::<Result<Vec<Solver>, _>>()?;
         match solvers.len() {
-            1..=CHAIN_MAX => Ok(Self(solvers)),
-            n => Err(format!("expected at most {CHAIN_MAX} solvers, got {n}")),
+            1..=SOLVERS_MAX => Ok(Self(solvers)),
+            n => Err(format!("expected at most {SOLVERS_MAX} solvers, got {n}")),
         }
     }
 }
@@ -136,15 +136,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chains_are_read_and_written() {
+    fn solvers_in_turn_are_read_and_written() {
         for text in ["dbpg", "sgd", "ftrl+dbpg", "adagrad+ftrl+dbpg"] {
-            assert_eq!(text.parse::<Chain>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Solvers>().unwrap().to_string(), text);
         }
         for (text, told) in
             [("", "got \"\""), ("ftrl+", "got \"\""), ("vw", "expected dbpg, sgd, adagrad, ftrl, got \"vw\"")]
         {
-            assert!(text.parse::<Chain>().unwrap_err().contains(told));
+            assert!(text.parse::<Solvers>().unwrap_err().contains(told));
         }
-        assert!(["sgd"; 9].join("+").parse::<Chain>().unwrap_err().contains("at most 8"));
+        assert!(["sgd"; 9].join("+").parse::<Solvers>().unwrap_err().contains("at most 8"));
     }
 }

@@ -1,8 +1,9 @@
 //! The table in this process: threads own its parts and go through the batches in step, without copies or messages.
 
-use super::part::{Part, add_four, exponent};
+use super::part::{Part, exponent};
 use super::rows::RowView;
 use super::rule::{Rates, Rule};
+use super::slot::add_four;
 use super::team::Meeting;
 use super::{Hear, Seen, Settings};
 use crate::loss::Loss;

@@ -17,6 +17,7 @@ mod remote;
 mod roofline;
 mod rows;
 mod rule;
+mod slot;
 mod team;
 mod updater;
 
