@@ -5,13 +5,15 @@ use crate::error::Result;
 use crate::loss::{Loss, LossKind, with_loss};
 use crate::penalty::ElasticNet;
 use handcar_base::ExactSum;
-use handcar_data::Dataset;
+use handcar_data::{Dataset, Entries};
 use handcar_kernels::{Kernel, run};
 use handcar_ps::Worker;
 use std::ops::Range;
 
 /// Rows scored at a time: their margins stay in the first-level cache.
 const CHUNK: usize = 1024;
+/// Entries looked up at a time.
+const TILE: usize = 64;
 
 /// Weights, and what the objective is there.
 pub(crate) struct Found {
@@ -88,7 +90,15 @@ fn score(
         let margins = &mut margins[..out.len()];
         margins.fill(fixed::margin(intercept));
         for block in &blocks {
-            for_each(block, &rows, |row, id, x| margins[row] += fixed::margin(weights[id] * x));
+            let of_block = &weights[block.keys.clone()];
+            match block.entries {
+                Entries::Dense8(d) => run(AddMargins { ids: &d[rows.clone()], weights: of_block, margins }),
+                Entries::Dense16(d) => run(AddMargins { ids: &d[rows.clone()], weights: of_block, margins }),
+                Entries::Dense32(d) => run(AddMargins { ids: &d[rows.clone()], weights: of_block, margins }),
+                Entries::Sparse { .. } => {
+                    for_each(block, &rows, |row, id, x| margins[row] += fixed::margin(weights[id] * x));
+                }
+            }
         }
         out.iter_mut().zip(&*margins).for_each(|(m, &sum)| *m = fixed::margin_value(sum));
         let losses = &mut losses[..out.len()];
@@ -98,6 +108,32 @@ fn score(
         }
     }
     sum
+}
+
+/// Looks weights up a tile at a time, then turns them into contributions side by side.
+struct AddMargins<'a, I> {
+    /// 0 for no entry, else 1 + id.
+    ids: &'a [I],
+    weights: &'a [f32],
+    margins: &'a mut [i64],
+}
+
+impl<I: Copy + Into<u32>> Kernel for AddMargins<'_, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut found = [0f32; TILE];
+        for (ids, margins) in self.ids.chunks(TILE).zip(self.margins.chunks_mut(TILE)) {
+            for (w, &id) in found.iter_mut().zip(ids) {
+                // The id before 0 is none of the block's.
+                *w = self.weights.get(id.into().wrapping_sub(1) as usize).copied().unwrap_or(0.0);
+            }
+            for (m, &w) in margins.iter_mut().zip(&found) {
+                *m += fixed::margin(w);
+            }
+        }
+    }
 }
 
 struct Losses<'a, L>(L, &'a [f64], &'a [f32], &'a mut [f64]);

@@ -5,7 +5,7 @@
 
 use super::fixed;
 use super::rule::Rule;
-use super::slot::{AddMargins, Gather, Slot, Update, Weights, add_small};
+use super::slot::{AddMargins, Gather, Slot, Update, UpdateAll, Weights, add_small};
 use handcar_data::{ColumnBlock, Entries};
 use handcar_kernels::{huge_pages, prefetch, run};
 use std::ops::Range;
@@ -238,7 +238,7 @@ impl<'a, R: Rule> Part<'a, R> {
     }
 
     fn learn_dense<I: Copy + Into<u32>>(&mut self, ids: &[I], gradients: &[i64]) {
-        let Self { slots, .. } = self;
+        let Self { slots, touched, rule, .. } = self;
         if let Some(small) = &mut self.small {
             // The rows are shared out over replicas: neighbours often have one id, and need not wait for each other then.
             let n = slots.len();
@@ -258,24 +258,23 @@ impl<'a, R: Rule> Part<'a, R> {
             for (&id, &g) in last.iter().zip(by_last) {
                 a[id.into() as usize] += g;
             }
-            for ((((slot, a), b), c), d) in slots.iter_mut().zip(&*a).zip(&*b).zip(&*c).zip(&*d) {
-                slot.sum = a + b + c + d;
-            }
-            slots[0].sum = 0;
-            self.touched.extend(1..n as u32);
+            a.iter_mut().zip(&*b).zip(&*c).zip(&*d).for_each(|(((a, b), c), d)| *a += b + c + d);
+            a[0] = 0;
+            run(UpdateAll { sums: a, slots, rule, scale: self.scale });
         } else {
-            self.touched.resize(ids.len(), 0);
+            touched.resize(ids.len(), 0);
+            let (list, all) = (&mut touched[..], &mut slots[..]);
             let mut met = 0;
             for (&id, &g) in ids.iter().zip(gradients) {
-                let slot = &mut slots[id.into() as usize];
-                self.touched[met] = id.into();
+                let slot = &mut all[id.into() as usize];
+                list[met] = id.into();
                 met += (slot.sum == 0) as usize;
                 slot.sum += g;
             }
-            self.touched.truncate(met);
+            touched.truncate(met);
             slots[0].sum = 0;
+            self.update_touched();
         }
-        self.update_touched();
     }
 
     fn update_touched(&mut self) {

@@ -135,3 +135,29 @@ impl<R: Rule> Kernel for Update<'_, R> {
         }
     }
 }
+
+/// Updates neighbouring slots by the sums that stand apart from them.
+pub(super) struct UpdateAll<'a, R: Rule> {
+    pub sums: &'a [i64],
+    pub slots: &'a mut [Slot<R::State>],
+    pub rule: &'a R,
+    pub scale: f32,
+}
+
+impl<R: Rule> Kernel for UpdateAll<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut states = [R::State::default(); TILE];
+        for (sums, slots) in self.sums.chunks(TILE).zip(self.slots.chunks_mut(TILE)) {
+            states.iter_mut().zip(&*slots).for_each(|(state, slot)| *state = slot.state);
+            for (state, &sum) in states.iter_mut().zip(sums) {
+                self.rule.update(state, sum as f32 * self.scale);
+            }
+            for ((slot, state), &sum) in slots.iter_mut().zip(&states).zip(sums) {
+                slot.state = if sum != 0 { *state } else { slot.state };
+            }
+        }
+    }
+}
