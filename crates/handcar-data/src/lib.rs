@@ -38,6 +38,7 @@ mod stream;
 pub mod synth;
 mod table;
 mod transpose;
+mod vw;
 
 pub use batch::{Batch, Batches, batches};
 pub use block::{ColumnBlock, Entries, OwnedBlocks};
@@ -47,5 +48,5 @@ pub use error::{DataError, Result};
 pub use options::{CachePolicy, OnBadRow, ReadOptions};
 pub use read::{read, read_with_schema};
 pub use report::{ReadReport, Stage};
-pub use schema::{FieldKind, FieldSpec, Format, LabelSpec, Missing, SCHEMA_VERSION, Schema, Unseen};
+pub use schema::{FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Unseen};
 pub use transpose::build_blocks;
