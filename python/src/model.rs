@@ -80,13 +80,14 @@ impl Model {
         self.inner.intercept
     }
 
-    /// `libsvm`, `criteo`, `csv`, or `memory` for arrays.
+    /// `libsvm`, `criteo`, `csv`, `vw`, or `memory` for arrays.
     #[getter]
     fn format(&self) -> &'static str {
         match self.inner.schema.format {
             Format::Libsvm => "libsvm",
             Format::Criteo => "criteo",
             Format::Csv => "csv",
+            Format::Vw => "vw",
             Format::Memory => "memory",
         }
     }
@@ -102,7 +103,7 @@ impl Model {
     fn plain(&self) -> bool {
         let schema = &self.inner.schema;
         let raw = matches!(schema.format, Format::Libsvm | Format::Memory);
-        let numbers = schema.fields.iter().all(|f| f.kind == FieldKind::Number);
+        let numbers = schema.format != Format::Vw && schema.fields.iter().all(|f| f.kind == FieldKind::Number);
         let missing = self.inner.keys.iter().any(|&k| key::value_of(k) == handcar_data::bucket::MISSING);
         raw || (numbers && !missing)
     }

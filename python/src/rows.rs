@@ -147,6 +147,7 @@ impl Rows {
             Format::Libsvm => "libsvm",
             Format::Criteo => "criteo",
             Format::Csv => "csv",
+            Format::Vw => "vw",
             Format::Memory => "memory",
         };
         format!("<handcar.Dataset: {} rows, {} features, {format}>", self.data.rows(), self.data.keys().len())

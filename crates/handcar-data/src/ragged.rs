@@ -85,10 +85,13 @@ impl RaggedBuilder {
             parts.push((part, chunk.ids));
         }
         // The raw ids of a chunk are freed as soon as they are renumbered.
-        par::map(threads, parts, |(part, raw)| match raw {
-            Ids::Narrow(raw) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id as u64)),
-            Ids::Wide(raw) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id)),
-            Ids::Local { .. } => unreachable!("renumbered when it came"),
+        par::map(threads, parts, |(part, raw)| match (raw, &rank) {
+            (Ids::Narrow(raw), Rank::Numbers { ranks }) => {
+                part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = ranks[id as usize] - 1);
+            }
+            (Ids::Narrow(raw), _) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id as u64)),
+            (Ids::Wide(raw), _) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id)),
+            (Ids::Local { .. }, _) => unreachable!("renumbered when it came"),
         });
         drop(rank);
         let csr = Csr { offsets: &offsets, ids: &ids, values: values.as_deref() };

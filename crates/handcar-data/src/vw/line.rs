@@ -130,18 +130,34 @@ fn blank(c: u8) -> bool {
     matches!(c, b' ' | b'\t')
 }
 
-/// Bytes that end a name.
-const ENDS: [bool; 256] = {
-    let mut ends = [false; 256];
-    (ends[b' ' as usize], ends[b'\t' as usize], ends[b':' as usize], ends[b'|' as usize]) = (true, true, true, true);
-    ends
-};
-
 /// The name at `at`, and the position after it.
 #[inline]
 fn name(text: &[u8], at: usize) -> (&[u8], usize) {
-    let end = text[at..].iter().position(|&c| ENDS[c as usize]).map_or(text.len(), |n| at + n);
+    let mut end = at;
+    // Lengths vary at random: the wrong guess of where a loop ends would cost more than looking at eight bytes.
+    while let Some(eight) = text[end..].first_chunk::<8>() {
+        let len = name_bytes(*eight);
+        end += len;
+        if len < 8 {
+            return (&text[at..end], end);
+        }
+    }
+    end += text[end..].iter().position(|&c| blank(c) || c == b':' || c == b'|').unwrap_or(text.len() - end);
     (&text[at..end], end)
+}
+
+/// How many of eight bytes stand before a blank, a colon or a bar.
+#[inline]
+fn name_bytes(text: [u8; 8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let x = u64::from_le_bytes(text);
+    // The lowest byte that a subtraction borrows from is the first that is zero, here: the first of that letter.
+    let first = |c: u8| {
+        let y = x ^ (c as u64 * ONES);
+        y.wrapping_sub(ONES) & !y
+    };
+    let ends = (first(b' ') | first(b'\t') | first(b':') | first(b'|')) & (0x80 * ONES);
+    ends.trailing_zeros() as usize / 8
 }
 
 /// What stands at `at` up to a blank or bar.
@@ -187,6 +203,19 @@ mod tests {
             assert_eq!(head(text.as_bytes(), false), Ok(Head { label: None, weight: 1.0 }), "{text:?}");
             assert!(head(text.as_bytes(), true).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn names_end_at_blanks_colons_and_bars() {
+        for letter in 0..=255u8 {
+            for at in 0..8 {
+                let mut text = *b"abcdefgh";
+                text[at] = letter;
+                let expected = if b" \t:|".contains(&letter) { at } else { 8 };
+                assert_eq!(name_bytes(text), expected, "{letter:#x} at {at}");
+            }
+        }
+        assert_eq!(name(b"xa_name_of_twenty_by: ", 1), (&b"a_name_of_twenty_by"[..], 20));
     }
 
     #[derive(Default)]

@@ -5,14 +5,15 @@
 
 mod hash;
 mod line;
+mod numbers;
 
 use crate::error::RowError;
 use crate::names::Texts;
 use crate::parsed::{Body, Ids, Parsed, Ragged, lines};
 use crate::schema::Schema;
-use crate::table::Table;
 use hash::{Hasher, Namespace};
 use line::Sink;
+use numbers::Numbers;
 
 /// Whether a line is text of this format: a label and a blank, then numbers and a tag perhaps, then a bar.
 pub(crate) fn is_row(line: &[u8]) -> bool {
@@ -44,8 +45,8 @@ pub(crate) fn parse(file: usize, text: &[u8], labels: bool, names: bool, schema:
         out.lines += 1;
     }
     out.weights = weights;
-    let Rows { table, ids, values, all_ones, names, .. } = rows;
-    let ids = Ids::Local { ids, keys: table.values, names: names.unwrap_or_default() };
+    let Rows { numbers, ids, values, all_ones, names, .. } = rows;
+    let ids = Ids::Local { ids, keys: numbers.keys, names: names.unwrap_or_default() };
     out.body = Body::Ragged(Ragged { lengths, ids, values: (!all_ones).then_some(values) });
     out
 }
@@ -59,7 +60,7 @@ struct Rows<'a> {
     /// The order of the last row by key: rows mostly have the same namespaces, and then it is this row's too.
     order: Vec<u32>,
     /// Numbers the keys of all rows.
-    table: Table,
+    numbers: Numbers,
     names: Option<Texts>,
     ids: Vec<u32>,
     /// Empty while every value is 1.
@@ -95,7 +96,7 @@ impl<'a> Rows<'a> {
             space: (Namespace::default(), b""),
             row: Vec::new(),
             order: Vec::new(),
-            table: Table::new(),
+            numbers: Numbers::new(),
             names: names.then(Texts::default),
             ids: Vec::new(),
             values: Vec::new(),
@@ -152,8 +153,8 @@ impl<'a> Rows<'a> {
     fn store(&mut self) -> u32 {
         for &i in &self.order {
             let e = self.row[i as usize];
-            let known = self.table.values.len();
-            let number = self.table.number(e.key);
+            let known = self.numbers.keys.len();
+            let number = self.numbers.of(e.key);
             if number as usize > known
                 && let Some(names) = &mut self.names
             {
