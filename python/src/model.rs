@@ -7,7 +7,7 @@ use crate::interrupt;
 use crate::read::options_of;
 use crate::rows::Rows;
 use handcar_base::key;
-use handcar_data::{FieldKind, Format, Schema};
+use handcar_data::{FieldKind, Format, HashKind, Schema};
 use handcar_train::model;
 use numpy::{IntoPyArray, PyArray1, ToPyArray};
 use pyo3::exceptions::PyIndexError;
@@ -90,6 +90,19 @@ impl Model {
             Format::Vw => "vw",
             Format::Memory => "memory",
         }
+    }
+
+    /// Whether features are known by the hashes of their names alone, so that no column of an array can mean one.
+    #[getter]
+    fn hashed(&self) -> bool {
+        let schema = &self.inner.schema;
+        schema.format == Format::Vw && schema.hash == HashKind::Handcar
+    }
+
+    /// Distinct features that training saw.
+    #[getter]
+    fn features(&self) -> u64 {
+        self.inner.facts.features
     }
 
     /// Names of the columns, in order; empty where they have none.
@@ -194,7 +207,8 @@ impl Model {
             Some(layout) => (&layout.schema, &layout.keys[..]),
             None => (data.schema(), data.keys()),
         };
-        let same = |a: &Schema, b: &Schema| (&a.fields, a.bits, a.seed) == (&b.fields, b.bits, b.seed);
+        let way = |s: &Schema| (s.bits, s.seed, s.hash);
+        let same = |a: &Schema, b: &Schema| a.fields == b.fields && way(a) == way(b);
         if !same(schema, &self.inner.schema) {
             let expected = "rows read with the columns and bins that the model was trained on";
             return Err(value("X", expected, "others (pass the paths instead: they are read the model's way)"));

@@ -119,6 +119,11 @@ def test_vw_text_is_fitted_and_scored(tmp_path):
         model = handcar.LogisticRegression().fit(data)
         scores = model.predict_proba(tmp_path / "rows.vw")[:, 1]
         assert scores[2] > 0.5 > scores[1]
+        if hash == "handcar":
+            assert model.n_features_in_ == 8
+            assert {"user^kind=2", "page^p1"} & {name for name, _ in model.strongest()}
+            with pytest.raises(ValueError, match="expected paths of VW text"):
+                model.predict(np.zeros((2, 8)))
     with pytest.raises(ValueError, match="option hash: expected handcar or vw, got murmur"):
         handcar.read(tmp_path / "rows.vw", hash="murmur")
 

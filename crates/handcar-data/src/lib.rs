@@ -15,6 +15,7 @@ mod cache;
 mod columns;
 mod criteo;
 mod csv;
+mod cuts;
 mod dataset;
 mod error;
 mod infer;

@@ -28,16 +28,14 @@ impl RaggedBuilder {
     pub fn push(&mut self, mut chunk: Ragged) {
         if let Ids::Local { ids, keys, names } = &mut chunk.ids {
             let table = self.numbers.get_or_insert_with(Table::new);
-            let mut numbers = Vec::with_capacity(keys.len());
-            for (i, &key) in keys.iter().enumerate() {
-                let known = table.values.len();
-                let number = table.number(key);
-                if number as usize > known
-                    && let Some(name) = names.get(i)
-                {
-                    self.names.push(&[name]);
+            let (mut numbers, mut known) = (Vec::with_capacity(keys.len()), table.values.len());
+            table.numbers(keys, &mut numbers);
+            for (i, &number) in numbers.iter().enumerate() {
+                if number as usize > known {
+                    known = number as usize;
+                    // An empty text keeps the place of one that its chunk no longer took.
+                    self.names.push(&[names.get(i).unwrap_or_default()]);
                 }
-                numbers.push(number);
             }
             ids.iter_mut().for_each(|id| *id = numbers[*id as usize - 1]);
             chunk.ids = Ids::Narrow(std::mem::take(ids));
@@ -53,7 +51,7 @@ impl RaggedBuilder {
         let (keys, rank) = match self.numbers {
             Some(table) => {
                 let named = table.values.iter().enumerate().map_while(|(i, &key)| Some((key, self.names.get(i)?)));
-                names.extend(named);
+                names.extend(named.filter(|(_, name)| !name.is_empty()));
                 let (keys, ranks) = table.into_ranks();
                 (keys, Rank::Numbers { ranks })
             }
