@@ -35,7 +35,7 @@ proptest! {
         prop::collection::vec(("[ab]{0,2}", "[a-z0-9=é]{1,9}", prop::sample::select(vec![1.0f32, 0.0, -0.5])), 0..6),
     ), 1..20)) {
         let options = ReadOptions { format: Some(Format::Vw), ..uncached() };
-        let d = read_text("x", &text_of(&rows), &options).unwrap();
+        let d = read_text("x", text_of(&rows), &options).unwrap();
         let weight = |i: usize| d.weights().map_or(1.0, |w| w[i]);
         for (i, row) in rows.iter().enumerate() {
             let (ids, values) = d.csr().row(i);
