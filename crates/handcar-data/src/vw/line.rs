@@ -13,6 +13,8 @@ pub(super) struct Head {
 
 /// Takes what the features of a line are, in their order.
 pub(super) trait Sink<'a> {
+    /// Takes a namespace at the begin of `rest` if it is one seen before, with a blank behind it, and gives its length.
+    fn known(&mut self, rest: &'a [u8]) -> Option<usize>;
     /// A namespace begins; an empty name is the anonymous one.
     fn namespace(&mut self, name: &'a [u8]);
     /// A feature of that namespace. `value`: finite, not zero.
@@ -72,16 +74,25 @@ pub(super) fn head(text: &[u8], need: bool) -> Result<Head, RowError> {
 pub(super) fn features<'a>(text: &'a [u8], sink: &mut impl Sink<'a>) -> Result<(), RowError> {
     let mut at = 0;
     loop {
-        let (space, after) = name(text, at);
-        at = after;
         let mut scale = 1.0;
-        if text.get(at) == Some(&b':') {
-            if space.is_empty() {
-                return Err(RowError::new(None, "a namespace or a blank after |", cell(text, at)));
+        let space = match sink.known(&text[at..]) {
+            Some(len) => {
+                at += len;
+                &text[at - len..at]
             }
-            (scale, at) = real(text, at + 1, || format!("namespace {}", show(b"", space)))?;
-        }
-        sink.namespace(space);
+            None => {
+                let (space, after) = name(text, at);
+                at = after;
+                if text.get(at) == Some(&b':') {
+                    if space.is_empty() {
+                        return Err(RowError::new(None, "a namespace or a blank after |", cell(text, at)));
+                    }
+                    (scale, at) = real(text, at + 1, || format!("namespace {}", show(b"", space)))?;
+                }
+                sink.namespace(space);
+                space
+            }
+        };
         loop {
             while text.get(at).is_some_and(|c| blank(*c)) {
                 at += 1;
@@ -222,6 +233,9 @@ mod tests {
     struct Seen(Vec<String>);
 
     impl<'a> Sink<'a> for Seen {
+        fn known(&mut self, _: &'a [u8]) -> Option<usize> {
+            None
+        }
         fn namespace(&mut self, name: &'a [u8]) {
             self.0.push(format!("|{}", String::from_utf8_lossy(name)));
         }

@@ -55,6 +55,9 @@ struct Rows<'a> {
     hasher: Hasher,
     /// The namespace being read, and its name.
     space: (Namespace, &'a [u8]),
+    /// The namespaces of the last row, as far as this row has the same, and how many of them have been read.
+    last: Vec<Known>,
+    spaces: usize,
     /// The row being read.
     row: Vec<Entry<'a>>,
     /// The order of the last row by key: rows mostly have the same namespaces, and then it is this row's too.
@@ -76,10 +79,46 @@ struct Entry<'a> {
     name: &'a [u8],
 }
 
+/// A namespace that is likely to come again.
+struct Known {
+    /// Its name and a blank, and the bytes that these are of eight. A longer name has a word that never comes.
+    word: u64,
+    mask: u64,
+    len: usize,
+    space: Namespace,
+}
+
+impl Known {
+    fn new(name: &[u8], space: Namespace) -> Self {
+        let len = name.len();
+        if len > 7 {
+            return Self { word: 1, mask: 0, len, space };
+        }
+        let mut word = [0; 8];
+        word[..len].copy_from_slice(name);
+        word[len] = b' ';
+        Self { word: u64::from_le_bytes(word), mask: u64::MAX >> (56 - 8 * len), len, space }
+    }
+}
+
 impl<'a> Sink<'a> for Rows<'a> {
+    #[inline]
+    fn known(&mut self, rest: &'a [u8]) -> Option<usize> {
+        let known = self.last.get(self.spaces)?;
+        if u64::from_le_bytes(*rest.first_chunk::<8>()?) & known.mask != known.word {
+            return None;
+        }
+        self.spaces += 1;
+        self.space = (known.space, &rest[..known.len]);
+        Some(known.len)
+    }
+
     #[inline]
     fn namespace(&mut self, name: &'a [u8]) {
         self.space = (self.hasher.namespace(name), name);
+        self.last.truncate(self.spaces);
+        self.last.push(Known::new(name, self.space.0));
+        self.spaces += 1;
     }
 
     #[inline]
@@ -94,6 +133,8 @@ impl<'a> Rows<'a> {
         Self {
             hasher: Hasher::new(schema),
             space: (Namespace::default(), b""),
+            last: Vec::new(),
+            spaces: 0,
             row: Vec::new(),
             order: Vec::new(),
             numbers: Numbers::new(),
@@ -112,6 +153,7 @@ impl<'a> Rows<'a> {
         };
         let head = line::head(&line[..bar], need)?;
         self.row.clear();
+        self.spaces = 0;
         line::features(&line[bar + 1..], self)?;
         self.sort()?;
         Ok(Some(head))
@@ -212,6 +254,18 @@ mod tests {
         assert_eq!(p.labels, [1.0, -1.0, -1.0, 1.0, 1.0]);
         assert_eq!(p.weights.as_deref(), Some(&[1.0, 2.0, 1.0, 1.0, 1.0][..]));
         assert_eq!(rows(&p), ["a^x:1 a^y:2", "a^x:0.75 b^x:3", "a^y:1 a^z:1 b^x:1", "", "x:2"]);
+    }
+
+    #[test]
+    fn a_namespace_is_told_from_one_that_begins_alike() {
+        let row = "|a x |ab yyyyyyyy |abcdefg z | w |abcdefghi v |a:2 u |\tt end:1\n";
+        let expected = "a^u:2 a^x:1 ab^yyyyyyyy:1 abcdefg^z:1 abcdefghi^v:1 end:1 t:1 w:1";
+        let other = "1 |ab x:1 |a yyyyyyyy |abcdef z |a w |abcdefgh v |a u:3 |t end:1\n";
+        let p = parse_all(&format!("1 {row}0 {row}{other}1 {row}"), true);
+        assert_eq!((p.rows, p.bad_rows), (4, 0), "{:?}", p.bad);
+        let got = rows(&p);
+        assert_eq!([&got[0], &got[1], &got[3]], [expected; 3]);
+        assert_eq!(got[2], "a^u:3 a^w:1 a^yyyyyyyy:1 ab^x:1 abcdef^z:1 abcdefgh^v:1 t^end:1");
     }
 
     #[test]
