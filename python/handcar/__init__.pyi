@@ -23,7 +23,7 @@ class ConvergenceWarning(UserWarning): ...
 def read(
     inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
-    format: Literal["libsvm", "criteo", "csv"] | None = None,
+    format: Literal["libsvm", "criteo", "csv", "vw"] | None = None,
     label: str | None = None,
     positive: str | None = None,
     weight: str | None = None,
@@ -33,6 +33,7 @@ def read(
     ignore: str | Sequence[str] = (),
     delimiter: str | None = None,
     bits: int = 64,
+    hash: Literal["handcar", "vw"] = "handcar",
     zero_based: bool = False,
     on_bad_row: Literal["fail", "skip"] = "fail",
     n_threads: int = 0,

@@ -212,7 +212,8 @@ class LogisticRegression(BinaryClassifier):
         facts = model.facts
         self = cls(**{n: facts[n] for n in ("l1", "l2", "tol", "fit_intercept", "delay")}, random_state=facts["seed"])
         keys, columns = model.keys, model.columns
-        width = len(columns) if columns else int(keys[-1]) + 1 - model.base if len(keys) else 0
+        index = int(keys[-1]) + 1 - model.base if len(keys) else 0
+        width = len(columns) if columns else model.features if model.hashed else index
         self._adopt(model, _labels.from_texts(*model.label_texts), width, columns or None, exact=False)
         self.history_ = []
         self.filters_ = []
@@ -366,6 +367,8 @@ class LogisticRegression(BinaryClassifier):
         _no_options(read_options)
         if isinstance(X, _handcar.Dataset):
             return model.margins_rows(X), X.labels
+        if model.hashed:
+            raise ValueError("X: expected paths of VW text, whose names the model was trained on, got an array or table")
         if _arrays.is_sparse(X):
             self._compare(X.shape, None)
             if model.columns:

@@ -27,6 +27,7 @@ def read(
     ignore=(),
     delimiter=None,
     bits=64,
+    hash="handcar",
     zero_based=False,
     on_bad_row="fail",
     n_threads=0,
@@ -39,8 +40,9 @@ def read(
     Parameters
     ----------
     inputs : str, path or list of them
-        libsvm, Criteo or CSV text, plain, gzip or zstd; patterns such as ``day_*.gz`` and ``-`` for standard input.
-    format : {"libsvm", "criteo", "csv"}, optional
+        libsvm, Criteo, CSV or VW text, plain, gzip or zstd; patterns such as ``day_*.gz`` and ``-`` for standard
+        input.
+    format : {"libsvm", "criteo", "csv", "vw"}, optional
         Told by the first line unless given.
     label, weight : str, optional
         CSV: the columns of labels and of example weights.
@@ -51,7 +53,9 @@ def read(
     delimiter : str, optional
         CSV: the letter between columns.
     bits : int
-        Width of hashed values.
+        Width of hashed values; with ``hash="vw"`` 64 stands for 18.
+    hash : {"handcar", "vw"}
+        VW text: how names become keys. ``"vw"`` gives the indices that Vowpal Wabbit gives.
     zero_based : bool
         libsvm: ids count from 0.
     on_bad_row : {"fail", "skip"}
@@ -80,6 +84,7 @@ def read(
         ignore=_names(ignore),
         delimiter=delimiter,
         bits=bits,
+        hash=hash,
         zero_based=zero_based,
         on_bad_row=on_bad_row,
         n_threads=n_threads,

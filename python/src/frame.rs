@@ -8,7 +8,9 @@ use crate::column::{Cell, Column, View};
 use crate::error::value;
 use crate::rows::{self, Rows};
 use handcar_base::key::{self, Key};
-use handcar_data::{FieldKind, FieldSpec, Format, LabelSpec, Missing, SCHEMA_VERSION, Schema, Unseen, name_of_key};
+use handcar_data::{
+    FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Unseen, name_of_key,
+};
 use handcar_train::model::{Model, Names, SeenKeys};
 use pyo3::prelude::*;
 use std::collections::HashMap;
@@ -50,6 +52,7 @@ pub fn schema_of(columns: &[Column<'_>]) -> PyResult<Schema> {
         bits: key::VALUE_BITS,
         seed: 0,
         zero_based: false,
+        hash: HashKind::Handcar,
         missing: Missing::OwnCategory,
         unseen: Unseen::CountedZero,
     })

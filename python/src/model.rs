@@ -7,7 +7,7 @@ use crate::interrupt;
 use crate::read::options_of;
 use crate::rows::Rows;
 use handcar_base::key;
-use handcar_data::{FieldKind, Format, Schema};
+use handcar_data::{FieldKind, Format, HashKind, Schema};
 use handcar_train::model;
 use numpy::{IntoPyArray, PyArray1, ToPyArray};
 use pyo3::exceptions::PyIndexError;
@@ -80,15 +80,29 @@ impl Model {
         self.inner.intercept
     }
 
-    /// `libsvm`, `criteo`, `csv`, or `memory` for arrays.
+    /// `libsvm`, `criteo`, `csv`, `vw`, or `memory` for arrays.
     #[getter]
     fn format(&self) -> &'static str {
         match self.inner.schema.format {
             Format::Libsvm => "libsvm",
             Format::Criteo => "criteo",
             Format::Csv => "csv",
+            Format::Vw => "vw",
             Format::Memory => "memory",
         }
+    }
+
+    /// Whether features are known by the hashes of their names alone, so that no column of an array can mean one.
+    #[getter]
+    fn hashed(&self) -> bool {
+        let schema = &self.inner.schema;
+        schema.format == Format::Vw && schema.hash == HashKind::Handcar
+    }
+
+    /// Distinct features that training saw.
+    #[getter]
+    fn features(&self) -> u64 {
+        self.inner.facts.features
     }
 
     /// Names of the columns, in order; empty where they have none.
@@ -102,7 +116,7 @@ impl Model {
     fn plain(&self) -> bool {
         let schema = &self.inner.schema;
         let raw = matches!(schema.format, Format::Libsvm | Format::Memory);
-        let numbers = schema.fields.iter().all(|f| f.kind == FieldKind::Number);
+        let numbers = schema.format != Format::Vw && schema.fields.iter().all(|f| f.kind == FieldKind::Number);
         let missing = self.inner.keys.iter().any(|&k| key::value_of(k) == handcar_data::bucket::MISSING);
         raw || (numbers && !missing)
     }
@@ -193,7 +207,8 @@ impl Model {
             Some(layout) => (&layout.schema, &layout.keys[..]),
             None => (data.schema(), data.keys()),
         };
-        let same = |a: &Schema, b: &Schema| (&a.fields, a.bits, a.seed) == (&b.fields, b.bits, b.seed);
+        let way = |s: &Schema| (s.bits, s.seed, s.hash);
+        let same = |a: &Schema, b: &Schema| a.fields == b.fields && way(a) == way(b);
         if !same(schema, &self.inner.schema) {
             let expected = "rows read with the columns and bins that the model was trained on";
             return Err(value("X", expected, "others (pass the paths instead: they are read the model's way)"));

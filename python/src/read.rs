@@ -48,6 +48,7 @@ pub fn options_of(given: &Bound<'_, PyDict>) -> PyResult<ReadOptions> {
                 };
             }
             "bits" => o.bits = v.extract()?,
+            "hash" => o.hash = v.extract::<String>()?.parse().map_err(|e: String| refuse("hash", &e))?,
             "zero_based" => o.zero_based = v.extract()?,
             "on_bad_row" => {
                 o.on_bad_row = match v.extract::<String>()?.as_str() {

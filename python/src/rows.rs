@@ -5,7 +5,7 @@ use crate::column::Column;
 use crate::error;
 use crate::frame::{self, Layout};
 use crate::join::{Joined, join};
-use handcar_data::{Dataset, Format};
+use handcar_data::{Dataset, Format, HashKind};
 use numpy::{PyArray1, PyReadonlyArray1, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -108,10 +108,14 @@ impl Rows {
         schema.fields.iter().filter(|f| !f.name.is_empty()).map(|f| f.name.clone()).collect()
     }
 
-    /// How many columns an array with these rows has, if the rows have no names: one more than the highest index.
+    /// How many columns an array with these rows has, if the rows have no names: one more than the highest index. Rows whose
+    /// keys are hashes of names have no such array: then the number of distinct features.
     #[getter]
     fn width(&self) -> u64 {
         let schema = self.data.schema();
+        if schema.format == Format::Vw && schema.hash == HashKind::Handcar {
+            return self.data.keys().len() as u64;
+        }
         let base = (schema.format == Format::Libsvm && !schema.zero_based) as u64;
         self.data.keys().last().map_or(0, |&k| (k + 1).saturating_sub(base))
     }
@@ -147,6 +151,7 @@ impl Rows {
             Format::Libsvm => "libsvm",
             Format::Criteo => "criteo",
             Format::Csv => "csv",
+            Format::Vw => "vw",
             Format::Memory => "memory",
         };
         format!("<handcar.Dataset: {} rows, {} features, {format}>", self.data.rows(), self.data.keys().len())

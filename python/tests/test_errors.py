@@ -59,7 +59,7 @@ def broken(**changes):
         (lambda: fit(sp.csr_matrix(X) * np.inf), "X: entry 0: expected finite numbers, got inf"),
         (lambda: fit().predict(X[:, :1]), "X has 1 features, but LogisticRegression is expecting 2 features as input"),
         (lambda: handcar.LogisticRegression().set_params(C=1.0), "Invalid parameter 'C'"),
-        (lambda: handcar.read("x", format="arff"), "option format: expected libsvm, criteo or csv, got arff"),
+        (lambda: handcar.read("x", format="arff"), "option format: expected libsvm, criteo, csv or vw, got arff"),
     ],
 )
 def test_bad_values_are_value_errors(call, message):

@@ -109,6 +109,25 @@ def test_libsvm_files_count_columns_as_their_ids_do(problem, tmp_path):
         np.testing.assert_allclose(file.decision_function(tmp_path / name), file.decision_function(X), rtol=1e-5)
 
 
+def test_vw_text_is_fitted_and_scored(tmp_path):
+    rows = [f"{i % 3 // 2} 2 'r{i}|user kind={i % 3} |page p{i % 5}:0.5\n" for i in range(300)]
+    (tmp_path / "rows.vw").write_text("".join(rows))
+    for hash in ("handcar", "vw"):
+        data = handcar.read(tmp_path / "rows.vw", format="vw", hash=hash, cache=False)
+        assert len(data) == 300 and "vw" in repr(data)
+        assert data.n_features == 8
+        model = handcar.LogisticRegression().fit(data)
+        scores = model.predict_proba(tmp_path / "rows.vw")[:, 1]
+        assert scores[2] > 0.5 > scores[1]
+        if hash == "handcar":
+            assert model.n_features_in_ == 8
+            assert {"user^kind=2", "page^p1"} & {name for name, _ in model.strongest()}
+            with pytest.raises(ValueError, match="expected paths of VW text"):
+                model.predict(np.zeros((2, 8)))
+    with pytest.raises(ValueError, match="option hash: expected handcar or vw, got murmur"):
+        handcar.read(tmp_path / "rows.vw", hash="murmur")
+
+
 def test_lists_patterns_and_compressed_files_are_inputs(problem, tmp_path):
     X, y = problem
     for i, part in enumerate((slice(0, 60), slice(60, None))):

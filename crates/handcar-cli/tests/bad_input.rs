@@ -182,7 +182,8 @@ fn outputs_that_cannot_be_written_are_refused_before_training() {
 fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     let place = Place::new();
     for (args, words) in [
-        ("fit data -m model --format vw", "libsvm, criteo, csv"),
+        ("fit data -m model --format arff", "libsvm, criteo, csv, vw"),
+        ("fit data -m model --hash murmur", "handcar, vw"),
         ("fit data -m model --solver lbfgs", "dbpg, sgd, adagrad, ftrl"),
         ("fit data -m model --loss poisson", "logistic, hinge"),
         ("fit data -m model --hogwild", "--hogwild is not built yet"),

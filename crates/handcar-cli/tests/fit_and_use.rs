@@ -204,3 +204,42 @@ fn solvers_in_turn_end_at_the_optimum_and_keep_both_curves() {
     assert!(b["online"].as_array().is_some_and(|o| !o.is_empty()));
     assert_eq!(ran.err.lines().filter(|l| l.trim_start().starts_with("pass ")).count(), 2, "{}", ran.err);
 }
+
+#[test]
+fn vw_text_is_learnt_piped_and_named_and_its_hashing_is_remembered() {
+    let place = Place::new();
+    let row = |i: u32| {
+        let label = if i.is_multiple_of(3) != i.is_multiple_of(11) { "1" } else { "-1" };
+        let kind = if i.is_multiple_of(3) { "good" } else { "bad" };
+        format!("{label} 2 'row{i}|user kind={kind} id:0.5 |page:2 {}\n", i % 5)
+    };
+    let rows: String = (0..400).map(row).collect();
+    place.write("rows", &rows);
+    place.ok("fit rows -m a --threads 1 --text a.txt");
+    place.ok("fit rows -m b --threads 2 --no-cache --format vw");
+    assert_eq!(place.read("a"), place.read("b"));
+    let piped = place.run_with_input("fit - -m c", rows.as_bytes());
+    assert_eq!(piped.code, Some(0), "{}", piped.err);
+    assert!(place.text("a.txt").contains("user^kind=good\t"), "{}", place.text("a.txt"));
+    assert!(place.ok("inspect a").out.contains("user^kind="));
+    assert!(place.ok("inspect rows").out.contains("a field a namespace"));
+
+    place.ok("fit rows -m h --hash vw --text h.txt");
+    assert!(place.ok("inspect h").out.contains("indices of 18 bits"));
+    // Rows to score need no label.
+    let bare: String = rows.lines().map(|l| format!("|{}\n", l.split_once('|').unwrap().1)).collect();
+    place.write("bare", bare);
+    for model in ["a", "h"] {
+        place.ok(&format!("predict rows -m {model} -o scores"));
+        place.ok(&format!("predict bare -m {model} -o bare-scores"));
+        assert_eq!(place.read("scores"), place.read("bare-scores"));
+        let scores: Vec<f64> = place.text("scores").lines().map(|l| l.parse().unwrap()).collect();
+        assert!(scores[3] > 0.5 && scores[4] < 0.5, "{model}: {:?}", &scores[..8]);
+        let measured = place.ok(&format!("eval rows -m {model} --report e.json"));
+        assert!(measured.out.contains("AUC"), "{}", measured.out);
+    }
+    place.small_data("data");
+    place.refused("fit data --hash vw -m x", &["option hash", "expected handcar", "got vw for libsvm"]);
+    place.write("bad", "1 |a x\n0 |a x:y\n");
+    place.refused("fit bad -m x", &["bad, line 2, column a^x: expected a finite number, got \"y\""]);
+}

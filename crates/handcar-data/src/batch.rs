@@ -3,7 +3,7 @@
 use crate::dataset::Csr;
 use crate::error::{DataError, Result};
 use crate::options::ReadOptions;
-use crate::parsed::{ABSENT, Body, Ids, Parsed};
+use crate::parsed::{ABSENT, Body, Ids, Parsed, append_weights};
 use crate::read::Rows;
 use crate::report::ReadReport;
 use crate::schema::Schema;
@@ -135,9 +135,7 @@ impl Pending {
         self.unlabelled |= parsed.labels.len() != parsed.rows;
         self.labels.extend_from_slice(&parsed.labels);
         self.labels.resize(self.ends.len() + parsed.rows, 0.0);
-        if let Some(w) = parsed.weights {
-            self.weights.get_or_insert_default().extend(w);
-        }
+        append_weights(&mut self.weights, parsed.weights, self.ends.len(), parsed.rows);
         match parsed.body {
             Body::Ragged(r) => {
                 if let (Some(_), _) | (_, Some(_)) = (&self.values, &r.values) {
@@ -151,6 +149,7 @@ impl Pending {
                 match r.ids {
                     Ids::Narrow(ids) => self.keys.extend(ids.iter().map(|&i| i as u64)),
                     Ids::Wide(ids) => self.keys.extend(ids),
+                    Ids::Local { ids, keys, .. } => self.keys.extend(ids.iter().map(|&i| keys[i as usize - 1])),
                 }
                 let mut end = self.ends.last().copied().unwrap_or(0);
                 self.ends.extend(r.lengths.iter().map(|&l| {

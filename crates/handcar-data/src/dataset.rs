@@ -130,6 +130,9 @@ pub fn name_of_key(schema: &Schema, k: u64, text: Option<&str>) -> String {
         return "(intercept)".into();
     }
     let (field, value) = (key::field_of(k), key::value_of(k));
+    if let (Format::Vw, Some(text)) = (schema.format, text) {
+        return text.into();
+    }
     match schema.field(field) {
         None => format!("{field}:{value}"),
         Some(f) if f.kind == FieldKind::Raw || matches!(schema.format, Format::Libsvm | Format::Memory) => {

@@ -18,6 +18,9 @@ const LABEL_NAMES: [&str; 6] = ["label", "target", "click", "clicked", "class", 
 /// The format of text, from its first line that is not blank.
 pub(crate) fn format(text: &[u8]) -> Format {
     let line = lines(text).find(|l| !l.is_empty()).unwrap_or_default();
+    if crate::vw::is_row(line) {
+        return Format::Vw;
+    }
     let tabs = memchr::memchr_iter(b'\t', line).count();
     if tabs == 39 || tabs == 38 {
         return Format::Criteo;
@@ -139,6 +142,13 @@ mod tests {
             ("1 qid:3 4:1\n", Format::Libsvm),
             ("age,income\n1,2\n", Format::Csv),
             ("a\tb\n", Format::Csv),
+            ("1 |a x y:2\n", Format::Vw),
+            ("-1 0.5 'tag| x |b y\n", Format::Vw),
+            ("\n0 2 0 tag|a\n", Format::Vw),
+            ("label|a|b\n1|2|3\n", Format::Csv),
+            ("1|2|3\n", Format::Csv),
+            ("|a b\n", Format::Csv),
+            ("y |a\n", Format::Csv),
         ];
         for (text, expected) in cases {
             assert_eq!(format(text.as_bytes()), expected, "{text}");

@@ -5,6 +5,33 @@ use crate::section::Section;
 /// Text kept at most; names beyond it are shown as hashes.
 pub(crate) const TEXT_BYTES_MAX: usize = 32 << 20;
 
+/// Texts by number, in order; none are taken once they no longer fit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Texts {
+    text: Vec<u8>,
+    ends: Vec<u32>,
+    full: bool,
+}
+
+impl Texts {
+    /// Adds a text given in parts. What comes after the bound was met has no text.
+    pub fn push(&mut self, parts: &[&[u8]]) {
+        let len: usize = parts.iter().map(|p| p.len()).sum();
+        self.full |= self.text.len() + len > TEXT_BYTES_MAX;
+        if !self.full {
+            parts.iter().for_each(|p| self.text.extend_from_slice(p));
+            self.ends.push(self.text.len() as u32);
+        }
+    }
+
+    /// The text of a number, counted from 0.
+    pub fn get(&self, number: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(number)? as usize;
+        let begin = if number == 0 { 0 } else { self.ends[number - 1] as usize };
+        Some(&self.text[begin..end])
+    }
+}
+
 /// Texts by key.
 pub(crate) struct Names {
     /// Ascending.
@@ -15,10 +42,6 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub fn none() -> Self {
-        Self { keys: Section::Owned(Vec::new()), ends: Section::Owned(Vec::new()), text: Section::Owned(Vec::new()) }
-    }
-
     /// From pairs in any order, each key once.
     pub fn new(mut pairs: Vec<(u64, &[u8])>) -> Self {
         pairs.sort_unstable_by_key(|p| p.0);

@@ -1,6 +1,6 @@
 //! How to read: plain settings with documented defaults.
 
-use crate::schema::Format;
+use crate::schema::{Format, HashKind};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -25,8 +25,10 @@ pub struct ReadOptions {
     pub ignore: Vec<String>,
     /// CSV: the byte between columns; `None`: told from the header (comma, tab, semicolon or bar).
     pub delimiter: Option<u8>,
-    /// Width of the value part of keys; 52 or more: values are not folded.
+    /// Width of the value part of keys; 52 or more: values are not folded. With [`HashKind::Vw`] 64 stands for 18.
     pub bits: u32,
+    /// VW text: how names become keys.
+    pub hash: HashKind,
     /// Seed of the hash.
     pub hash_seed: u64,
     /// libsvm: ids count from 0.
@@ -52,6 +54,7 @@ impl Default for ReadOptions {
             ignore: Vec::new(),
             delimiter: None,
             bits: 64,
+            hash: HashKind::Handcar,
             hash_seed: 0,
             zero_based: false,
             on_bad_row: OnBadRow::Fail,
@@ -76,7 +79,7 @@ impl ReadOptions {
             "{:?}",
             (
                 (self.format, &self.label, &self.positive, &self.weight, &self.numeric, &self.categorical, &self.raw),
-                (&self.ignore, self.delimiter, self.bits, self.hash_seed, self.zero_based, self.on_bad_row),
+                (&self.ignore, self.delimiter, self.bits, self.hash_seed, self.zero_based, self.on_bad_row, self.hash),
             )
         )
     }

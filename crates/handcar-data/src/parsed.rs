@@ -1,6 +1,7 @@
 //! What parsing a chunk gives: rows as columns of tokens, or as lists of ids.
 
 use crate::error::RowError;
+use crate::names::Texts;
 use crate::report::REASONS_MAX;
 
 /// The token of "this row has no key of this field": only a raw number that is zero.
@@ -60,6 +61,12 @@ pub(crate) struct Ragged {
 pub(crate) enum Ids {
     Narrow(Vec<u32>),
     Wide(Vec<u64>),
+    /// Numbers of the chunk's own keys, counted from 1, ascending by key within a row; with the keys' names, if kept.
+    Local {
+        ids: Vec<u32>,
+        keys: Vec<u64>,
+        names: Texts,
+    },
 }
 
 impl Default for Ids {
@@ -107,6 +114,18 @@ impl Parsed {
 impl Columns {
     pub fn column(&self, field: usize, rows: usize) -> &[u64] {
         &self.tokens[field * self.stride..][..rows]
+    }
+}
+
+/// Adds the weights of `rows` rows to those of the `before` rows before them; `None`: all 1.
+pub(crate) fn append_weights(all: &mut Option<Vec<f32>>, more: Option<Vec<f32>>, before: usize, rows: usize) {
+    if all.is_some() || more.is_some() {
+        let all = all.get_or_insert_default();
+        all.resize(before, 1.0);
+        match more {
+            Some(more) => all.extend(more),
+            None => all.resize(before + rows, 1.0),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! From lists of ids to packed data.
 
 use crate::dataset::{Csr, Packed};
-use crate::names::Names;
+use crate::names::{Names, Texts};
 use crate::par;
 use crate::parsed::{Ids, Ragged};
 use crate::row_store::RowStore;
@@ -19,10 +19,27 @@ const BITMAP_IDS: u64 = 1 << 28;
 #[derive(Default)]
 pub(crate) struct RaggedBuilder {
     chunks: Vec<Ragged>,
+    /// Where chunks number keys of their own: the numbers of all. Ids of such chunks become these numbers.
+    numbers: Option<Table>,
+    names: Texts,
 }
 
 impl RaggedBuilder {
-    pub fn push(&mut self, chunk: Ragged) {
+    pub fn push(&mut self, mut chunk: Ragged) {
+        if let Ids::Local { ids, keys, names } = &mut chunk.ids {
+            let table = self.numbers.get_or_insert_with(Table::new);
+            let (mut numbers, mut known) = (Vec::with_capacity(keys.len()), table.values.len());
+            table.numbers(keys, &mut numbers);
+            for (i, &number) in numbers.iter().enumerate() {
+                if number as usize > known {
+                    known = number as usize;
+                    // An empty text keeps the place of one that its chunk no longer took.
+                    self.names.push(&[names.get(i).unwrap_or_default()]);
+                }
+            }
+            ids.iter_mut().for_each(|id| *id = numbers[*id as usize - 1]);
+            chunk.ids = Ids::Narrow(std::mem::take(ids));
+        }
         self.chunks.push(chunk);
     }
 
@@ -30,7 +47,17 @@ impl RaggedBuilder {
     pub fn finish(self, schema: &Schema, labels: Vec<f32>, weights: Option<Vec<f32>>, threads: usize) -> Packed {
         let chunks = self.chunks;
         let highest = par::map(threads, chunks.iter().collect(), |c| c.ids.highest()).into_iter().max().unwrap_or(0);
-        let (keys, rank) = if highest < BITMAP_IDS { seen(&chunks, highest, threads) } else { tabled(&chunks) };
+        let mut names = Vec::new();
+        let (keys, rank) = match self.numbers {
+            Some(table) => {
+                let named = table.values.iter().enumerate().map_while(|(i, &key)| Some((key, self.names.get(i)?)));
+                names.extend(named.filter(|(_, name)| !name.is_empty()));
+                let (keys, ranks) = table.into_ranks();
+                (keys, Rank::Numbers { ranks })
+            }
+            None if highest < BITMAP_IDS => seen(&chunks, highest, threads),
+            None => tabled(&chunks),
+        };
         let total: usize = chunks.iter().map(|c| c.ids.len()).sum();
         let any_values = chunks.iter().any(|c| c.values.is_some());
         let mut offsets = Vec::with_capacity(labels.len() + 1);
@@ -56,9 +83,13 @@ impl RaggedBuilder {
             parts.push((part, chunk.ids));
         }
         // The raw ids of a chunk are freed as soon as they are renumbered.
-        par::map(threads, parts, |(part, raw)| match raw {
-            Ids::Narrow(raw) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id as u64)),
-            Ids::Wide(raw) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id)),
+        par::map(threads, parts, |(part, raw)| match (raw, &rank) {
+            (Ids::Narrow(raw), Rank::Numbers { ranks }) => {
+                part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = ranks[id as usize] - 1);
+            }
+            (Ids::Narrow(raw), _) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id as u64)),
+            (Ids::Wide(raw), _) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id)),
+            (Ids::Local { .. }, _) => unreachable!("renumbered when it came"),
         });
         drop(rank);
         let csr = Csr { offsets: &offsets, ids: &ids, values: values.as_deref() };
@@ -72,7 +103,7 @@ impl RaggedBuilder {
             keys: Section::Owned(keys),
             rows: RowStore::new(nonzeros),
             blocks,
-            names: Names::none(),
+            names: Names::new(names),
         }
     }
 }
@@ -82,6 +113,7 @@ impl Ids {
         match self {
             Self::Narrow(v) => v.len(),
             Self::Wide(v) => v.len(),
+            Self::Local { ids, .. } => ids.len(),
         }
     }
 
@@ -89,6 +121,7 @@ impl Ids {
         match self {
             Self::Narrow(v) => v.iter().max().map_or(0, |&i| i as u64),
             Self::Wide(v) => v.iter().max().copied().unwrap_or(0),
+            Self::Local { keys, .. } => keys.iter().max().copied().unwrap_or(0),
         }
     }
 
@@ -96,6 +129,7 @@ impl Ids {
         match self {
             Self::Narrow(v) => v.iter().for_each(|&i| f(i as u64)),
             Self::Wide(v) => v.iter().for_each(|&i| f(i)),
+            Self::Local { keys, .. } => keys.iter().for_each(|&i| f(i)),
         }
     }
 }
@@ -106,6 +140,8 @@ enum Rank {
     Bits { words: Vec<u64>, below: Vec<u32> },
     /// Numbers of the table, and the rank of each.
     Table { table: Table, ranks: Vec<u32> },
+    /// Ids are numbers of a table already: the rank of each.
+    Numbers { ranks: Vec<u32> },
 }
 
 impl Rank {
@@ -118,6 +154,7 @@ impl Rank {
                 below[word] + (words[word] & ((1 << (id & 63)) - 1)).count_ones()
             }
             Self::Table { table, ranks } => ranks[table.get(id) as usize] - 1,
+            Self::Numbers { ranks } => ranks[id as usize] - 1,
         }
     }
 }

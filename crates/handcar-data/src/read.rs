@@ -5,7 +5,7 @@ use crate::csv::Labels;
 use crate::dataset::{Dataset, Packed};
 use crate::error::{DataError, Result};
 use crate::options::{OnBadRow, ReadOptions};
-use crate::parsed::{Body, Parsed};
+use crate::parsed::{Body, Parsed, append_weights};
 use crate::ragged::RaggedBuilder;
 use crate::report::{REASONS_MAX, ReadReport};
 use crate::schema::Schema;
@@ -147,6 +147,7 @@ impl Rows {
     fn absorb(&mut self, parsed: &mut Parsed) -> Result<()> {
         let first = self.lines[parsed.file];
         self.account(parsed)?;
+        append_weights(&mut self.weights, parsed.weights.take(), self.labels.len(), parsed.rows);
         let mut map = Vec::new();
         for (text, line) in std::mem::take(&mut parsed.label_texts) {
             let known = self.texts.iter().position(|t| *t == text);
@@ -167,9 +168,6 @@ impl Rows {
             self.labels.append(&mut parsed.labels);
         } else {
             self.labels.extend(parsed.labels.iter().map(|&l| map[l as usize]));
-        }
-        if let Some(w) = parsed.weights.take() {
-            self.weights.get_or_insert_default().extend(w);
         }
         Ok(())
     }

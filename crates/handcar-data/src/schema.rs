@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 /// The version of [`Schema`] this build writes. Readers accept this one and older ones.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// A width that stands for keys as wide as they are.
+pub(crate) const WHOLE_BITS: u32 = 64;
+/// The width of Vowpal Wabbit's indices unless another is asked for.
+const VW_BITS: u32 = 18;
+
 /// Meaning of the columns of a data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schema {
@@ -27,6 +32,9 @@ pub struct Schema {
     /// libsvm: ids count from 0, so that id 0 is allowed.
     #[serde(default)]
     pub zero_based: bool,
+    /// How names become keys.
+    #[serde(default, skip_serializing_if = "HashKind::is_default")]
+    pub hash: HashKind,
     /// Treatment of missing values.
     pub missing: Missing,
     /// Treatment of values that training has not seen.
@@ -43,6 +51,8 @@ pub enum Format {
     Criteo,
     /// Comma-separated with a header.
     Csv,
+    /// Vowpal Wabbit's text: `label weight 'tag|namespace name:value … |namespace …`
+    Vw,
     /// Rows handed in from memory.
     Memory,
 }
@@ -54,7 +64,36 @@ impl std::str::FromStr for Format {
             "libsvm" => Ok(Self::Libsvm),
             "criteo" => Ok(Self::Criteo),
             "csv" => Ok(Self::Csv),
-            other => Err(format!("expected libsvm, criteo or csv, got {other}")),
+            "vw" => Ok(Self::Vw),
+            other => Err(format!("expected libsvm, criteo, csv or vw, got {other}")),
+        }
+    }
+}
+
+/// How the names of Vowpal Wabbit's text become keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HashKind {
+    /// A field a namespace, names hashed within it; all other formats know no other way.
+    #[default]
+    Handcar,
+    /// As Vowpal Wabbit does by default: 32 bits of MurmurHash3, cut to [`Schema::bits`], names of digits as numbers.
+    Vw,
+}
+
+impl HashKind {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::str::FromStr for HashKind {
+    type Err = String;
+    fn from_str(s: &str) -> std::result::Result<Self, String> {
+        match s {
+            "handcar" => Ok(Self::Handcar),
+            "vw" => Ok(Self::Vw),
+            other => Err(format!("expected handcar or vw, got {other}")),
         }
     }
 }
@@ -130,6 +169,7 @@ impl Schema {
             bits: bits.min(key::VALUE_BITS),
             seed,
             zero_based: false,
+            hash: HashKind::Handcar,
             missing: Missing::OwnCategory,
             unseen: Unseen::CountedZero,
         }
@@ -147,6 +187,17 @@ impl Schema {
         let category = (1..=26).map(|i| (format!("C{i}"), FieldKind::Hex));
         let fields = integer.chain(category).zip(1..).map(|((name, kind), id)| FieldSpec { id, name, kind }).collect();
         Self { fields, ..Self::new(Format::Criteo, bits, seed) }
+    }
+
+    /// The schema of Vowpal Wabbit's text. Its namespaces need not be known beforehand: each names its own field.
+    pub(crate) fn vw(bits: u32, seed: u64, hash: HashKind) -> Self {
+        match hash {
+            HashKind::Handcar => Self::new(Format::Vw, bits, seed),
+            HashKind::Vw => {
+                let bits = if bits >= WHOLE_BITS { VW_BITS } else { bits };
+                Self { hash, ..Self::raw(Format::Vw, bits, seed, false) }
+            }
+        }
     }
 
     /// The field with this id.

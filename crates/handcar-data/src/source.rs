@@ -1,6 +1,8 @@
 //! Inputs as a stream of chunks of whole lines: files, patterns and standard input, plain, gzip or zstd.
 
 use crate::error::{DataError, Result};
+use crate::infer;
+use crate::schema::Format;
 use handcar_base::hash::Hasher128;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
@@ -82,8 +84,8 @@ pub(crate) struct Chunks {
     inputs: Vec<Input>,
     next: usize,
     open: Option<Open>,
-    /// Newlines inside quotes do not end a row.
-    pub quotes: bool,
+    /// Whether newlines inside quotes do not end a row; `None`: as the format says that the text is told to be.
+    pub quotes: Option<bool>,
     /// Buffers to use again: fresh memory costs a page fault every 4 KiB.
     pub spare: Vec<Vec<u8>>,
     /// Content hashes of the raw bytes of inputs read to their end.
@@ -100,7 +102,7 @@ struct Open {
 
 impl Chunks {
     pub fn new(inputs: &[Input]) -> Self {
-        Self { inputs: inputs.to_vec(), next: 0, open: None, quotes: false, spare: Vec::new(), hashes: Vec::new() }
+        Self { inputs: inputs.to_vec(), next: 0, open: None, quotes: None, spare: Vec::new(), hashes: Vec::new() }
     }
 
     fn chunk(&mut self) -> Result<Option<Chunk>> {
@@ -135,7 +137,7 @@ impl Iterator for Chunks {
 
 impl Open {
     /// The next whole lines; `None` at the end of the file.
-    fn lines(&mut self, mut bytes: Vec<u8>, quotes: bool) -> io::Result<Option<Vec<u8>>> {
+    fn lines(&mut self, mut bytes: Vec<u8>, quotes: Option<bool>) -> io::Result<Option<Vec<u8>>> {
         bytes.clear();
         bytes.reserve(CHUNK_BYTES + self.carry.len() + 1);
         bytes.append(&mut self.carry);
@@ -147,6 +149,7 @@ impl Open {
             if self.ended {
                 return Ok(if bytes.is_empty() { None } else { Some(bytes) });
             }
+            let quotes = quotes.unwrap_or_else(|| infer::format(&bytes) == Format::Csv);
             if let Some(end) = last_row_end(&bytes, quotes) {
                 self.carry.extend_from_slice(&bytes[end..]);
                 bytes.truncate(end);

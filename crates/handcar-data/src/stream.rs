@@ -6,9 +6,9 @@ use crate::infer;
 use crate::options::ReadOptions;
 use crate::par;
 use crate::parsed::{Body, Parsed, lines};
-use crate::schema::{Format, Schema};
+use crate::schema::{Format, HashKind, Schema};
 use crate::source::{Chunk, Chunks, Input};
-use crate::{criteo, libsvm};
+use crate::{criteo, libsvm, vw};
 use std::sync::Arc;
 
 /// Whether rows must have labels.
@@ -40,21 +40,21 @@ enum Plan {
     Libsvm { need: bool },
     Criteo { labelled: bool },
     Csv(CsvPlan),
+    Vw { need: bool },
 }
 
 impl Stream {
     pub fn open(inputs: &[Input], schema: Option<&Schema>, options: &ReadOptions, want: Want) -> Result<Self> {
         let names: Vec<String> = inputs.iter().map(Input::name).collect();
         let mut chunks = Chunks::new(inputs);
-        // Until the format is known quotes must be assumed to matter; in other formats they do not occur.
         let known = schema.map(|s| s.format).or(options.format);
-        chunks.quotes = known.is_none_or(|f| f == Format::Csv);
+        chunks.quotes = known.map(|f| f == Format::Csv);
         let ahead = chunks.next().transpose()?.ok_or_else(|| DataError::Empty { file: names.join(", ") })?;
         let (schema, labels) = match schema {
             Some(schema) => (schema.clone(), labels_of(schema)),
             None => infer_schema(&names[ahead.file], &ahead.bytes, options)?,
         };
-        chunks.quotes = schema.format == Format::Csv;
+        chunks.quotes = Some(schema.format == Format::Csv);
         let threads = options.thread_count();
         let (schema, delimiter) = (Arc::new(schema), options.delimiter);
         let mut stream = Self {
@@ -110,6 +110,8 @@ impl Stream {
             Plan::Criteo { labelled } => {
                 (criteo::parse(chunk.file, &chunk.bytes, *labelled, schema, tokens), chunk.bytes)
             }
+            // Prediction takes the names from the model, and needs no label.
+            Plan::Vw { need } => (vw::parse(chunk.file, &chunk.bytes, *need, *need, schema), chunk.bytes),
             Plan::Csv(p) => (csv::parse(chunk.file, chunk.bytes, header, p, schema), Vec::new()),
         });
         let (parsed, buffers): (Vec<Parsed>, Vec<Vec<u8>>) = parsed.into_iter().unzip();
@@ -137,6 +139,7 @@ impl Stream {
         let need = self.want == Want::Labels;
         let (plan, header) = match self.schema.format {
             Format::Libsvm | Format::Memory => (Plan::Libsvm { need }, 0),
+            Format::Vw => (Plan::Vw { need }, 0),
             Format::Criteo => {
                 let line = lines(&chunk.bytes).find(|l| !l.is_empty()).unwrap_or_default();
                 let unlabelled = memchr::memchr_iter(b'\t', line).count() == criteo::FIELDS - 1;
@@ -172,8 +175,13 @@ fn infer_schema(name: &str, text: &[u8], options: &ReadOptions) -> Result<(Schem
         let (expected, got) = ("1 or more".into(), "0".into());
         return Err(DataError::Option { option: "bits", expected, got });
     }
+    if options.hash != HashKind::Handcar && format != Format::Vw {
+        let (expected, got) = ("handcar for all formats but vw".into(), format!("vw for {format:?}").to_lowercase());
+        return Err(DataError::Option { option: "hash", expected, got });
+    }
     Ok(match format {
         Format::Csv => infer::csv(name, text, options)?,
+        Format::Vw => (Schema::vw(bits, seed, options.hash), Labels::Numeric),
         Format::Criteo => (Schema::criteo(bits, seed), Labels::Numeric),
         Format::Libsvm | Format::Memory => {
             (Schema::raw(Format::Libsvm, bits, seed, options.zero_based), Labels::Numeric)

@@ -100,8 +100,20 @@ impl Table {
     pub fn numbers(&mut self, values: &[u64], out: &mut Vec<u32>) {
         let mut groups = values.chunks_exact(GROUP);
         for group in &mut groups {
-            if group.iter().all(|&v| v < DIRECT as u64) || !self.wide.is_empty() {
+            if group.iter().all(|&v| v < DIRECT as u64) {
                 out.extend(group.iter().map(|&v| self.number(v)));
+                continue;
+            }
+            if !self.wide.is_empty() {
+                let mask = self.wide.len() - 1;
+                let mut first = [Slot::default(); GROUP];
+                for (slot, &value) in first.iter_mut().zip(group) {
+                    *slot = self.wide[self.home(value) & mask];
+                }
+                for (&slot, &value) in first.iter().zip(group) {
+                    let hit = slot.value == value && slot.number != 0 && value >= DIRECT as u64;
+                    out.push(if hit { slot.number } else { self.number(value) });
+                }
                 continue;
             }
             let mask = self.packed.len() - 1;

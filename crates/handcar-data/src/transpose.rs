@@ -1,14 +1,15 @@
 //! Transposition: from rows to blocks of columns.
 
 use crate::block::{BlockStore, EntryStore, OwnedBlocks};
+use crate::cuts::{Owners, cuts, field_cuts};
 use crate::dataset::Csr;
 use crate::section::Section;
 use handcar_base::key;
 use handcar_kernels::huge_pages;
 use std::sync::Arc;
 
-/// Transposes rows into blocks: one block a field, except that field 0 (raw ids) is cut into one-hot runs of keys or
-/// into `⌈4 · entries per row⌉` equal ranges, whichever is fewer.
+/// Transposes rows into blocks: one block a field, except that a field of which rows have several entries (raw ids, the
+/// words of a text) is cut into one-hot runs of keys or into `⌈4 · entries per row⌉` equal ranges, whichever is fewer.
 ///
 /// `keys`: ascending, `csr.ids` index it, ascending within a row. At most 2^32 - 1 rows.
 pub fn build_blocks(csr: Csr<'_>, keys: &[u64]) -> OwnedBlocks {
@@ -60,43 +61,6 @@ struct Fill {
     plain: bool,
 }
 
-/// Which block a key belongs to, by a table small enough for the first-level cache.
-struct Owners {
-    /// Ends of the blocks.
-    ends: Vec<u32>,
-    /// For every `2^shift` keys the block of the first.
-    coarse: Vec<u32>,
-    shift: u32,
-}
-
-impl Owners {
-    /// `cuts`: begins of the blocks and the end of the last.
-    fn new(cuts: &[usize]) -> Self {
-        let keys = cuts.last().copied().unwrap_or(0);
-        let shift = (keys / COARSE_MAX).checked_ilog2().map_or(0, |bits| bits + 1);
-        let ends: Vec<u32> = cuts[1..].iter().map(|&end| end as u32).collect();
-        let mut block = 0;
-        let first = |j: usize| {
-            block += ends[block..].partition_point(|&end| end as usize <= j << shift);
-            block as u32
-        };
-        let coarse = (0..keys.div_ceil(1 << shift)).map(first).collect();
-        Self { ends, coarse, shift }
-    }
-
-    #[inline]
-    fn of(&self, id: u32) -> usize {
-        let mut block = self.coarse[(id >> self.shift) as usize] as usize;
-        while id >= self.ends[block] {
-            block += 1;
-        }
-        block
-    }
-}
-
-/// Elements of the table of owners at most, about.
-const COARSE_MAX: usize = 4096;
-
 type Sparse = (Vec<u32>, Vec<u32>, Option<Vec<f32>>);
 
 /// Hands every entry to its block, all blocks in one array, one after another.
@@ -137,7 +101,7 @@ fn regular_blocks(csr: Csr<'_>, keys: &[u64]) -> Option<OwnedBlocks> {
     if csr.values.is_some() || n == 0 || key::field_of(*keys.first()?) == 0 {
         return None;
     }
-    let cuts = field_cuts(keys, 0);
+    let cuts = field_cuts(keys);
     if cuts.len() != n + 1 || csr.offsets.iter().enumerate().any(|(r, &o)| o != (r * n) as u64) {
         return None;
     }
@@ -222,67 +186,6 @@ pub(crate) fn width(keys: usize) -> usize {
         256..=65_535 => 2,
         _ => 4,
     }
-}
-
-/// Where blocks begin, and the end of the last.
-fn cuts(csr: Csr<'_>, keys: &[u64]) -> Vec<usize> {
-    let raw = keys.partition_point(|&k| key::field_of(k) == 0);
-    let mut cuts = if raw == 0 { Vec::new() } else { raw_cuts(csr, raw) };
-    cuts.extend(field_cuts(keys, raw));
-    cuts
-}
-
-/// Where fields begin from key `at` on, and the end of the last.
-fn field_cuts(keys: &[u64], mut at: usize) -> Vec<usize> {
-    let mut cuts = Vec::new();
-    while at < keys.len() {
-        cuts.push(at);
-        let field = key::field_of(keys[at]);
-        at += keys[at..].partition_point(|&k| key::field_of(k) == field);
-    }
-    cuts.push(keys.len());
-    cuts
-}
-
-/// Begins of blocks among the first `raw` keys, which are raw ids.
-fn raw_cuts(csr: Csr<'_>, raw: usize) -> Vec<usize> {
-    let rows = csr.rows();
-    let entries: usize = (0..rows).map(|row| csr.row(row).0.partition_point(|&id| (id as usize) < raw)).sum();
-    let wanted = (4 * entries).div_ceil(rows.max(1)).clamp(1, raw);
-    // Runs of some rows are no more than those of all: where some rows already have too many, all need not be looked at.
-    let some = one_hot_runs(csr, raw, wanted, SOME_ROWS);
-    some.and_then(|_| one_hot_runs(csr, raw, wanted, 1))
-        .unwrap_or_else(|| (0..wanted).map(|b| b * raw / wanted).collect())
-}
-
-/// One row in how many is looked at first.
-const SOME_ROWS: usize = 16;
-
-/// Begins of the longest runs of keys of which no row (of every `step`-th) has two; none if there are more than `most`.
-fn one_hot_runs(csr: Csr<'_>, raw: usize, most: usize, step: usize) -> Option<Vec<usize>> {
-    // One more than the nearest smaller id that shares a row with a key. A run of keys is one-hot exactly if no key in it
-    // has its nearest neighbour in it, so extending greedily gives the fewest one-hot runs.
-    let mut nearest = vec![0u32; raw];
-    for row in (0..csr.rows()).step_by(step) {
-        let mut before = 0;
-        for &id in csr.row(row).0.iter().take_while(|id| (**id as usize) < raw) {
-            let n = &mut nearest[id as usize];
-            *n = (*n).max(before);
-            before = id + 1;
-        }
-    }
-    let mut runs = vec![0];
-    let mut begin = 0;
-    for (j, &nearest) in nearest.iter().enumerate() {
-        if nearest as usize > begin {
-            begin = j;
-            runs.push(j);
-            if runs.len() > most {
-                return None;
-            }
-        }
-    }
-    Some(runs)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{read_text, uncached, write};
-use handcar_data::{DataError, Format, OnBadRow, ReadOptions, batches, read};
+use handcar_data::{DataError, Format, HashKind, OnBadRow, ReadOptions, batches, read};
 use std::io::Write;
 
 fn gzip(text: &[u8]) -> Vec<u8> {
@@ -26,6 +26,7 @@ fn each_kind_of_bad_input_is_one_clear_error() {
     let long = gzip(&b"1 3:1 4:1\n".repeat(10_000));
     let libsvm = || forced(Format::Libsvm);
     let criteo = || forced(Format::Criteo);
+    let vw = || forced(Format::Vw);
     // file name, content, options, what the message must say
     let cases: Vec<(&str, Vec<u8>, ReadOptions, &[&str])> = vec![
         ("cut.gz", long[..long.len() - 20].to_vec(), libsvm(), &["read ", "cut.gz", "is the compressed file cut off?"]),
@@ -101,6 +102,22 @@ fn each_kind_of_bad_input_is_one_clear_error() {
             &["line 10002, column a: expected an integer", "\"abc\""],
         ),
         ("multi.csv", b"a,y\n\"x\ny\",1\n1,2,3\n".to_vec(), csv(), &["multi.csv, line 4: expected 2 columns, got 3"]),
+        (
+            "value.vw",
+            b"1 |a x:2\n0 |a x:two\n".to_vec(),
+            uncached(),
+            &["value.vw, line 2, column a^x: expected a finite number, got \"two\""],
+        ),
+        ("label.vw", b"7 |a x\n".to_vec(), vw(), &["line 1, column label: expected 0, 1, -1 or +1, got \"7\""]),
+        ("base.vw", b"1 1 0.5 |a x\n".to_vec(), vw(), &["column base: expected 0, as a base margin is not supported"]),
+        ("bar.vw", b"1 |a x\n\n1 a\n".to_vec(), vw(), &["bar.vw, line 3: expected | before the features, got \"1 a\""]),
+        ("bytes.vw", vec![0xff; 200], vw(), &["bytes.vw, line 1: expected | before the features"]),
+        (
+            "hash",
+            b"1 3:1\n".to_vec(),
+            ReadOptions { hash: HashKind::Vw, ..libsvm() },
+            &["option hash: expected handcar for all formats but vw, got vw for libsvm"],
+        ),
         ("header.csv", b"a,y\n".to_vec(), csv(), &["header.csv: expected at least one row, got none"]),
     ];
     for (name, content, options, parts) in cases {

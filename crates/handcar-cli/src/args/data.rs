@@ -1,7 +1,7 @@
 //! Options on how data is read.
 
 use clap::{Args, ValueEnum};
-use handcar_data::{CachePolicy, Format, OnBadRow, ReadOptions};
+use handcar_data::{CachePolicy, Format, HashKind, OnBadRow, ReadOptions};
 use std::path::PathBuf;
 
 /// What to read, for every command that reads rows.
@@ -93,7 +93,10 @@ pub struct SchemaArgs {
     /// libsvm: ids count from 0
     #[arg(long)]
     zero_based: bool,
-    /// Width of hashed values in bits; 52 and more: as wide as keys are
+    /// vw: how names become keys
+    #[arg(long, value_enum, default_value = "handcar")]
+    hash: HashArg,
+    /// Width of hashed values in bits; 52 and more: as wide as keys are, and 18 with `--hash vw`
     #[arg(long, value_name = "BITS", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=64))]
     bits: u32,
     /// Neither read nor write packed data in the cache
@@ -127,6 +130,10 @@ impl SchemaArgs {
             ignore: self.ignore.clone(),
             delimiter: self.delimiter,
             bits: self.bits,
+            hash: match self.hash {
+                HashArg::Handcar => HashKind::Handcar,
+                HashArg::Vw => HashKind::Vw,
+            },
             zero_based: self.zero_based,
             cache: CachePolicy {
                 enabled: !self.no_cache,
@@ -148,6 +155,17 @@ enum FormatArg {
     Criteo,
     /// Comma-separated with a header
     Csv,
+    /// Vowpal Wabbit's text: `label weight 'tag|namespace name:value ... |namespace ...`
+    Vw,
+}
+
+/// How the names of Vowpal Wabbit's text become keys.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum HashArg {
+    /// A field a namespace, names hashed to 52 bits within it
+    Handcar,
+    /// The indices that Vowpal Wabbit gives
+    Vw,
 }
 
 impl From<FormatArg> for Format {
@@ -156,6 +174,7 @@ impl From<FormatArg> for Format {
             FormatArg::Libsvm => Self::Libsvm,
             FormatArg::Criteo => Self::Criteo,
             FormatArg::Csv => Self::Csv,
+            FormatArg::Vw => Self::Vw,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use clap::Args;
-use handcar_data::{Dataset, Schema};
+use handcar_data::{Dataset, Format, HashKind, Schema};
 use handcar_train::model::{Model, is_model};
 use std::{
     fs::File,
@@ -88,6 +88,13 @@ fn schema(text: &mut String, schema: &Schema) {
         item(text, "label", &format!("{column}{positive}"));
     }
     item(text, "missing", "a category of its own; values not seen in training: counted, weight 0");
+    if schema.format == Format::Vw {
+        let fields = match schema.hash {
+            HashKind::Handcar => "a field a namespace".to_string(),
+            HashKind::Vw => format!("none; indices of {} bits as Vowpal Wabbit hashes", schema.bits),
+        };
+        return item(text, "fields", &fields);
+    }
     for (n, field) in schema.fields.iter().enumerate() {
         let kind = format!("{:?}", field.kind);
         let kind = kind.split([' ', '{']).next().unwrap_or_default().to_lowercase();
