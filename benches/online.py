@@ -6,7 +6,6 @@ of its process less that of one without rows. Log loss is that of 200,000 fresh 
 
 import json
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -63,10 +62,10 @@ def measure(folder, runs, **_):
     loss_vw = -np.where(y, np.log(p), np.log1p(-p)).mean()
     common.handcar("eval", fresh, "-m", ours, "--report", folder / "e.json")
     loss = json.loads((folder / "e.json").read_text())["metrics"]["logloss"]
-    out = common.example("online", clicks, runs)
-    share = re.search(r"([\d.]+) of the gather's", out).group(1)
-    gather = re.search(r"gather +([\d.]+) M", out).group(1)
-    scaling = re.search(r"^two threads +([\d.]+) x", out, re.M).group(1)
+    common.handcar("bench", "roofline", clicks, "--rounds", runs, "--report", folder / "b.json", "--quiet", env=env)
+    roofline = json.loads((folder / "b.json").read_text())["roofline"]
+    share, scaling = f"{roofline['share']:.3f}", f"{roofline['two_threads']:.2f}"
+    gather = f"{roofline['gather_rows_per_second'] / 1e6:.2f}"
     common.table(
         ["one thread, from the cache", "handcar ftrl", "Vowpal Wabbit", "ratio", "bar"],
         [

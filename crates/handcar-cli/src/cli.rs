@@ -1,6 +1,6 @@
 //! The grammar of the command line.
 
-use crate::command::{cache, checkpoint, eval, fit, inspect, launch, predict, roles, simulate, synth};
+use crate::command::{bench, cache, checkpoint, eval, fit, inspect, launch, predict, roles, simulate, synth};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -39,6 +39,8 @@ pub enum Command {
     Launch(launch::LaunchArgs),
     /// Run a job in virtual time, with faults by seed
     Simulate(simulate::SimulateArgs),
+    /// Measure this machine, and what share of it a solver takes
+    Bench(bench::BenchArgs),
     /// Run the scheduler of a job
     Scheduler(roles::SchedulerArgs),
     /// Run a server of a job

@@ -37,6 +37,7 @@ fn run(args: Vec<OsString>) -> Result<Outcome> {
         Command::Eval(a) => command::eval::run(a),
         Command::Inspect(a) => command::inspect::run(a),
         Command::Synth(a) => command::synth::run(a),
+        Command::Bench(a) => command::bench::run(a, general.quiet),
         Command::Launch(a) => command::launch::run(a, &general),
         Command::Simulate(a) => command::simulate::run(a, &general),
         Command::Scheduler(a) => command::roles::scheduler(a),

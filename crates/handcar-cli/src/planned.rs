@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 const OPTIONS: [&str; 6] = ["--cross", "--dtype", "--grid", "--hash", "--hogwild", "--replicas"];
-const COMMANDS: [&str; 7] = ["bench", "doctor", "cost", "slurm", "mpi", "ray", "kubernetes"];
+const COMMANDS: [&str; 6] = ["doctor", "cost", "slurm", "mpi", "ray", "kubernetes"];
 
 /// The message for an option, command or value that is not built yet; `None` for any other usage error.
 pub fn explain(error: &clap::Error) -> Option<String> {

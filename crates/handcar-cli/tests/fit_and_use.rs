@@ -243,3 +243,14 @@ fn vw_text_is_learnt_piped_and_named_and_its_hashing_is_remembered() {
     place.write("bad", "1 |a x\n0 |a x:y\n");
     place.refused("fit bad -m x", &["bad, line 2, column a^x: expected a finite number, got \"y\""]);
 }
+
+#[test]
+fn the_roofline_is_measured_and_told() {
+    let place = Place::new();
+    place.ok("synth criteo --rows 3000 --seed 4 -o clicks.tsv");
+    let ran = place.ok("bench roofline clicks.tsv --format criteo --rounds 3 --report r.json");
+    assert!(ran.out.contains("gather") && ran.out.contains("of the gather's"), "{}", ran.out);
+    let r: serde_json::Value = serde_json::from_slice(&place.read("r.json")).unwrap();
+    assert!(r["roofline"]["share"].as_f64().is_some_and(|s| s > 0.0), "{r}");
+    place.refused("bench roofline clicks.tsv --solver dbpg", &["--solver: expected a minibatch solver"]);
+}

@@ -13,5 +13,6 @@ pub mod huge_pages;
 pub mod logistic;
 pub mod mapped_file;
 pub mod prefetch;
+pub mod slots;
 
 pub use isa::{Isa, Kernel, run, run_on};

@@ -1,5 +1,6 @@
 //! One command a file.
 
+pub mod bench;
 pub mod cache;
 pub mod checkpoint;
 pub mod eval;

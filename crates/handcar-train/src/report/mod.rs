@@ -82,6 +82,9 @@ pub struct Report {
     /// One entry a pass.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trace: Vec<TraceEntry>,
+    /// What the memory gives, of `bench roofline`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roofline: Option<Roofline>,
     /// Progressive measures, of minibatch solvers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub online: Vec<OnlineEntry>,
@@ -170,6 +173,22 @@ pub struct TraceEntry {
     /// Bytes sent in this pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_sent: Option<u64>,
+}
+
+/// What `bench roofline` found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Roofline {
+    /// The solver that was compared.
+    pub solver: Solver,
+    /// Rows a second whose slots one thread can look up, doing nothing else.
+    pub gather_rows_per_second: f64,
+    /// Rows a second that the solver learns from on one thread.
+    pub rows_per_second: f64,
+    /// The share that the second is of the first, median of the rounds' own.
+    pub share: f64,
+    /// How many times as fast the solver is on two threads.
+    pub two_threads: f64,
 }
 
 /// Progressive measures of a minibatch solver: of predictions made before their row was learned from.

@@ -3,9 +3,10 @@
 use super::part::{Part, exponent};
 use super::rows::RowView;
 use super::rule::{Rates, Rule};
-use super::slot::add_four;
+use super::slot::{add_four, add_one};
 use super::team::Meeting;
 use super::{Hear, Seen, Settings};
+use crate::error::Result;
 use crate::loss::Loss;
 use crate::penalty::ElasticNet;
 use handcar_data::{ColumnBlock, Dataset, Entries};
@@ -26,7 +27,7 @@ impl<'a, R: Rule> LocalTable<'a, R> {
         rates: Rates,
         weight_exponent: i32,
         start: (&dyn Fn(usize) -> f32, f32),
-    ) -> Self {
+    ) -> Result<Self> {
         let threads = settings.threads.max(1);
         let rule = R::new(rates);
         let mut parts: Vec<(f64, Part<'a, R>)> = Vec::new();
@@ -37,7 +38,7 @@ impl<'a, R: Rule> LocalTable<'a, R> {
             };
             for (cost, ids) in shares(&block, threads) {
                 let exponents = (values, weight_exponent);
-                parts.push((cost, Part::of_block(&block, ids, rule.clone(), exponents, settings.batch_rows, start.0)));
+                parts.push((cost, Part::of_block(&block, ids, rule.clone(), exponents, start.0)?));
             }
         }
         if settings.intercept {
@@ -54,7 +55,7 @@ impl<'a, R: Rule> LocalTable<'a, R> {
                 parts.push(part);
             }
         }
-        Self { members: members.into_iter().map(|m| m.1).collect(), keys: data.keys().len() }
+        Ok(Self { members: members.into_iter().map(|m| m.1).collect(), keys: data.keys().len() })
     }
 
     /// Learns from all rows, batch by batch, the first of which is number `batch` of the job. `hear` is told of each batch
@@ -105,8 +106,8 @@ impl<'a, R: Rule> LocalTable<'a, R> {
     }
 
     /// All parts.
-    pub fn parts(&self) -> impl Iterator<Item = &Part<'a, R>> {
-        self.members.iter().flatten()
+    pub fn parts(&mut self) -> impl Iterator<Item = &mut Part<'a, R>> {
+        self.members.iter_mut().flatten()
     }
 
     /// The weights of all keys of the data as batch `batch` finds them, and the intercept.
@@ -225,14 +226,14 @@ impl<'m, 'a, R: Rule> Member<'m, 'a, R> {
             let (small, others) = parts.split_at_mut(*small);
             let mut quads = small.chunks_exact_mut(4);
             for quad in &mut quads {
-                let mut columns = quad.iter_mut().map(|part| part.small_column(rows));
-                if let [Some(a), Some(b), Some(c), Some(d)] = std::array::from_fn(|_| columns.next()) {
+                let mut columns = quad.iter_mut().map(|part| part.small(rows));
+                if let [Some(a), Some(b), Some(c), Some(d)] = std::array::from_fn(|_| columns.next().flatten()) {
                     add_four([a, b, c, d], margins);
                 }
                 ahead.go_on(others, 4);
             }
-            for part in quads.into_remainder() {
-                part.add_margins(rows, margins);
+            for column in quads.into_remainder().iter_mut().filter_map(|part| part.small(rows)) {
+                add_one(column, margins);
                 ahead.go_on(others, 1);
             }
             for i in 0..others.len() {

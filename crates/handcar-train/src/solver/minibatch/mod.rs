@@ -1,13 +1,13 @@
 //! Minibatch solvers: SGD, AdaGrad and FTRL-Proximal over one table, in this process or on servers.
 //!
 //! The rows come in the order of the data. For each batch the margins are those that the weights give as the batch begins;
-//! the sums of its gradients then update every key once, by a [`rule`]. Losses are measured before the update, so they are
+//! the sums of its gradients then update every key once, by a rule. Losses are measured before the update, so they are
 //! those of rows never seen ([progressive](crate::metric::Progressive) in the first pass). All sums are integers
-//! ([`fixed`]), so equal options give equal bits for any number of threads, workers and servers.
+//! (`fixed.rs`), so equal options give equal bits for any number of threads, workers and servers.
 //!
 //! In one process the table belongs to the solver: each thread owns some keys with their columns, reads and updates them
-//! without locks or copies, and meets the others once a batch to add up margins ([`local`]). On servers the same rules run
-//! as updaters ([`updater`], [`remote`]). `docs/decisions/0010-minibatch.md` tells why.
+//! without locks or copies, and meets the others once a batch to add up margins (`local.rs`). On servers the same rules run
+//! as updaters (`updater.rs`, `remote.rs`). `docs/decisions/0010-minibatch.md` tells why.
 
 mod evaluate;
 mod fixed;
@@ -156,7 +156,7 @@ impl<'a> Minibatch<'a> {
         let here = worker.embedded() && settings.filters == TableFilters::default();
         let table: Box<dyn Table + 'a> = with_rule!(settings.solver, R => with_loss!(settings.loss, loss => {
             if here {
-                Box::new(Here(LocalTable::<R>::new(data, &settings, rates, weight_exponent, start), loss))
+                Box::new(Here(LocalTable::<R>::new(data, &settings, rates, weight_exponent, start)?, loss))
             } else {
                 Box::new(There(RemoteTable::<R>::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
             }

@@ -5,30 +5,25 @@
 
 use super::fixed;
 use super::rule::Rule;
-use super::slot::{AddMargins, Gather, Slot, Update, UpdateAll, Weights, add_small};
+use super::slot::{AddMargins, Gather, SMALL, Small, Update};
+use crate::error::{Result, TrainError};
 use handcar_data::{ColumnBlock, Entries};
-use handcar_kernels::{huge_pages, prefetch, run};
+use handcar_kernels::slots::{self, Ids, Slot, Touched};
+use handcar_kernels::{huge_pages, run};
 use std::ops::Range;
 
 /// Tables up to here are found in a core's own cache.
 const NEAR_BYTES: usize = 128 << 10;
-/// Copies of the sums of few keys.
-const REPLICAS: usize = 4;
 
 /// Where a part's entries stand.
-#[derive(Clone, Copy)]
-pub(super) enum Column<'a> {
-    /// One number a row: 0 for no entry, else 1 + id.
-    Dense8(&'a [u8]),
-    Dense16(&'a [u16]),
-    Dense32(&'a [u32]),
+enum Column<'a> {
+    /// One number a row, 0 for no entry, else 1 + id; few keys.
+    Dense8(Ids<'a, u8>, Box<Small>),
+    /// The same, of more keys.
+    Dense16(Ids<'a, u16>),
+    Dense32(Ids<'a, u32>),
     /// As [`Entries::Sparse`]; only ids from `first` on that the part has slots for are its own.
-    Sparse {
-        rows: &'a [u32],
-        ids: &'a [u32],
-        values: Option<&'a [f32]>,
-        first: u32,
-    },
+    Sparse(Sparse<'a>),
     /// One entry of value 1 in every row: the intercept.
     Ones,
 }
@@ -41,86 +36,59 @@ pub(super) struct Part<'a, R: Rule> {
     rule: R,
     /// The first is that of an absent entry, whose weight is 0, except for the intercept.
     slots: Vec<Slot<R::State>>,
-    /// Where there are fewer slots than rows in a batch: their contributions to margins, then their sums.
-    small: Option<Vec<i64>>,
-    touched: Vec<u32>,
+    touched: Touched,
     /// Turns the sum of a batch into a gradient.
     scale: f32,
-    /// `2^-e`, with every value at most `2^e`.
-    value_scale: f64,
-    /// The batch's entries, for sparse columns.
-    entries: Range<usize>,
 }
 
 impl<'a, R: Rule> Part<'a, R> {
     /// The keys `ids` (all of them, unless the block is sparse) of a block; `exponents`: of its values and of the example
     /// weights, see [`exponent`]. `start`: the weight of a key of the data set.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] if the block's ids are not those of its keys.
     pub fn of_block(
         block: &ColumnBlock<'a>,
         ids: Range<usize>,
         rule: R,
-        exponents: (i32, i32),
-        batch_rows: usize,
+        (values, weights): (i32, i32),
         start: &dyn Fn(usize) -> f32,
-    ) -> Self {
-        let column = match block.entries {
-            Entries::Dense8(d) => Column::Dense8(d),
-            Entries::Dense16(d) => Column::Dense16(d),
-            Entries::Dense32(d) => Column::Dense32(d),
-            Entries::Sparse { rows, ids: all, values } => {
-                Column::Sparse { rows, ids: all, values, first: ids.start as u32 }
-            }
-        };
+    ) -> Result<Self> {
         let keys = block.keys.start + ids.start..block.keys.start + ids.end;
-        let absent = Slot::default();
         let mut slots = Vec::with_capacity(keys.len() + 1);
         huge_pages::advise_capacity(&mut slots);
-        slots.push(absent);
+        slots.push(Slot::default());
         slots.extend(keys.clone().map(|k| Slot { sum: 0, state: rule.start(start(k)) }));
-        let dense = !matches!(column, Column::Sparse { .. });
-        let small = (dense && slots.len() <= batch_rows).then(|| vec![0; slots.len()]);
-        Self::new(keys, column, rule, slots, small, exponents)
+        let n = slots.len();
+        let beyond = || {
+            let (expected, got) = (format!("ids below {n} in a block of packed data"), "others; is the cache damaged?");
+            TrainError::Data { expected, got: got.into() }
+        };
+        let column = match block.entries {
+            Entries::Dense8(d) => Column::Dense8(Ids::new(d, n).ok_or_else(beyond)?, Small::new()),
+            Entries::Dense16(d) => Column::Dense16(Ids::new(d, n).ok_or_else(beyond)?),
+            Entries::Dense32(d) => Column::Dense32(Ids::new(d, n).ok_or_else(beyond)?),
+            Entries::Sparse { rows, ids: all, values: x } => {
+                let (first, scale) = (ids.start as u32, 2f64.powi(-values));
+                Column::Sparse(Sparse { rows, ids: all, values: x, first, scale, batch: 0..0 })
+            }
+        };
+        let scale = fixed::gradient_scale(values, weights);
+        Ok(Self { keys, column, rule, slots, touched: Touched::default(), scale })
     }
 
     /// The intercept, which is not penalised.
     pub fn intercept(rule: R, weight_exponent: i32, start: f32) -> Self {
         let slots = vec![Slot { sum: 0, state: rule.start(start) }];
-        Self::new(0..0, Column::Ones, rule, slots, None, (0, weight_exponent))
-    }
-
-    fn new(
-        keys: Range<usize>,
-        column: Column<'a>,
-        rule: R,
-        slots: Vec<Slot<R::State>>,
-        small: Option<Vec<i64>>,
-        (values, weights): (i32, i32),
-    ) -> Self {
-        Self {
-            keys,
-            column,
-            rule,
-            slots,
-            small,
-            touched: Vec::new(),
-            scale: fixed::gradient_scale(values, weights),
-            value_scale: 2f64.powi(-values),
-            entries: 0..0,
-        }
+        let scale = fixed::gradient_scale(0, weight_exponent);
+        Self { keys: 0..0, column: Column::Ones, rule, slots, touched: Touched::default(), scale }
     }
 
     /// Goes to a batch over `rows` of the data set.
     pub fn go_to(&mut self, batch: u64, rows: &Range<usize>) {
         self.rule.go_to(batch);
-        if let Column::Sparse { rows: at, .. } = self.column {
-            // Batches come in order: the next begins where the last ended, unless a pass begins anew.
-            let guess = self.entries.end;
-            let follows = guess > 0
-                && (at[guess - 1] as usize) < rows.start
-                && at.get(guess).is_none_or(|&r| r as usize >= rows.start);
-            let begin = if follows { guess } else { at.partition_point(|&r| (r as usize) < rows.start) };
-            let end = begin + at[begin..].iter().take_while(|&&r| (r as usize) < rows.end).count();
-            self.entries = begin..end;
+        if let Column::Sparse(sparse) = &mut self.column {
+            sparse.go_to(rows);
         }
     }
 
@@ -130,166 +98,148 @@ impl<'a, R: Rule> Part<'a, R> {
         dense && std::mem::size_of_val(&self.slots[..]) > NEAR_BYTES
     }
 
-    /// Whether the table is small: [`small_column`](Self::small_column) may be added together with others.
+    /// Whether this is a [`small`](Self::small) part.
     pub fn is_small(&self) -> bool {
-        self.small.is_some() && matches!(self.column, Column::Dense8(_))
+        matches!(self.column, Column::Dense8(..))
+    }
+
+    /// Of a small part: what its slots add to a margin, and the rows' ids, so that several may be added together.
+    pub fn small(&mut self, rows: &Range<usize>) -> Option<(&[i64; SMALL], &'a [u8])> {
+        let Self { rule, slots, column, .. } = self;
+        match column {
+            Column::Dense8(ids, small) => Some((small.weights(slots, rule), ids.range(rows.clone()).as_slice())),
+            _ => None,
+        }
     }
 
     /// Asks for the slots of some rows to come later.
     pub fn prefetch(&self, rows: Range<usize>) {
-        match self.column {
-            Column::Dense16(ids) => ids[rows].iter().for_each(|&id| prefetch::line(&self.slots[id as usize])),
-            Column::Dense32(ids) => ids[rows].iter().for_each(|&id| prefetch::line(&self.slots[id as usize])),
+        match &self.column {
+            Column::Dense16(ids) => slots::prefetch(&self.slots, ids.range(rows)),
+            Column::Dense32(ids) => slots::prefetch(&self.slots, ids.range(rows)),
             _ => {}
-        }
-    }
-
-    /// What the slots of a small part add to a margin, and the rows' ids.
-    pub fn small_column(&mut self, rows: &Range<usize>) -> (&[i64; 256], &'a [u8]) {
-        let Self { rule, slots, small, .. } = self;
-        let small = small.get_or_insert_default();
-        small.resize(slots.len().max(256), 0);
-        run(Weights { slots, rule, out: &mut small[..slots.len()] });
-        match (self.column, self.small.as_deref().and_then(|s| s.first_chunk())) {
-            (Column::Dense8(ids), Some(table)) => (table, &ids[rows.clone()]),
-            _ => unreachable!("only for small parts"),
         }
     }
 
     /// Adds this part's `w·x` to the margins of the batch's rows.
     pub fn add_margins(&mut self, rows: &Range<usize>, margins: &mut [i64]) {
-        let Self { rule, slots, small, .. } = self;
-        if let Some(small) = small {
-            small.resize(slots.len(), 0);
-            run(Weights { slots, rule, out: small });
-            match self.column {
-                Column::Dense8(ids) => add_small(small, &ids[rows.clone()], margins),
-                Column::Dense16(ids) => add_small(small, &ids[rows.clone()], margins),
-                Column::Dense32(ids) => add_small(small, &ids[rows.clone()], margins),
-                Column::Sparse { .. } | Column::Ones => unreachable!("only dense columns are small"),
-            }
-            return;
-        }
-        match self.column {
-            Column::Dense8(ids) => run(AddMargins { ids: &ids[rows.clone()], slots, rule, margins }),
-            Column::Dense16(ids) => run(AddMargins { ids: &ids[rows.clone()], slots, rule, margins }),
-            Column::Dense32(ids) => run(AddMargins { ids: &ids[rows.clone()], slots, rule, margins }),
+        let Self { rule, slots, column, .. } = self;
+        let (rule, slots) = (&*rule, &slots[..]);
+        match column {
+            Column::Dense8(ids, _) => run(AddMargins { ids: ids.range(rows.clone()), slots, rule, margins }),
+            Column::Dense16(ids) => run(AddMargins { ids: ids.range(rows.clone()), slots, rule, margins }),
+            Column::Dense32(ids) => run(AddMargins { ids: ids.range(rows.clone()), slots, rule, margins }),
             Column::Ones => {
                 let w = fixed::margin(rule.weight(&slots[0].state));
                 margins.iter_mut().for_each(|m| *m += w);
             }
-            Column::Sparse { rows: at, ids, values, first } => {
-                for e in self.entries.clone() {
-                    let slot = (ids[e].wrapping_sub(first) as usize).wrapping_add(1);
-                    if ids[e] >= first && slot < slots.len() {
-                        let x = values.map_or(1.0, |v| v[e]);
-                        margins[at[e] as usize - rows.start] += fixed::margin(rule.weight(&slots[slot].state) * x);
-                    }
-                }
-            }
+            Column::Sparse(sparse) => sparse.for_each(slots.len(), |row, slot, x| {
+                margins[row - rows.start] += fixed::margin(rule.weight(&slots[slot].state) * x.unwrap_or(1.0));
+            }),
         }
     }
 
     /// Reads the slots of the rows' entries and does nothing with them: what a sweep must take at least.
     pub fn gather(&self, rows: &Range<usize>) -> i64 {
-        match self.column {
-            Column::Dense8(ids) => run(Gather { ids: &ids[rows.clone()], slots: &self.slots }),
-            Column::Dense16(ids) => run(Gather { ids: &ids[rows.clone()], slots: &self.slots }),
-            Column::Dense32(ids) => run(Gather { ids: &ids[rows.clone()], slots: &self.slots }),
+        match &self.column {
+            Column::Dense8(ids, _) => run(Gather(ids.range(rows.clone()), &self.slots)),
+            Column::Dense16(ids) => run(Gather(ids.range(rows.clone()), &self.slots)),
+            Column::Dense32(ids) => run(Gather(ids.range(rows.clone()), &self.slots)),
             Column::Ones => 0,
-            Column::Sparse { rows: at, ids, .. } => {
-                let begin = at.partition_point(|&r| (r as usize) < rows.start);
-                let here = at[begin..].iter().take_while(|&&r| (r as usize) < rows.end).count();
-                run(Gather { ids: &ids[begin..begin + here], slots: &self.slots[1..] })
+            Column::Sparse(sparse) => {
+                let mut sum = 0i64;
+                sparse.for_each(self.slots.len(), |_, slot, _| sum = sum.wrapping_add(self.slots[slot].sum));
+                sum
             }
         }
     }
 
     /// Sums the rows' gradients over this part's columns and updates every key whose sum is not zero.
     pub fn learn(&mut self, rows: &Range<usize>, gradients: &[i64]) {
-        self.touched.clear();
-        match self.column {
-            Column::Dense8(ids) => self.learn_dense(&ids[rows.clone()], gradients),
-            Column::Dense16(ids) => self.learn_dense(&ids[rows.clone()], gradients),
-            Column::Dense32(ids) => self.learn_dense(&ids[rows.clone()], gradients),
+        let Self { rule, slots, column, touched, scale, .. } = self;
+        match column {
+            Column::Dense8(ids, small) => {
+                return small.learn(ids.range(rows.clone()).as_slice(), gradients, slots, rule, *scale);
+            }
+            Column::Dense16(ids) => touched.add(slots, ids.range(rows.clone()), gradients),
+            Column::Dense32(ids) => touched.add(slots, ids.range(rows.clone()), gradients),
             Column::Ones => {
                 let sum: i64 = gradients.iter().sum();
                 if sum != 0 {
-                    self.rule.update(&mut self.slots[0].state, sum as f32 * self.scale);
+                    rule.update(&mut slots[0].state, sum as f32 * *scale);
                 }
+                return;
             }
-            Column::Sparse { rows: at, ids, values, first } => {
-                for e in self.entries.clone() {
-                    let slot = (ids[e].wrapping_sub(first) as usize).wrapping_add(1);
-                    if ids[e] < first || slot >= self.slots.len() {
-                        continue;
+            Column::Sparse(sparse) => {
+                let n = slots.len();
+                sparse.for_each(n, |row, slot, x| {
+                    let g = gradients[row - rows.start];
+                    let g = x.map_or(g, |x| fixed::gradient_of_value(g, x, sparse.scale));
+                    slots[slot].sum += g;
+                });
+                // A slot that is met again has no sum any more.
+                sparse.for_each(n, |_, slot, _| {
+                    let slot = &mut slots[slot];
+                    let sum = std::mem::take(&mut slot.sum);
+                    if sum != 0 {
+                        rule.update(&mut slot.state, sum as f32 * *scale);
                     }
-                    let g = gradients[at[e] as usize - rows.start];
-                    let g = values.map_or(g, |v| fixed::gradient_of_value(g, v[e], self.value_scale));
-                    let sum = &mut self.slots[slot].sum;
-                    if *sum == 0 {
-                        self.touched.push(slot as u32);
-                    }
-                    *sum += g;
-                }
-                self.update_touched();
+                });
+                return;
             }
         }
-    }
-
-    fn learn_dense<I: Copy + Into<u32>>(&mut self, ids: &[I], gradients: &[i64]) {
-        let Self { slots, touched, rule, .. } = self;
-        if let Some(small) = &mut self.small {
-            // The rows are shared out over replicas: neighbours often have one id, and need not wait for each other then.
-            let n = slots.len();
-            small.clear();
-            small.resize(REPLICAS * n, 0);
-            let (a, rest) = small.split_at_mut(n);
-            let (b, rest) = rest.split_at_mut(n);
-            let (c, d) = rest.split_at_mut(n);
-            let (quads, last) = ids.as_chunks::<REPLICAS>();
-            let (by_quad, by_last) = gradients.as_chunks::<REPLICAS>();
-            for (id, g) in quads.iter().zip(by_quad) {
-                a[id[0].into() as usize] += g[0];
-                b[id[1].into() as usize] += g[1];
-                c[id[2].into() as usize] += g[2];
-                d[id[3].into() as usize] += g[3];
-            }
-            for (&id, &g) in last.iter().zip(by_last) {
-                a[id.into() as usize] += g;
-            }
-            a.iter_mut().zip(&*b).zip(&*c).zip(&*d).for_each(|(((a, b), c), d)| *a += b + c + d);
-            a[0] = 0;
-            run(UpdateAll { sums: a, slots, rule, scale: self.scale });
-        } else {
-            touched.resize(ids.len(), 0);
-            let (list, all) = (&mut touched[..], &mut slots[..]);
-            let mut met = 0;
-            for (&id, &g) in ids.iter().zip(gradients) {
-                let slot = &mut all[id.into() as usize];
-                list[met] = id.into();
-                met += (slot.sum == 0) as usize;
-                slot.sum += g;
-            }
-            touched.truncate(met);
-            slots[0].sum = 0;
-            self.update_touched();
-        }
-    }
-
-    fn update_touched(&mut self) {
-        run(Update { touched: &self.touched, slots: &mut self.slots, rule: &self.rule, scale: self.scale });
+        // Of an absent entry nothing is learned.
+        slots[0].sum = 0;
+        run(Update { touched, slots, rule, scale: *scale });
     }
 
     /// The weights as the current batch finds them, in the order of [`keys`](Self::keys); one for the intercept.
     pub fn weights(&self) -> impl Iterator<Item = f32> + '_ {
-        let absent = !matches!(self.column, Column::Ones) as usize;
+        let absent = !self.is_intercept() as usize;
         self.slots[absent..].iter().map(|s| self.rule.weight(&s.state))
     }
 
     /// Whether this is the intercept.
     pub fn is_intercept(&self) -> bool {
         matches!(self.column, Column::Ones)
+    }
+}
+
+/// Entries of several keys a row, or of values.
+struct Sparse<'a> {
+    rows: &'a [u32],
+    ids: &'a [u32],
+    values: Option<&'a [f32]>,
+    /// The id of the part's first key.
+    first: u32,
+    /// `2^-e`, with every value at most `2^e`.
+    scale: f64,
+    /// The batch's entries.
+    batch: Range<usize>,
+}
+
+impl Sparse<'_> {
+    fn go_to(&mut self, rows: &Range<usize>) {
+        let at = self.rows;
+        // Batches come in order: the next begins where the last ended, unless a pass begins anew.
+        let guess = self.batch.end;
+        let before = guess > 0 && (at[guess - 1] as usize) < rows.start;
+        let follows = before && at.get(guess).is_none_or(|&r| r as usize >= rows.start);
+        let begin = if follows { guess } else { at.partition_point(|&r| (r as usize) < rows.start) };
+        let count = at[begin..].iter().take_while(|&&r| (r as usize) < rows.end).count();
+        self.batch = begin..begin + count;
+    }
+
+    /// Calls `visit(row, slot, value)` for every entry of the batch that has one of `slots` slots.
+    #[inline(always)]
+    fn for_each(&self, slots: usize, mut visit: impl FnMut(usize, usize, Option<f32>)) {
+        for e in self.batch.clone() {
+            let id = self.ids[e];
+            let slot = id.wrapping_sub(self.first) as usize + 1;
+            if id >= self.first && slot < slots {
+                visit(self.rows[e] as usize, slot, self.values.map(|v| v[e]));
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Settings;
 use super::local::{LocalTable, batches};
 use super::rule::{Ftrl, Rates};
+use crate::error::Result;
 use crate::loss::LossKind;
 use crate::penalty::ElasticNet;
 use crate::solver::Solver;
@@ -18,10 +19,13 @@ use std::time::{Duration, Instant};
 /// use handcar_data::Dataset;
 /// use handcar_train::solver::minibatch::gather_time;
 /// let data = Dataset::from_csr(&[1.0, -1.0], &[0, 1, 2], &[3u32, 5], None, None)?;
-/// assert!(gather_time(&data, 256).as_nanos() > 0);
+/// assert!(gather_time(&data, 256)?.as_nanos() > 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn gather_time(data: &Dataset, batch_rows: usize) -> Duration {
+///
+/// # Errors
+/// [`TrainError::Data`](crate::TrainError::Data) if the data is damaged.
+pub fn gather_time(data: &Dataset, batch_rows: usize) -> Result<Duration> {
     let batch_rows = batch_rows.max(1);
     let penalty = ElasticNet::NONE;
     let settings = Settings {
@@ -38,14 +42,15 @@ pub fn gather_time(data: &Dataset, batch_rows: usize) -> Duration {
     };
     let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: batch_rows as u64, batches: 1 };
     // Weights that are no zeros, so that every page of the table is one of its own.
-    let table = LocalTable::<Ftrl>::new(data, &settings, rates, 0, (&|i| 1.0 + i as f32, 0.0));
+    let mut table = LocalTable::<Ftrl>::new(data, &settings, rates, 0, (&|i| 1.0 + i as f32, 0.0))?;
     let begin = Instant::now();
     let mut all = 0i64;
     for (_, rows) in batches(data.rows(), batch_rows, 0) {
         for part in table.parts() {
+            part.go_to(0, &rows);
             all = all.wrapping_add(part.gather(&rows));
         }
     }
     std::hint::black_box(all);
-    begin.elapsed()
+    Ok(begin.elapsed())
 }
