@@ -47,8 +47,11 @@ fn shell_blocks_show_only_options_that_exist() {
         for (line, words) in shown(&read(&page)) {
             for part in parts(&words) {
                 // `launch local` and its like have two words; the rest one.
-                let depth =
-                    if ["launch", "synth", "simulate", "checkpoint"].contains(&part[0].as_str()) { 2 } else { 1 };
+                let depth = if ["launch", "synth", "simulate", "checkpoint", "bench"].contains(&part[0].as_str()) {
+                    2
+                } else {
+                    1
+                };
                 let name: Vec<String> = part.iter().take(depth).filter(|w| !w.starts_with('-')).cloned().collect();
                 let text = known.entry(name.clone()).or_insert_with(|| help(&handcar, &name));
                 let Some(text) = text else {
