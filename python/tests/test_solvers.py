@@ -9,7 +9,7 @@ import handcar
 
 # One batch: where rows are cut into several, a row's weight is not its repetition, which a check demands.
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Not a subclass of BaseEstimator; not scaled.
-@parametrize_with_checks([handcar.LogisticRegression(solver="ftrl", max_iter=50, batch_size=1 << 17, rate=1.0, l1=0.0)])
+@parametrize_with_checks([handcar.LogisticRegression(solver="ftrl", max_iter=50, batch_size=1 << 17, l1=0.0)])
 def test_scikit_learn_finds_nothing_wrong(estimator, check):
     check(estimator)
 

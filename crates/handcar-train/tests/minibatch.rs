@@ -243,5 +243,5 @@ fn a_rate_that_is_too_large_is_told_with_its_pass() {
     let input = handcar_train::job::TrainInput::new(&data);
     let error = handcar_train::job::fit(&mut worker, input, &o, &mut handcar_train::job::Silent).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("in pass 1") && text.contains("rate 1e30"), "{text}");
+    assert!(text.contains("in pass 2") && text.contains("rate 1e30"), "{text}");
 }

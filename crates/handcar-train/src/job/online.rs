@@ -70,8 +70,10 @@ pub(super) fn run(
         let found =
             Found::new(worker, data, input.rows.clone(), solution, options.loss, penalty, &example, options.threads)?;
         let sound = found.objective.is_finite() && found.weights.iter().all(|w| w.is_finite());
-        // Nobody wants weights that are so much worse than none, and the numbers are at their bounds long before infinity.
-        let hopeless = found.loss > HOPELESS * options.loss.at_zero() * mass;
+        // Nobody wants weights that are so much worse than none, and the numbers are at their bounds long before infinity. A
+        // step that falls may still bring them back in a later pass, if they are on their way.
+        let worse = found.loss > HOPELESS * options.loss.at_zero() * mass;
+        let hopeless = worse && (pass >= passes as u64 || found.objective > before);
         if !sound || hopeless || !found.intercept.is_finite() {
             let (solver, rate) = (solver.name(), Some(rate));
             return Err(TrainError::Diverged { solver, pass, objective: found.objective, rate });
