@@ -3,6 +3,8 @@
 //! Ids are compared with the length of their table once, when a column is taken in ([`Ids::new`]); the loops then look up
 //! without comparing again. Each of them asks for as many lines at once as a core can.
 
+use crate::{Kernel, run};
+
 /// What one key has: its state, and a sum on its way, so that both come with one cache line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C)]
@@ -20,7 +22,19 @@ pub struct Ids<'a, I> {
     limit: usize,
 }
 
-impl<'a, I: Copy + Into<u32>> Ids<'a, I> {
+struct Most<'a, I>(&'a [I]);
+
+impl<I: Copy + PartialOrd> Kernel for Most<'_, I> {
+    type Output = Option<I>;
+
+    #[inline(always)]
+    fn run(self) -> Option<I> {
+        let first = *self.0.first()?;
+        Some(self.0.iter().fold(first, |most, &id| if id > most { id } else { most }))
+    }
+}
+
+impl<'a, I: Copy + PartialOrd + Into<u32>> Ids<'a, I> {
     /// Looks at all ids once; `None` if one is not below `limit`.
     ///
     /// ```
@@ -29,8 +43,8 @@ impl<'a, I: Copy + Into<u32>> Ids<'a, I> {
     /// assert!(Ids::new(&[3u16, 0, 8], 8).is_none());
     /// ```
     pub fn new(ids: &'a [I], limit: usize) -> Option<Self> {
-        let most = ids.iter().fold(0u32, |most, &id| most.max(id.into()));
-        (ids.is_empty() || (most as usize) < limit).then_some(Self { ids, limit })
+        let fits = run(Most(ids)).is_none_or(|most| (most.into() as usize) < limit);
+        fits.then_some(Self { ids, limit })
     }
 
     /// Some of them.
@@ -66,7 +80,7 @@ impl<'a, I: Copy + Into<u32>> Ids<'a, I> {
 /// # Panics
 /// If there are fewer slots than the ids' limit, or `out` is shorter than `ids`.
 #[inline(always)]
-pub fn states<I: Copy + Into<u32>, S: Copy>(slots: &[Slot<S>], ids: Ids<'_, I>, out: &mut [S]) {
+pub fn states<I: Copy + PartialOrd + Into<u32>, S: Copy>(slots: &[Slot<S>], ids: Ids<'_, I>, out: &mut [S]) {
     assert!(slots.len() >= ids.limit && out.len() >= ids.len());
     for (out, &id) in out.iter_mut().zip(ids.ids) {
         // SAFETY: every id is below the limit, and there are at least that many slots.
@@ -79,7 +93,7 @@ pub fn states<I: Copy + Into<u32>, S: Copy>(slots: &[Slot<S>], ids: Ids<'_, I>, 
 /// # Panics
 /// If there are fewer slots than the ids' limit.
 #[inline(always)]
-pub fn gather<I: Copy + Into<u32>, S>(slots: &[Slot<S>], ids: Ids<'_, I>) -> i64 {
+pub fn gather<I: Copy + PartialOrd + Into<u32>, S>(slots: &[Slot<S>], ids: Ids<'_, I>) -> i64 {
     assert!(slots.len() >= ids.limit);
     let mut sums = [0i64; 8];
     let (chunks, rest) = ids.ids.as_chunks::<8>();
@@ -98,7 +112,7 @@ pub fn gather<I: Copy + Into<u32>, S>(slots: &[Slot<S>], ids: Ids<'_, I>) -> i64
 /// # Panics
 /// If there are fewer slots than the ids' limit.
 #[inline(always)]
-pub fn prefetch<I: Copy + Into<u32>, S>(slots: &[Slot<S>], ids: Ids<'_, I>) {
+pub fn prefetch<I: Copy + PartialOrd + Into<u32>, S>(slots: &[Slot<S>], ids: Ids<'_, I>) {
     assert!(slots.len() >= ids.limit);
     for &id in ids.ids {
         // SAFETY: every id is below the limit, and there are at least that many slots.
@@ -121,7 +135,12 @@ impl Touched {
     /// # Panics
     /// If there are fewer slots than the ids' limit, or not as many numbers as ids.
     #[inline(always)]
-    pub fn add<I: Copy + Into<u32>, S>(&mut self, slots: &mut [Slot<S>], ids: Ids<'_, I>, numbers: &[i64]) {
+    pub fn add<I: Copy + PartialOrd + Into<u32>, S>(
+        &mut self,
+        slots: &mut [Slot<S>],
+        ids: Ids<'_, I>,
+        numbers: &[i64],
+    ) {
         assert!(slots.len() >= ids.limit && numbers.len() == ids.len());
         self.limit = ids.limit;
         if self.list.len() < ids.len() {

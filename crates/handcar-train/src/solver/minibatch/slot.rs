@@ -13,7 +13,7 @@ pub(super) struct AddMargins<'a, I, R: Rule> {
     pub margins: &'a mut [i64],
 }
 
-impl<I: Copy + Into<u32>, R: Rule> Kernel for AddMargins<'_, I, R> {
+impl<I: Copy + PartialOrd + Into<u32>, R: Rule> Kernel for AddMargins<'_, I, R> {
     type Output = ();
 
     #[inline(always)]
@@ -32,7 +32,7 @@ impl<I: Copy + Into<u32>, R: Rule> Kernel for AddMargins<'_, I, R> {
 /// Looks slots up and does nothing with them.
 pub(super) struct Gather<'a, I, S>(pub Ids<'a, I>, pub &'a [Slot<S>]);
 
-impl<I: Copy + Into<u32>, S> Kernel for Gather<'_, I, S> {
+impl<I: Copy + PartialOrd + Into<u32>, S> Kernel for Gather<'_, I, S> {
     type Output = i64;
 
     #[inline(always)]
