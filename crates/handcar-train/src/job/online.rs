@@ -30,6 +30,9 @@ pub(super) fn run(
 ) -> Result<Solved> {
     let Stage { began, evaluation, weights, passes, start } = stage;
     let (data, penalty) = (input.data, ElasticNet { l1: options.l1, l2: options.l2 });
+    // Threads meet by spinning: more than there are cores would wait for each other. Bits do not depend on them.
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = options.threads.min(cores);
     let rate = options.rate.unwrap_or(solver.default_rate());
     let settings = Settings {
         solver,
@@ -39,7 +42,7 @@ pub(super) fn run(
         alpha: rate,
         beta: options.beta,
         batch_rows: options.batch_rows as usize,
-        threads: options.threads,
+        threads,
         delay: options.delay,
         filters: options.filters.clone(),
     };
@@ -67,8 +70,7 @@ pub(super) fn run(
         let rows_per_second = data.rows() as f64 / started.elapsed().as_secs_f64().max(1e-9);
         let example = |row: usize| weights.map_or(1.0, |w| w[row]);
         let solution = solve.solution(worker)?;
-        let found =
-            Found::new(worker, data, input.rows.clone(), solution, options.loss, penalty, &example, options.threads)?;
+        let found = Found::new(worker, data, input.rows.clone(), solution, options.loss, penalty, &example, threads)?;
         let sound = found.objective.is_finite() && found.weights.iter().all(|w| w.is_finite());
         // Nobody wants weights that are so much worse than none, and the numbers are at their bounds long before infinity. A
         // step that falls may still bring them back in a later pass, if they are on their way.

@@ -55,6 +55,11 @@ impl<'a, R: Rule> LocalTable<'a, R> {
                 parts.push(part);
             }
         }
+        // A thread that owns nothing has nothing to do.
+        members.retain(|m| !m.1.is_empty());
+        if members.is_empty() {
+            members.push((0.0, Vec::new()));
+        }
         Ok(Self { members: members.into_iter().map(|m| m.1).collect(), keys: data.keys().len() })
     }
 
@@ -256,5 +261,86 @@ impl<'m, 'a, R: Rule> Member<'m, 'a, R> {
             self.parts[i].learn(rows, gradients);
             self.ahead.go_on(&self.parts[self.small..], 1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rule::Ftrl;
+    use super::*;
+    use crate::loss::{Logistic, LossKind};
+    use crate::solver::Solver;
+    use handcar_base::{Rng, Seed};
+    use handcar_ps::filter::TableFilters;
+
+    /// Weights after a pass on some threads.
+    fn learnt(data: &Dataset, threads: usize) -> (Vec<f32>, f32) {
+        let penalty = ElasticNet { l1: 0.5, l2: 0.1 };
+        let settings = Settings {
+            solver: Solver::Ftrl,
+            loss: LossKind::Logistic,
+            penalty,
+            intercept: true,
+            alpha: 0.1,
+            beta: 1.0,
+            batch_rows: 32,
+            threads,
+            delay: 0,
+            filters: TableFilters::default(),
+        };
+        let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 32, batches: data.rows().div_ceil(32) as u64 };
+        let mut table = LocalTable::<Ftrl>::new(data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();
+        let view = RowView { labels: data.labels(), weights: &[], weight_exponent: 0 };
+        assert!(!table.pass(Logistic, &view, 0, 32, &mut |_| false));
+        table.weights(rates.batches)
+    }
+
+    #[test]
+    fn more_threads_than_cores_or_columns_change_no_bit() {
+        let mut r = Rng::new(Seed(3), 0);
+        for valued in [false, true] {
+            let (mut offsets, mut ids, mut values) = (vec![0u64], Vec::new(), Vec::new());
+            for _ in 0..300 {
+                for id in (0..60u32).filter(|_| r.below(6) == 0).collect::<Vec<_>>() {
+                    ids.push(id);
+                    values.push((r.uniform() * 4.0 - 2.0) as f32);
+                }
+                offsets.push(ids.len() as u64);
+            }
+            let labels: Vec<f32> = (0..300).map(|_| if r.below(2) == 0 { 1.0 } else { -1.0 }).collect();
+            let data = Dataset::from_csr(&labels, &offsets, &ids, valued.then_some(&values[..]), None).unwrap();
+            let one = learnt(&data, 1);
+            for threads in [2, 3, 5, 100] {
+                assert_eq!(one, learnt(&data, threads), "{threads}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pass_ends_where_it_is_told_to() {
+        let labels = [1.0; 200];
+        let data = Dataset::from_csr(&labels, &(0..=200).collect::<Vec<u64>>(), &[7u32; 200], None, None).unwrap();
+        let penalty = ElasticNet::NONE;
+        let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 10, batches: 20 };
+        let settings = Settings {
+            solver: Solver::Ftrl,
+            loss: LossKind::Logistic,
+            penalty,
+            intercept: true,
+            alpha: 0.1,
+            beta: 1.0,
+            batch_rows: 10,
+            threads: 2,
+            delay: 0,
+            filters: TableFilters::default(),
+        };
+        let mut table = LocalTable::<Ftrl>::new(&data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();
+        let view = RowView { labels: data.labels(), weights: &[], weight_exponent: 0 };
+        let mut batches = 0;
+        let stopped = table.pass(Logistic, &view, 0, 10, &mut |_| {
+            batches += 1;
+            batches == 7
+        });
+        assert!(stopped && batches == 7);
     }
 }
