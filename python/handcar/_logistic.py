@@ -26,33 +26,28 @@ class LogisticRegression(BinaryClassifier):
     l1, l2 : float
         Weights of the penalties.
     solver : str
-        ``"dbpg"`` goes on to a certified optimum; ``"sgd"``, ``"adagrad"`` and ``"ftrl"`` learn in minibatches as the rows
-        come, in one pass unless ``max_iter`` says more. ``"ftrl+dbpg"`` starts the second with the weights of the first.
+        ``"dbpg"`` goes on to a certified optimum; ``"sgd"``, ``"adagrad"``, ``"ftrl"`` learn in minibatches as the rows come.
+        ``"ftrl+dbpg"`` starts the second with the weights of the first.
     tol : float
         ``dbpg``: stop once the relative gap to the optimum, which is certified, is at most this.
     max_iter : int or None
-        Passes over the data at most by the last solver; None: 200, or 1 of a minibatch solver. A fit by ``dbpg`` that ends
-        there first warns with :class:`ConvergenceWarning`.
+        Passes at most by the last solver; None: 200, or 1 of a minibatch solver. A fit by ``dbpg`` that ends there first
+        warns with :class:`ConvergenceWarning`.
     rate, beta, batch_size : float or None, float, int
         Minibatch solvers: step size (None: 0.1, or 1 of ``"sgd"``), what is added to its divisor, and rows of a batch.
     fit_intercept : bool
         Whether to fit an intercept.
     n_threads : int or None
         Threads that read and train; None or -1: all cores. Results do not depend on it (unless ``delay > 0``).
-    random_state : int
-        Seed of the order in which blocks of features are visited.
-    delay : int
-        Blocks that may be under way when one starts; 0 is sequential and reproducible.
+    random_state, delay : int
+        Seed of the order of blocks; blocks or batches under way when one starts (0 is sequential and reproducible).
     kkt_filter : bool
         Whether weights at zero whose gradient is small rest until a certificate asks for all.
     filters, pull_filters : str
-        What pushes go through on their way to the servers, and weights on their way back, as ``"zero,zstd:1"``: the
-        command line's ``--filters``. Here the servers are in this process, where filters that only save bytes are left
-        out; those that round change the way to the optimum, and not the certificate.
-    warm_start : bool
-        Whether a fit begins with the weights of the one before.
-    verbose : int
-        Above 0: print a line a pass to stderr.
+        What pushes and pulls go through, as ``"zero,zstd:1"``: the command line's ``--filters``. In this process filters
+        that only save bytes are left out; those that round change the way to the optimum, and not the certificate.
+    warm_start, verbose : bool, int
+        Whether a fit begins with the weights of the one before; above 0: print a line a pass to stderr.
     callback : callable, optional
         Called after each pass with a dictionary (solver, pass, seconds, objective, nnz, active, violation, gap; None where
         not known); a true answer ends the fit with the model so far.
@@ -60,8 +55,7 @@ class LogisticRegression(BinaryClassifier):
     Attributes
     ----------
     classes_ : array of shape (2,)
-        The classes; probabilities and margins speak of the second. Sorted, except that files put their positive label
-        second.
+        The classes; probabilities speak of the second. Sorted, except that files put their positive label second.
     coef_ : array of shape (1, n)
         A weight for each column of an array or of a table of numbers; otherwise one for each name in ``coef_names_``.
     coef_names_ : list of str
@@ -81,8 +75,8 @@ class LogisticRegression(BinaryClassifier):
     history_ : list of dict
         One entry a pass.
     online_ : list of dict
-        Minibatch solvers: progressive measures, of predictions made before their row was learned from (pass, rows, seconds,
-        loss_since, loss, auc, auc_error, ne), at 1000 rows, 2000, 4000, ... and at the end of each pass.
+        Minibatch solvers: progressive measures (pass, rows, seconds, loss_since, loss, auc, auc_error, ne), at 1000 rows,
+        2000, 4000, ... and at the end of each pass.
     filters_ : list of dict
         For each filter its name, direction, and the bytes before and after it.
     """
@@ -154,9 +148,7 @@ class LogisticRegression(BinaryClassifier):
             rows, **options, label=about.pop("label"), init=before, observer=self._observer()
         )
         self._adopt(model, **about)
-        self.history_ = history
-        self.online_ = online
-        self.filters_ = filters
+        self.history_, self.online_, self.filters_ = history, online, filters
         if history and history[-1]["solver"] == "dbpg" and not model.facts["converged"]:
             gap = "no certificate" if model.facts["gap"] is None else f"certified gap {model.facts['gap']:.1e}"
             warnings.warn(
@@ -173,7 +165,7 @@ class LogisticRegression(BinaryClassifier):
 
     def predict_proba(self, X, **read_options):
         """Probabilities of the two classes, one row a row."""
-        margins = self._margins(X, read_options)[0]
+        margins = self._log_odds("predict_proba", X, read_options)
         # exp of nothing but non-positive numbers: it cannot overflow.
         small = np.exp(-np.abs(margins))
         positive = np.where(margins >= 0, 1.0, small) / (1.0 + small)
@@ -182,7 +174,7 @@ class LogisticRegression(BinaryClassifier):
 
     def predict_log_proba(self, X, **read_options):
         """Logarithms of the probabilities."""
-        margins = self._margins(X, read_options)[0]
+        margins = self._log_odds("predict_log_proba", X, read_options)
         return -np.column_stack([np.logaddexp(0.0, margins), np.logaddexp(0.0, -margins)])
 
     def predict(self, X, **read_options):
@@ -210,13 +202,12 @@ class LogisticRegression(BinaryClassifier):
         """An estimator with the model of a file, whether Python or the command line wrote it."""
         model = _handcar.Model.load(os.fspath(path))
         facts = model.facts
-        self = cls(**{n: facts[n] for n in ("l1", "l2", "tol", "fit_intercept", "delay")}, random_state=facts["seed"])
+        self = cls(**{n: facts[n] for n in ("solver", "l1", "l2", "tol", "fit_intercept", "delay")}, random_state=facts["seed"])
         keys, columns = model.keys, model.columns
         index = int(keys[-1]) + 1 - model.base if len(keys) else 0
         width = len(columns) if columns else model.features if model.hashed else index
         self._adopt(model, _labels.from_texts(*model.label_texts), width, columns or None, exact=False)
-        self.history_ = []
-        self.filters_ = []
+        self.history_, self.online_, self.filters_ = [], [], []
         return self
 
     def strongest(self, n=20):
@@ -262,7 +253,8 @@ class LogisticRegression(BinaryClassifier):
         return state
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
+        # A state of an earlier version lacks what is new.
+        self.__dict__.update({**type(self)().__dict__, **state})
         if "_model" in state:
             with tempfile.TemporaryDirectory() as folder:
                 path = os.path.join(folder, "model")
@@ -387,6 +379,11 @@ class LogisticRegression(BinaryClassifier):
             columns = [(n, np.ascontiguousarray(array[:, i], np.float64)) for i, n in enumerate(model.columns)]
             return model.margins_columns(columns), None
         return model.margins_dense(array), None
+
+    def _log_odds(self, what, X, read_options):
+        if (loss := self._fitted(what).facts["loss_name"]) != "logistic":
+            raise ValueError(f"{what}: expected a model of logistic loss, got {loss}, whose margins are no log odds")
+        return self._margins(X, read_options)[0]
 
     def _compare(self, shape, names):
         if self._exact or names is not None:

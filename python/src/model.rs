@@ -148,6 +148,8 @@ impl Model {
         let f = &self.inner.facts;
         let facts = PyDict::new(py);
         facts.set_item("version", &f.version)?;
+        facts.set_item("solver", &f.solver)?;
+        facts.set_item("loss_name", &f.loss_name)?;
         facts.set_item("l1", f.l1)?;
         facts.set_item("l2", f.l2)?;
         facts.set_item("fit_intercept", f.intercept)?;

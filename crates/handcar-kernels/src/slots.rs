@@ -22,6 +22,18 @@ pub struct Ids<'a, I> {
     limit: usize,
 }
 
+/// What ids may be: `u8`, `u16` or `u32`. Nobody else may implement it, as the loops rely on an id being the same number
+/// each time.
+pub trait Id: Copy + PartialOrd + Into<u32> + sealed::Sealed {}
+impl<I: Copy + PartialOrd + Into<u32> + sealed::Sealed> Id for I {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for u8 {}
+    impl Sealed for u16 {}
+    impl Sealed for u32 {}
+}
+
 struct Most<'a, I>(&'a [I]);
 
 impl<I: Copy + PartialOrd> Kernel for Most<'_, I> {
@@ -34,7 +46,7 @@ impl<I: Copy + PartialOrd> Kernel for Most<'_, I> {
     }
 }
 
-impl<'a, I: Copy + PartialOrd + Into<u32>> Ids<'a, I> {
+impl<'a, I: Id> Ids<'a, I> {
     /// Looks at all ids once; `None` if one is not below `limit`.
     ///
     /// ```
@@ -80,7 +92,7 @@ impl<'a, I: Copy + PartialOrd + Into<u32>> Ids<'a, I> {
 /// # Panics
 /// If there are fewer slots than the ids' limit, or `out` is shorter than `ids`.
 #[inline(always)]
-pub fn states<I: Copy + PartialOrd + Into<u32>, S: Copy>(slots: &[Slot<S>], ids: Ids<'_, I>, out: &mut [S]) {
+pub fn states<I: Id, S: Copy>(slots: &[Slot<S>], ids: Ids<'_, I>, out: &mut [S]) {
     assert!(slots.len() >= ids.limit && out.len() >= ids.len());
     for (out, &id) in out.iter_mut().zip(ids.ids) {
         // SAFETY: every id is below the limit, and there are at least that many slots.
@@ -93,7 +105,7 @@ pub fn states<I: Copy + PartialOrd + Into<u32>, S: Copy>(slots: &[Slot<S>], ids:
 /// # Panics
 /// If there are fewer slots than the ids' limit.
 #[inline(always)]
-pub fn gather<I: Copy + PartialOrd + Into<u32>, S>(slots: &[Slot<S>], ids: Ids<'_, I>) -> i64 {
+pub fn gather<I: Id, S>(slots: &[Slot<S>], ids: Ids<'_, I>) -> i64 {
     assert!(slots.len() >= ids.limit);
     let mut sums = [0i64; 8];
     let (chunks, rest) = ids.ids.as_chunks::<8>();
@@ -112,7 +124,7 @@ pub fn gather<I: Copy + PartialOrd + Into<u32>, S>(slots: &[Slot<S>], ids: Ids<'
 /// # Panics
 /// If there are fewer slots than the ids' limit.
 #[inline(always)]
-pub fn prefetch<I: Copy + PartialOrd + Into<u32>, S>(slots: &[Slot<S>], ids: Ids<'_, I>) {
+pub fn prefetch<I: Id, S>(slots: &[Slot<S>], ids: Ids<'_, I>) {
     assert!(slots.len() >= ids.limit);
     for &id in ids.ids {
         // SAFETY: every id is below the limit, and there are at least that many slots.
@@ -135,12 +147,7 @@ impl Touched {
     /// # Panics
     /// If there are fewer slots than the ids' limit, or not as many numbers as ids.
     #[inline(always)]
-    pub fn add<I: Copy + PartialOrd + Into<u32>, S>(
-        &mut self,
-        slots: &mut [Slot<S>],
-        ids: Ids<'_, I>,
-        numbers: &[i64],
-    ) {
+    pub fn add<I: Id, S>(&mut self, slots: &mut [Slot<S>], ids: Ids<'_, I>, numbers: &[i64]) {
         assert!(slots.len() >= ids.limit && numbers.len() == ids.len());
         self.limit = ids.limit;
         if self.list.len() < ids.len() {

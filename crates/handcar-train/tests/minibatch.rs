@@ -64,7 +64,7 @@ impl Problem {
         let (mut w, mut g2, mut z) = (vec![0.0; columns + 1], vec![0.0f64; columns + 1], vec![0.0; columns + 1]);
         let soft = |a: f64, t: f64| a.signum() * (a.abs() - t).max(0.0);
         let mut t = 0;
-        for pass in 0..o.passes as usize {
+        for _ in 0..o.passes {
             for batch in 0..batches {
                 let mut g = vec![0.0; columns + 1];
                 for i in batch * b..((batch + 1) * b).min(n) {
@@ -103,8 +103,7 @@ impl Problem {
                             let sigma = ((g2[k] + g[k] * g[k]).sqrt() - g2[k].sqrt()) / rate;
                             z[k] += g[k] - sigma * w[k];
                             g2[k] += g[k] * g[k];
-                            // A new pass reads its first batch with the penalty of the one before.
-                            let passes = if batch + 1 == batches { pass + 1 } else { (t - 1) / batches + 1 } as f64;
+                            let passes = (t as f64 / batches as f64).max(1.0);
                             w[k] = -soft(z[k], passes * l1) / ((o.beta + g2[k].sqrt()) / rate + passes * l2);
                         }
                         Solver::Dbpg => unreachable!("no minibatch solver"),
@@ -244,4 +243,79 @@ fn a_rate_that_is_too_large_is_told_with_its_pass() {
     let error = handcar_train::job::fit(&mut worker, input, &o, &mut handcar_train::job::Silent).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("in pass 2") && text.contains("rate 1e30"), "{text}");
+}
+
+/// A job of one worker whose data and options should be refused, or are to be looked at whole.
+fn alone(data: &Dataset, o: &FitOptions) -> handcar_train::Result<Fitted> {
+    let mut worker = handcar_ps::driver::local::cluster(1, 1, &handcar_train::job::registry()).remove(0);
+    let input = handcar_train::job::TrainInput::new(data);
+    handcar_train::job::fit(&mut worker, input, o, &mut handcar_train::job::Silent)
+}
+
+#[test]
+fn a_solver_may_come_twice() {
+    let data = Problem::new(51, 0, 500, 20).dataset();
+    for solver in ["dbpg+ftrl+dbpg", "ftrl+ftrl"] {
+        let o = FitOptions { solver: solver.parse().unwrap(), ..options(Solver::Ftrl) };
+        let one = alone(&data, &o).unwrap().model;
+        assert_eq!(one, fit(&data, 2, 2, &o).model, "{solver}");
+    }
+}
+
+#[test]
+fn filters_that_change_what_is_pulled_are_refused_for_every_solver() {
+    let data = Problem::new(52, 0, 100, 5).dataset();
+    let filters = handcar_ps::filter::TableFilters::parse("", "fixed-point:1").unwrap();
+    for solver in MINIBATCH {
+        let error = alone(&data, &FitOptions { filters: filters.clone(), ..options(solver) }).unwrap_err();
+        assert!(error.to_string().contains("pull_filters that are exact"), "{error}");
+    }
+}
+
+#[test]
+fn filters_of_pushes_that_hold_back_are_flushed() {
+    let data = Problem::new(53, 0, 400, 10).dataset();
+    for spec in ["zstd:1", "error-feedback:fixed-point:2"] {
+        let filters = handcar_ps::filter::TableFilters::parse(spec, "").unwrap();
+        let plain = fit(&data, 2, 2, &options(Solver::Ftrl)).model.facts.objective;
+        let through = fit(&data, 2, 2, &FitOptions { filters, ..options(Solver::Ftrl) }).model.facts.objective;
+        assert!((plain / through - 1.0).abs() < 0.02, "{spec}: {plain} {through}");
+    }
+}
+
+#[test]
+fn a_beta_of_zero_and_weights_of_any_size_are_fine() {
+    let mut problem = Problem::new(54, 0, 300, 10);
+    let plain = alone(&problem.dataset(), &FitOptions { beta: 0.0, ..options(Solver::Ftrl) }).unwrap();
+    assert!(plain.model.facts.objective.is_finite() && plain.model.nnz() > 0);
+    let last = |f: &Fitted| f.online.last().map(|o| (o.loss, o.auc.unwrap(), o.ne.unwrap())).unwrap();
+    let want = last(&alone(&problem.dataset(), &FitOptions { passes: 1, ..options(Solver::Ftrl) }).unwrap());
+    for weight in [1e-6f32, 1.0 / 300.0, 1e7] {
+        problem.weights = Some(vec![weight; 300]);
+        // Gradients are as many times as large: so must be what divides the step size.
+        let o = FitOptions { passes: 1, beta: weight as f64, ..options(Solver::Ftrl) };
+        let got = last(&alone(&problem.dataset(), &o).unwrap());
+        assert!((got.0 / want.0 - 1.0).abs() < 1e-3 && (got.1 - want.1).abs() < 0.01, "{weight}: {got:?} {want:?}");
+    }
+}
+
+#[test]
+fn a_key_learns_beside_one_of_huge_values() {
+    // Both in one block: no row has both.
+    let (mut ids, mut values, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    for i in 0..2000u32 {
+        ids.push(i % 2);
+        values.push(if i == 777 {
+            2e9
+        } else if i % 2 == 1 {
+            1e-3
+        } else {
+            1.0f32
+        });
+        labels.push(if i % 20 == 0 { -1.0 } else { 1.0f32 });
+    }
+    let offsets: Vec<u64> = (0..=2000).collect();
+    let data = Dataset::from_csr(&labels, &offsets, &ids, Some(&values), None).unwrap();
+    let o = FitOptions { intercept: false, ..options(Solver::Ftrl) };
+    assert!(alone(&data, &o).unwrap().model.weight(0) > 1.0);
 }

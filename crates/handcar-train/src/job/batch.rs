@@ -26,14 +26,17 @@ pub(super) fn run(
     stage: Stage<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Solved> {
-    options.check_filters(worker.filters())?;
-    let Stage { began, evaluation, weights, passes, start } = stage;
+    let Stage { began, evaluation, weights, number, passes, start } = stage;
+    // What a solver before this one has taken and sent is that one's.
+    let (mut seconds_before, stats) = (began.elapsed().as_secs_f64(), worker.stats());
+    let (mut sent_before, mut plain_before) = (stats.bytes_sent, stats.plain_sent);
     let settings = Settings {
         penalty: ElasticNet { l1: options.l1, l2: options.l2 },
         intercept: options.intercept,
         delay: options.delay,
         filter: options.kkt_filter,
         seed: Seed(options.seed),
+        stage: number,
     };
     let first = |index: Option<usize>| start.map_or(0.0, |s| index.map_or(s.intercept as f32, |i| s.weights[i]));
     let weights = weights.map(|w| w[input.rows.clone()].to_vec());
@@ -45,7 +48,6 @@ pub(super) fn run(
     let mut certificate: Option<Certificate> = None;
     let warm = start.is_some();
     let mut before = if warm { solve.evaluate()?.objective } else { f64::INFINITY };
-    let (mut seconds_before, mut sent_before, mut plain_before) = (0.0, 0, 0);
     for pass in 0.. {
         let mut end = solve.pass(pass, &mut |done| observer.progress(done))?;
         if !end.objective.is_finite() {

@@ -3,8 +3,9 @@
 use super::evaluation::Evaluation;
 use super::stage::{Solved, Stage, Start};
 use super::{FitOptions, Fitted, Observer, TrainInput, batch, online};
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
+use handcar_base::hash;
 use handcar_data::Dataset;
 use handcar_ps::Worker;
 use std::time::Instant;
@@ -13,9 +14,9 @@ use std::time::Instant;
 /// one before. Collective: every worker of the job calls it with equal options and its own rows.
 ///
 /// # Errors
-/// [`TrainError::Option`](crate::TrainError::Option) and [`TrainError::Data`](crate::TrainError::Data) before anything runs;
+/// [`TrainError::Option`] and [`TrainError::Data`] before anything runs;
 /// the parameter server's errors, which say who was lost or waited for;
-/// [`TrainError::Diverged`](crate::TrainError::Diverged) if the objective stops being a number.
+/// [`TrainError::Diverged`] if the objective stops being a number.
 pub fn fit(
     worker: &mut Worker,
     input: TrainInput<'_>,
@@ -23,6 +24,8 @@ pub fn fit(
     observer: &mut dyn Observer,
 ) -> Result<Fitted> {
     options.check()?;
+    options.check_filters(worker.filters())?;
+    same_everywhere(worker, input.data)?;
     let began = Instant::now();
     let (evaluation, weights) =
         Evaluation::new(worker, input.data, &input.rows, input.holdout, input.valid, options.seed)?;
@@ -36,7 +39,7 @@ pub fn fit(
             None => given.as_ref().map(|(weights, intercept)| Start { weights, intercept: *intercept }),
         };
         let passes = if i + 1 == all.len() { options.passes } else { solver.default_passes() };
-        let stage = Stage { began, evaluation: &evaluation, weights: weights.as_deref(), passes, start };
+        let stage = Stage { began, evaluation: &evaluation, weights: weights.as_deref(), number: i, passes, start };
         let mut solved = match solver.is_minibatch() {
             true => online::run(worker, &input, options, solver, stage, observer)?,
             false => batch::run(worker, &input, options, stage, observer)?,
@@ -83,4 +86,24 @@ fn weights_of(model: &Model, data: &Dataset) -> Vec<f32> {
             if model.keys.get(at) == Some(key) { model.weights[at] } else { 0.0 }
         })
         .collect()
+}
+
+/// Refuses workers that hold different data: their sums would meet under the wrong keys.
+fn same_everywhere(worker: &mut Worker, data: &Dataset) -> Result<()> {
+    if worker.workers() == 1 {
+        return Ok(());
+    }
+    let mut h = hash::Hasher128::new();
+    data.keys().iter().for_each(|k| h.update(&k.to_le_bytes()));
+    let digest = h.digest();
+    let mine = [digest as i64, (digest >> 64) as i64, data.rows() as i64];
+    let most = worker.reduce_max(&mine)?;
+    let least = worker.reduce_max(&mine.map(|x| !x))?;
+    if (0..3).any(|i| most[i] != !least[i]) {
+        return Err(TrainError::Data {
+            expected: "the same inputs on every worker".into(),
+            got: format!("{} rows and {} keys here, other data elsewhere", data.rows(), data.keys().len()),
+        });
+    }
+    Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) fn run(
     stage: Stage<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Solved> {
-    let Stage { began, evaluation, weights, passes, start } = stage;
+    let Stage { began, evaluation, weights, number, passes, start } = stage;
     let (data, penalty) = (input.data, ElasticNet { l1: options.l1, l2: options.l2 });
     // Threads meet by spinning: more than there are cores would wait for each other. Bits do not depend on them.
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -45,6 +45,7 @@ pub(super) fn run(
         threads,
         delay: options.delay,
         filters: options.filters.clone(),
+        stage: number,
     };
     let first = |i: usize| start.map_or(0.0, |s| s.weights[i]);
     let intercept = start.map_or(0.0, |s| s.intercept as f32);
@@ -55,19 +56,17 @@ pub(super) fn run(
 
     let mut telling = Telling::new(options, data.rows() as u64, began);
     let mut trace: Vec<PassTrace> = Vec::new();
-    let (mut before, mut sent, mut plain) = (f64::INFINITY, 0, 0);
+    let (mut before, stats) = (f64::INFINITY, worker.stats());
+    let (mut sent, mut plain) = (stats.bytes_sent, stats.plain_sent);
     let found = loop {
         let pass = trace.len() as u64 + 1;
         let started = Instant::now();
         telling.begin(pass);
-        // Borrowed from the solver, which is busy during the pass.
-        let example = weights;
-        let mut stopped = solve.pass(worker, &mut |worker, seen| {
-            let weight = |row: usize| example.map_or(1.0, |w| w[row]);
-            telling.hear(worker, seen, data.labels(), &weight, observer)
-        })?;
-        let online = telling.tell(worker)?;
-        let rows_per_second = data.rows() as f64 / started.elapsed().as_secs_f64().max(1e-9);
+        let mut stopped =
+            solve.pass(worker, &mut |worker, seen| telling.hear(worker, seen, data.labels(), observer))?;
+        let told = telling.tell(worker)?;
+        let online = told.or(telling.trace.last().copied());
+        let rows_per_second = telling.rows_done() as f64 / started.elapsed().as_secs_f64().max(1e-9);
         let example = |row: usize| weights.map_or(1.0, |w| w[row]);
         let solution = solve.solution(worker)?;
         let found = Found::new(worker, data, input.rows.clone(), solution, options.loss, penalty, &example, threads)?;
@@ -184,12 +183,12 @@ impl Telling {
         worker: &mut Worker,
         seen: &Seen<'_>,
         labels: &[f32],
-        weight: &dyn Fn(usize) -> f32,
         observer: &mut dyn Observer,
     ) -> Result<bool> {
-        for ((row, &margin), &loss) in seen.rows.clone().zip(seen.margins).zip(seen.losses) {
+        let labels = &labels[seen.rows.clone()];
+        for (i, ((&margin, &loss), &label)) in seen.margins.iter().zip(seen.losses).zip(labels).enumerate() {
             let margin = minibatch::margin_value(margin) as f32;
-            self.since.add(margin, labels[row] > 0.0, weight(row), loss);
+            self.since.add(margin, label > 0.0, seen.weights.map_or(1.0, |w| w[i]), loss);
         }
         self.batches += 1;
         let done = self.rows_done();

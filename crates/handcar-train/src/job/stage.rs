@@ -19,6 +19,8 @@ pub(super) struct Stage<'s> {
     pub evaluation: &'s Evaluation<'s>,
     /// Example weights of all rows of the data, if they are not all one.
     pub weights: Option<&'s [f32]>,
+    /// Which of the job's solvers this is, from 0.
+    pub number: usize,
     /// Passes at most.
     pub passes: u32,
     pub start: Option<Start<'s>>,

@@ -8,6 +8,8 @@ use handcar_kernels::elementary::{exp_nonpositive, exp_nonpositive_f32, ln_1p_un
 pub struct Logistic;
 
 impl Loss for Logistic {
+    const SLOPE_EXPONENT: i32 = 0;
+
     #[inline(always)]
     fn value(self, margin: f64, label: f32) -> f64 {
         let z = margin * label as f64;

@@ -37,6 +37,8 @@ pub(crate) use with_loss;
 
 /// A loss of one row.
 pub trait Loss: Copy + Send + Sync + 'static {
+    /// The derivative's magnitude is at most two to this, or is taken as that much.
+    const SLOPE_EXPONENT: i32;
     /// The loss.
     fn value(self, margin: f64, label: f32) -> f64;
     /// Its derivative by the margin; at a kink one of the subgradients. In f32, as a step needs no more.
@@ -63,6 +65,14 @@ impl LossKind {
     /// The loss of a row whose margin is 0.
     pub fn at_zero(self) -> f64 {
         with_loss!(self, loss => loss.value(0.0, 1.0))
+    }
+
+    /// See [`Loss::SLOPE_EXPONENT`].
+    pub fn slope_exponent(self) -> i32 {
+        fn of<L: Loss>(_: L) -> i32 {
+            L::SLOPE_EXPONENT
+        }
+        with_loss!(self, loss => of(loss))
     }
 
     /// The name in options and models.

@@ -7,6 +7,8 @@ use super::Loss;
 pub struct SquaredHinge;
 
 impl Loss for SquaredHinge {
+    const SLOPE_EXPONENT: i32 = 15;
+
     #[inline(always)]
     fn value(self, margin: f64, label: f32) -> f64 {
         let short = 1.0 - margin * label as f64;

@@ -6,15 +6,16 @@ use super::Metrics;
 const MARGIN_MAX: f32 = 16.0;
 /// Bins of margins on either side of 0.
 const SIDE: usize = 4096;
-/// An example weight of 1.
-const ONE: i64 = 1 << 12;
+/// The largest example weight.
+const ONE: i64 = 1 << 20;
 
 /// Sums over rows that do not depend on their order: parts of the rows may be added in any, and joined.
 ///
 /// AUC is that of margins rounded to 1/256: ties within a bin count half.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progressive {
-    rows: i64,
+    /// Negative and positive rows of some weight.
+    rows: [i64; 2],
     /// Loss, in units of the caller's.
     loss: i64,
     /// Weight of negative and positive rows, and of those on the right side of 0, times [`ONE`].
@@ -26,7 +27,7 @@ pub struct Progressive {
 
 impl Default for Progressive {
     fn default() -> Self {
-        Self { rows: 0, loss: 0, mass: [0; 2], right: 0, bins: vec![[0; 2]; 2 * SIDE] }
+        Self { rows: [0; 2], loss: 0, mass: [0; 2], right: 0, bins: vec![[0; 2]; 2 * SIDE] }
     }
 }
 
@@ -36,11 +37,12 @@ impl Progressive {
         Self::default()
     }
 
-    /// Adds a row: its margin, whether it is positive, its example weight, and its weighted loss in any integer unit.
+    /// Adds a row: its margin, whether it is positive, its example weight as a share of the largest there is, in `[0, 1]`, and its
+    /// loss, weighted alike, in any integer unit.
     #[inline]
     pub fn add(&mut self, margin: f32, positive: bool, weight: f32, loss: i64) {
-        let weight = if weight == 1.0 { ONE } else { (weight * ONE as f32) as i64 };
-        self.rows += 1;
+        let weight = (weight * ONE as f32 + 0.5) as i64;
+        self.rows[positive as usize] += (weight > 0) as i64;
         self.loss += loss;
         self.mass[positive as usize] += weight;
         self.right += if (margin > 0.0) == positive { weight } else { 0 };
@@ -48,9 +50,9 @@ impl Progressive {
         self.bins[(at as usize).min(2 * SIDE - 1)][positive as usize] += weight;
     }
 
-    /// Rows added.
+    /// Rows of some weight.
     pub fn rows(&self) -> u64 {
-        self.rows as u64
+        (self.rows[0] + self.rows[1]) as u64
     }
 
     /// The summed loss, in the unit it was given in.
@@ -58,7 +60,7 @@ impl Progressive {
         self.loss
     }
 
-    /// Summed example weight.
+    /// Summed example weight, in the unit of the largest.
     pub fn mass(&self) -> f64 {
         (self.mass[0] + self.mass[1]) as f64 / ONE as f64
     }
@@ -70,7 +72,7 @@ impl Progressive {
 
     /// The sums as integers: those of several workers may be added up.
     pub fn to_words(&self) -> Vec<i64> {
-        [self.rows, self.loss, self.mass[0], self.mass[1], self.right]
+        [self.rows[0], self.rows[1], self.loss, self.mass[0], self.mass[1], self.right]
             .into_iter()
             .chain(self.bins.iter().flatten().copied())
             .collect()
@@ -78,8 +80,8 @@ impl Progressive {
 
     /// Takes the sums from what [`to_words`](Self::to_words) gave.
     pub fn read_words(&mut self, words: &[i64]) {
-        if let [rows, loss, negative, positive, right, bins @ ..] = words {
-            (self.rows, self.loss, self.mass, self.right) = (*rows, *loss, [*negative, *positive], *right);
+        if let [down, up, loss, negative, positive, right, bins @ ..] = words {
+            (self.rows, self.loss, self.mass, self.right) = ([*down, *up], *loss, [*negative, *positive], *right);
             for (bin, pair) in self.bins.iter_mut().zip(bins.chunks_exact(2)) {
                 *bin = [pair[0], pair[1]];
             }
@@ -119,7 +121,7 @@ impl Progressive {
     }
 
     /// Standard error of [`auc`](Self::auc), by the variances of each class's placements (DeLong, DeLong and
-    /// Clarke-Pearson, Biometrics 1988); rows of weight 1 are assumed independent.
+    /// Clarke-Pearson, Biometrics 1988); rows are taken to be independent and of about equal weight.
     pub fn auc_error(&self) -> Option<f64> {
         let area = self.auc()?;
         let [negative, positive] = self.mass.map(|m| m as f64);
@@ -133,8 +135,8 @@ impl Progressive {
             placed[0] += n * (of_negative - area).powi(2);
             below = [below[0] + n, below[1] + p];
         }
-        let rows = |mass: f64| (mass / ONE as f64 - 1.0).max(1.0);
-        Some((placed[1] / positive / rows(positive) + placed[0] / negative / rows(negative)).sqrt())
+        let [down, up] = self.rows.map(|n| (n as f64 - 1.0).max(1.0));
+        Some((placed[1] / positive / up + placed[0] / negative / down).sqrt())
     }
 }
 
@@ -166,8 +168,8 @@ mod tests {
         let mut whole = Progressive::new();
         let mut parts = [Progressive::new(), Progressive::new()];
         for i in 0..300 {
-            whole.add(m[i] as f32, y[i] > 0.0, w[i], i as i64);
-            parts[i % 2].add(m[i] as f32, y[i] > 0.0, w[i], i as i64);
+            whole.add(m[i] as f32, y[i] > 0.0, w[i] / 3.0, i as i64);
+            parts[i % 2].add(m[i] as f32, y[i] > 0.0, w[i] / 3.0, i as i64);
         }
         let [mut a, b] = parts;
         a.join(&b);

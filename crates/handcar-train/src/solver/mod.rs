@@ -6,6 +6,11 @@ pub mod minibatch;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
+/// The name of a solver's table: of the job's first solver the plain one.
+fn table_name(what: &str, stage: usize) -> String {
+    if stage == 0 { what.into() } else { format!("{what}.{stage}") }
+}
+
 /// The solvers there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     /// Whether keys at zero with a small gradient stay at home.
     pub filter: bool,
     pub seed: Seed,
+    /// Which of the job's solvers this is: tables of several must not share a name.
+    pub stage: usize,
 }
 
 /// Scales that turn fixed-point sums of a block into numbers.

@@ -7,7 +7,8 @@ use super::screen::screen;
 use super::sums::{Loss, Sums};
 use super::{BlockState, Dbpg, Settings, updater};
 use crate::error::{Result, TrainError};
-use handcar_base::{Key, KeyList, hash};
+use crate::solver::table_name;
+use handcar_base::{Key, KeyList};
 use handcar_data::{ColumnBlock, Dataset, Entries};
 use handcar_ps::filter::TableFilters;
 use handcar_ps::{Policy, Worker};
@@ -32,10 +33,9 @@ impl<'w> Dbpg<'w> {
         filters: &TableFilters,
         start: &dyn Fn(Option<usize>) -> f32,
     ) -> Result<Self> {
-        same_keys_everywhere(worker, data)?;
         let views: Vec<ColumnBlock<'_>> = data.blocks().iter().map(|b| b.rows(rows.clone())).collect();
         let labels = data.labels()[rows.clone()].to_vec();
-        let sums = Sums::new(worker, filters)?;
+        let sums = Sums::new(worker, filters, &table_name("sums", settings.stage))?;
         let kept = screen(worker, sums, &views, rows.start, &labels, weights.as_deref(), settings.penalty.l1)?;
         let rows_total = rows_that_count(worker, &labels, weights.as_deref())?;
 
@@ -75,7 +75,8 @@ impl<'w> Dbpg<'w> {
         let shards = split(rows.len(), threads.max(1)).enumerate().map(|(t, rows)| RowShard::new(t, rows)).collect();
         worker.set_policy(Policy::BoundedDelay(settings.delay as u64));
         let params = updater::params(settings.penalty);
-        let table = worker.create_table_with("weights", updater::NAME, &params, filters)?;
+        let table =
+            worker.create_table_with(&table_name("weights", settings.stage), updater::NAME, &params, filters)?;
         let all: Vec<Key> = blocks.iter().flat_map(|b| b.keys.iter().copied()).collect();
         worker.insert(table, &key_list(all)?).wait()?;
         let counts = key_rows(worker, sums, &blocks, &mass)?;
@@ -253,23 +254,6 @@ fn one_hot_caps(
     for (row, id) in ids.enumerate().filter(|(_, id)| *id > 0) {
         caps[id - 1] += weight(row) * multiple(row, 1);
     }
-}
-
-/// Refuses workers that hold different data: their sums would meet under the wrong keys.
-fn same_keys_everywhere(worker: &mut Worker, data: &Dataset) -> Result<()> {
-    let mut h = hash::Hasher128::new();
-    data.keys().iter().for_each(|k| h.update(&k.to_le_bytes()));
-    let digest = h.digest();
-    let mine = [digest as i64, (digest >> 64) as i64, data.rows() as i64];
-    let most = worker.reduce_max(&mine)?;
-    let least = worker.reduce_max(&mine.map(|x| !x))?;
-    if (0..3).any(|i| most[i] != !least[i]) {
-        return Err(TrainError::Data {
-            expected: "the same inputs on every worker".into(),
-            got: format!("{} rows and {} keys here, other data elsewhere", data.rows(), data.keys().len()),
-        });
-    }
-    Ok(())
 }
 
 /// How many rows of all workers have each key; for one-hot blocks their mass says so, if rows weigh one on average.

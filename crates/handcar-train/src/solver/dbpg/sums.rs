@@ -35,7 +35,7 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Collective.
-    pub fn new(worker: &mut Worker, filters: &TableFilters) -> Result<Self> {
+    pub fn new(worker: &mut Worker, filters: &TableFilters, name: &str) -> Result<Self> {
         let spec = of_sums(&filters.push);
         if worker.workers() == 1 || spec.filters().next().is_none() {
             return Ok(Self { table: None, levels: None });
@@ -43,7 +43,7 @@ impl Sums {
         let filters = TableFilters { push: spec, pull: filters.pull.clone() };
         let bytes =
             filters.push.filters().find(|f| f.0 == "fixed-point").and_then(|f| f.1.first()?.parse::<i32>().ok());
-        let table = Some(worker.create_table_with("sums", NAME, &[], &filters)?);
+        let table = Some(worker.create_table_with(name, NAME, &[], &filters)?);
         Ok(Self { table, levels: bytes.map(|b| 2f64.powi(8 * b)) })
     }
 
@@ -153,7 +153,7 @@ mod tests {
                 for mut worker in workers {
                     scope.spawn(move || {
                         let filters = TableFilters::parse(filters, "").unwrap();
-                        let sums = Sums::new(&mut worker, &filters).unwrap();
+                        let sums = Sums::new(&mut worker, &filters, "sums").unwrap();
                         for n in [0, 1, 100, CHUNK + 7] {
                             let mine: Vec<i64> = (0..n as i64).map(|i| (i - 50) << (8 * worker.rank())).collect();
                             let all = sums.over_workers(&mut worker, mine.clone(), Loss::Nothing).unwrap();

@@ -4,17 +4,16 @@
 use handcar_kernels::elementary::{to_i64, to_i64_wide};
 
 /// Fraction bits of a margin.
-const MARGIN_BITS: i32 = 32;
-/// Largest contribution to a margin; whoever comes near it diverges.
-const MARGIN_MAX: f32 = (1u64 << 52) as f32;
-/// Fraction bits of a row's gradient, before values and weights scale it.
-const GRADIENT_BITS: i32 = 30;
-/// Largest gradient of one row, 2^15: 2^17 of them still fit a sum.
-const GRADIENT_MAX: f32 = (1u64 << 45) as f32;
+const MARGIN_BITS: i32 = 28;
+/// Largest contribution to a margin, 2^18: 2^17 of them still fit a sum.
+const MARGIN_MAX: f32 = (1u64 << 46) as f32;
+/// Bits of the largest gradient of one row: 2^17 of them still fit a sum.
+const GRADIENT_BITS: i32 = 45;
+const GRADIENT_MAX: f32 = (1u64 << GRADIENT_BITS) as f32;
 /// Fraction bits of a row's loss.
 const LOSS_BITS: i32 = 24;
-/// Largest loss of one row, 2^20.
-const LOSS_MAX: f64 = (1u64 << 44) as f64;
+/// Largest loss of one row, 2^10: 2^29 of them still fit a sum.
+const LOSS_MAX: f64 = (1u64 << 34) as f64;
 
 /// `2^e`.
 #[inline(always)]
@@ -34,21 +33,22 @@ pub fn margin_value(sum: i64) -> f64 {
     sum as f64 * power(-MARGIN_BITS)
 }
 
-/// A row's gradient by its margin, times its weight in `[0, 1]`.
+/// A row's gradient by its margin, times its weight in `[0, 1]`; `slope`: two to this is the largest there is.
 #[inline(always)]
-pub fn gradient(g: f32) -> i64 {
-    to_i64(g * power(GRADIENT_BITS) as f32, GRADIENT_MAX)
+pub fn gradient(g: f32, slope: i32) -> i64 {
+    to_i64(g * power(GRADIENT_BITS - slope) as f32, GRADIENT_MAX)
 }
 
-/// A row's gradient by the weight of an entry of value `x`; `scale`: `2^-e` with every such value at most `2^e`.
+/// A row's gradient by the weight of an entry of value `x`, to the nearest; `scale`: `2^-e` with every such value at most `2^e`.
 #[inline(always)]
 pub fn gradient_of_value(g: i64, x: f32, scale: f64) -> i64 {
-    to_i64_wide(g as f64 * (x as f64 * scale), GRADIENT_MAX as f64)
+    let product = g as f64 * (x as f64 * scale);
+    to_i64_wide(product + if product < 0.0 { -0.5 } else { 0.5 }, GRADIENT_MAX as f64)
 }
 
-/// What a sum of gradients must be multiplied by, given the exponents of values and of example weights.
-pub fn gradient_scale(values: i32, weights: i32) -> f32 {
-    2f32.powi(values + weights - GRADIENT_BITS)
+/// What a sum of gradients must be multiplied by, given the exponents of slopes, of values and of example weights.
+pub fn gradient_scale(slope: i32, values: i32, weights: i32) -> f32 {
+    2f32.powi(slope + values + weights - GRADIENT_BITS)
 }
 
 /// A row's loss.
@@ -70,16 +70,25 @@ mod tests {
     fn numbers_come_back_within_their_last_bit() {
         for x in [0.0f32, 1.5, -3.25, 1e-6, 1234.567] {
             assert!((margin_value(margin(x)) - x as f64).abs() <= power(-MARGIN_BITS));
-            assert!((gradient(x) as f64 * power(-GRADIENT_BITS) - x as f64).abs() <= power(-GRADIENT_BITS));
-            assert!((loss_value(loss(x.abs() as f64)) - x.abs() as f64).abs() <= power(-LOSS_BITS));
+            let back = gradient(x, 15) as f64 * gradient_scale(15, 0, 0) as f64;
+            assert!((back - x as f64).abs() <= power(15 - GRADIENT_BITS));
+            let l = x.abs().min(900.0) as f64;
+            assert!((loss_value(loss(l)) - l).abs() <= power(-LOSS_BITS));
         }
         assert_eq!(power(-30), 2f64.powi(-30));
     }
 
     #[test]
     fn what_is_too_large_stays_a_bound() {
-        assert_eq!((margin(f32::INFINITY), margin(f32::NAN)), (1 << 52, -(1 << 52)));
-        assert_eq!(gradient(-1e9), -(1 << 45));
-        assert_eq!(loss(1e300), 1 << 44);
+        assert_eq!((margin(f32::INFINITY), margin(f32::NAN)), (1 << 46, -(1 << 46)));
+        assert_eq!(gradient(-1e9, 0), -(1 << 45));
+        assert_eq!(loss(1e300), 1 << 34);
+    }
+
+    #[test]
+    fn small_values_beside_large_ones_are_not_lost() {
+        // Beside a value of 2e9 in the same block a value of 1 still has 14 bits.
+        let g = gradient_of_value(gradient(0.5, 0), 1.0, power(-31));
+        assert!((g as f64 * gradient_scale(0, 31, 0) as f64 - 0.5).abs() < 1e-4);
     }
 }

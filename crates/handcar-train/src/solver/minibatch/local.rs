@@ -1,12 +1,12 @@
 //! The table in this process: threads own its parts and go through the batches in step, without copies or messages.
 
-use super::part::{Part, exponent};
+use super::part::{Exponents, Part, exponent};
 use super::rows::RowView;
 use super::rule::{Rates, Rule};
 use super::slot::{add_four, add_one};
 use super::team::Meeting;
 use super::{Hear, Seen, Settings};
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::penalty::ElasticNet;
 use handcar_data::{ColumnBlock, Dataset, Entries};
@@ -29,7 +29,7 @@ impl<'a, R: Rule> LocalTable<'a, R> {
         start: (&dyn Fn(usize) -> f32, f32),
     ) -> Result<Self> {
         let threads = settings.threads.max(1);
-        let rule = R::new(rates);
+        let (rule, slope) = (R::new(rates), settings.loss.slope_exponent());
         let mut parts: Vec<(f64, Part<'a, R>)> = Vec::new();
         for block in data.blocks() {
             let values = match block.entries {
@@ -37,13 +37,16 @@ impl<'a, R: Rule> LocalTable<'a, R> {
                 _ => 0,
             };
             for (cost, ids) in shares(&block, threads) {
-                let exponents = (values, weight_exponent);
+                let exponents = Exponents { slope, values, weights: weight_exponent };
                 parts.push((cost, Part::of_block(&block, ids, rule.clone(), exponents, start.0)?));
             }
         }
         if settings.intercept {
             let free = R::new(Rates { penalty: ElasticNet::NONE, ..rates });
-            parts.push((0.2 * data.rows() as f64, Part::intercept(free, weight_exponent, start.1)));
+            parts.push((
+                0.2 * data.rows() as f64,
+                Part::intercept(free, Exponents { slope, values: 0, weights: weight_exponent }, start.1),
+            ));
         }
         // The costliest first, each to the thread with the least so far.
         parts.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -65,6 +68,9 @@ impl<'a, R: Rule> LocalTable<'a, R> {
 
     /// Learns from all rows, batch by batch, the first of which is number `batch` of the job. `hear` is told of each batch
     /// before it is learned from, and may end the pass after it; whether it did.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] if the system has no threads to give.
     pub fn pass<L: Loss>(
         &mut self,
         loss: L,
@@ -72,15 +78,18 @@ impl<'a, R: Rule> LocalTable<'a, R> {
         batch: u64,
         batch_rows: usize,
         hear: &mut Hear<'_>,
-    ) -> bool {
+    ) -> Result<bool> {
         let total = rows.labels.len();
         let meeting = Meeting::new(self.members.len(), batch_rows);
+        let members = self.members.len();
         let mut stopped = false;
         std::thread::scope(|scope| {
+            // Before any other: if not all can be started, those that were are told.
+            let here = meeting.present();
             let (first, others) = self.members.split_at_mut(1);
             for (i, parts) in others.iter_mut().enumerate() {
                 let meeting = &meeting;
-                scope.spawn(move || {
+                let work = move || {
                     let _here = meeting.present();
                     let mut member = Member::new(i + 1, parts, meeting, batch_rows, total);
                     for (at, of) in batches(total, batch_rows, batch) {
@@ -89,9 +98,13 @@ impl<'a, R: Rule> LocalTable<'a, R> {
                         }
                         member.learn(loss, rows, &of, None);
                     }
-                });
+                };
+                if let Err(e) = std::thread::Builder::new().spawn_scoped(scope, work) {
+                    here.give_up();
+                    let (expected, got) = ("that the system grants", format!("{members} ({e})"));
+                    return Err(TrainError::Option { what: "threads", expected, got });
+                }
             }
-            let _here = meeting.present();
             let mut lead = Member::new(0, &mut first[0], &meeting, batch_rows, total);
             let mut losses = vec![0; batch_rows];
             for (at, of) in batches(total, batch_rows, batch) {
@@ -100,14 +113,14 @@ impl<'a, R: Rule> LocalTable<'a, R> {
                 }
                 let losses = &mut losses[..of.len()];
                 lead.learn(loss, rows, &of, Some(losses));
-                let seen = Seen { rows: of.clone(), margins: &lead.sums[..of.len()], losses };
+                let seen = Seen { rows: of.clone(), margins: &lead.sums[..of.len()], losses, weights: None };
                 if !stopped && hear(&seen) {
                     meeting.stop_at(at + 1);
                     stopped = true;
                 }
             }
-        });
-        stopped
+            Ok(stopped)
+        })
     }
 
     /// All parts.
@@ -287,11 +300,12 @@ mod tests {
             threads,
             delay: 0,
             filters: TableFilters::default(),
+            stage: 0,
         };
         let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 32, batches: data.rows().div_ceil(32) as u64 };
         let mut table = LocalTable::<Ftrl>::new(data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();
-        let view = RowView { labels: data.labels(), weights: &[], weight_exponent: 0 };
-        assert!(!table.pass(Logistic, &view, 0, 32, &mut |_| false));
+        let view = RowView { labels: data.labels(), weights: &[] };
+        assert!(!table.pass(Logistic, &view, 0, 32, &mut |_| false).unwrap());
         table.weights(rates.batches)
     }
 
@@ -333,14 +347,16 @@ mod tests {
             threads: 2,
             delay: 0,
             filters: TableFilters::default(),
+            stage: 0,
         };
         let mut table = LocalTable::<Ftrl>::new(&data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();
-        let view = RowView { labels: data.labels(), weights: &[], weight_exponent: 0 };
+        let view = RowView { labels: data.labels(), weights: &[] };
         let mut batches = 0;
         let stopped = table.pass(Logistic, &view, 0, 10, &mut |_| {
             batches += 1;
             batches == 7
         });
+        let stopped = stopped.unwrap();
         assert!(stopped && batches == 7);
     }
 }

@@ -53,15 +53,20 @@ pub(crate) struct Settings {
     /// Batches that may be under way when one begins.
     pub delay: u32,
     pub filters: TableFilters,
+    /// Which of the job's solvers this is.
+    pub stage: usize,
 }
 
 /// A batch, or this worker's part of it, as it was before it was learned from.
+#[derive(Clone)]
 pub(crate) struct Seen<'s> {
     pub rows: Range<usize>,
     /// In units that [`margin_value`] takes.
     pub margins: &'s [i64],
-    /// Weighted losses, in units that [`loss_value`] takes.
+    /// Losses, weighted by [`weights`](Self::weights), in units that [`loss_value`] takes.
     pub losses: &'s [i64],
+    /// Example weights, of which the largest is about 1; `None`: all 1.
+    pub weights: Option<&'s [f32]>,
 }
 
 type Hear<'h> = dyn FnMut(&Seen<'_>) -> bool + 'h;
@@ -99,7 +104,7 @@ impl<R: Rule, L: Loss> Table for Here<'_, R, L> {
                 failed = Some(e);
                 true
             })
-        });
+        })?;
         failed.map_or(Ok(stopped), Err)
     }
 
@@ -132,7 +137,6 @@ pub(crate) struct Minibatch<'a> {
     labels: &'a [f32],
     /// Example weights, scaled into `[0, 1]`; empty for all ones.
     weights: Vec<f32>,
-    weight_exponent: i32,
     /// Batches done.
     batch: u64,
 }
@@ -153,7 +157,8 @@ impl<'a> Minibatch<'a> {
         let weight_exponent = weights.as_deref().map_or(0, part::exponent);
         let scale = 2f32.powi(-weight_exponent);
         let weights = weights.map_or(Vec::new(), |w| w.into_iter().map(|c| c * scale).collect());
-        let here = worker.embedded() && settings.filters == TableFilters::default();
+        // Delay and filters are the servers' business.
+        let here = worker.embedded() && settings.filters == TableFilters::default() && settings.delay == 0;
         let table: Box<dyn Table + 'a> = with_rule!(settings.solver, R => with_loss!(settings.loss, loss => {
             if here {
                 Box::new(Here(LocalTable::<R>::new(data, &settings, rates, weight_exponent, start)?, loss))
@@ -161,17 +166,18 @@ impl<'a> Minibatch<'a> {
                 Box::new(There(RemoteTable::<R>::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
             }
         }), else unreachable!("only minibatch solvers come here"));
-        Ok(Self { settings, table, labels: data.labels(), weights, weight_exponent, batch: 0 })
+        Ok(Self { settings, table, labels: data.labels(), weights, batch: 0 })
     }
 
     /// Goes through the rows once; `listen` may end the pass. Whether it did.
     pub fn pass(&mut self, worker: &mut Worker, listen: &mut Listen<'_>) -> Result<bool> {
-        let view = RowView { labels: self.labels, weights: &self.weights, weight_exponent: self.weight_exponent };
+        let view = RowView { labels: self.labels, weights: &self.weights };
         let rows = self.settings.batch_rows;
-        let mut done = 0;
+        let (mut done, weights) = (0, &self.weights);
         let stopped = self.table.pass(worker, &view, self.batch, rows, &mut |worker, seen| {
             done += 1;
-            listen(worker, seen)
+            let seen = Seen { weights: weights.get(seen.rows.clone()), ..seen.clone() };
+            listen(worker, &seen)
         })?;
         self.batch += done;
         Ok(stopped)

@@ -28,6 +28,14 @@ enum Column<'a> {
     Ones,
 }
 
+/// The largest numbers there are, as powers of two: of the loss's derivative, of a block's values, of example weights.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Exponents {
+    pub slope: i32,
+    pub values: i32,
+    pub weights: i32,
+}
+
 /// A share of the table, and the columns that refer to it.
 pub(super) struct Part<'a, R: Rule> {
     /// Which keys of the data set; empty for the intercept.
@@ -42,8 +50,7 @@ pub(super) struct Part<'a, R: Rule> {
 }
 
 impl<'a, R: Rule> Part<'a, R> {
-    /// The keys `ids` (all of them, unless the block is sparse) of a block; `exponents`: of its values and of the example
-    /// weights, see [`exponent`]. `start`: the weight of a key of the data set.
+    /// The keys `ids` (all of them, unless the block is sparse) of a block. `start`: the weight of a key of the data set.
     ///
     /// # Errors
     /// [`TrainError::Data`] if the block's ids are not those of its keys.
@@ -51,7 +58,7 @@ impl<'a, R: Rule> Part<'a, R> {
         block: &ColumnBlock<'a>,
         ids: Range<usize>,
         rule: R,
-        (values, weights): (i32, i32),
+        Exponents { slope, values, weights }: Exponents,
         start: &dyn Fn(usize) -> f32,
     ) -> Result<Self> {
         let keys = block.keys.start + ids.start..block.keys.start + ids.end;
@@ -73,14 +80,14 @@ impl<'a, R: Rule> Part<'a, R> {
                 Column::Sparse(Sparse { rows, ids: all, values: x, first, scale, batch: 0..0 })
             }
         };
-        let scale = fixed::gradient_scale(values, weights);
+        let scale = fixed::gradient_scale(slope, values, weights);
         Ok(Self { keys, column, rule, slots, touched: Touched::default(), scale })
     }
 
     /// The intercept, which is not penalised.
-    pub fn intercept(rule: R, weight_exponent: i32, start: f32) -> Self {
+    pub fn intercept(rule: R, exponents: Exponents, start: f32) -> Self {
         let slots = vec![Slot { sum: 0, state: rule.start(start) }];
-        let scale = fixed::gradient_scale(0, weight_exponent);
+        let scale = fixed::gradient_scale(exponents.slope, 0, exponents.weights);
         Self { keys: 0..0, column: Column::Ones, rule, slots, touched: Touched::default(), scale }
     }
 

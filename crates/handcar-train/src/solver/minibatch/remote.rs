@@ -10,8 +10,10 @@ use super::{Seen, Settings, fixed};
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::penalty::ElasticNet;
+use crate::solver::table_name;
 use handcar_base::{Key, KeyList, key::INTERCEPT};
 use handcar_data::{ColumnBlock, Dataset, Entries};
+use handcar_ps::filter::Spec;
 use handcar_ps::{Policy, TableId, Task, Values, Worker};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -29,6 +31,8 @@ pub(super) struct RemoteTable<'a, R: Rule> {
     blocks: Vec<(ColumnBlock<'a>, f64)>,
     intercept: bool,
     delay: u32,
+    /// Whether filters may hold back a part of what is pushed.
+    filtered: bool,
     /// Of each key of the data, and last the intercept: this batch's weight and sum, and whether a batch has it.
     weights: Vec<f32>,
     sums: Vec<i64>,
@@ -62,10 +66,16 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         };
         let blocks: Vec<_> = data.blocks().into_iter().filter(|b| !b.keys.is_empty()).map(|b| (of(&b), b)).collect();
         let value_exponents = blocks.iter().map(|(e, b)| (data.keys()[b.keys.start], *e)).collect();
-        let params = Params { rates, weight_exponent, value_exponents };
+        let slope_exponent = settings.loss.slope_exponent();
+        let params = Params { rates, slope_exponent, weight_exponent, value_exponents };
         // A pull and a push a batch.
         worker.set_policy(Policy::BoundedDelay(2 * settings.delay as u64));
-        let table = worker.create_table_with(&name::<R>(), &name::<R>(), &params.to_bytes(), &settings.filters)?;
+        let table = worker.create_table_with(
+            &table_name(&name::<R>(), settings.stage),
+            &name::<R>(),
+            &params.to_bytes(),
+            &settings.filters,
+        )?;
         let n = data.keys().len();
         let this = Self {
             table,
@@ -75,6 +85,7 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
             blocks: blocks.into_iter().map(|(e, b)| (b, 2f64.powi(-e))).collect(),
             intercept: settings.intercept,
             delay: settings.delay,
+            filtered: settings.filters.push != Spec::default(),
             weights: vec![0.0; n + 1],
             sums: vec![0; n + 1],
             marks: vec![false; n + 1],
@@ -142,16 +153,27 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
             let values: Vec<i64> = now.ids.iter().map(|&id| std::mem::take(&mut self.sums[id as usize])).collect();
             let request = Request::Learn { batch: now.batch };
             pushed = Some(worker.push(self.table, &now.keys, values).args(&request.to_bytes()).submit()?);
-            if hear(worker, &Seen { rows: now.rows.clone(), margins: &margins, losses: &losses })? {
+            if hear(worker, &Seen { rows: now.rows.clone(), margins: &margins, losses: &losses, weights: None })? {
                 for left in asked {
                     worker.wait(left.pull)?;
                 }
                 pushed.map_or(Ok(()), |task| worker.wait(task).map(|_| ()))?;
+                self.settle(worker)?;
                 return Ok(true);
             }
         }
         pushed.map_or(Ok(()), |task| worker.wait(task).map(|_| ()))?;
+        self.settle(worker)?;
         Ok(false)
+    }
+
+    /// Sends what filters hold back, and waits for that of all workers.
+    fn settle(&mut self, worker: &mut Worker) -> Result<()> {
+        if self.filtered {
+            worker.flush(self.table)?;
+            worker.barrier()?;
+        }
+        Ok(())
     }
 
     /// Asks for the keys of some rows.

@@ -39,6 +39,7 @@ pub fn gather_time(data: &Dataset, batch_rows: usize) -> Result<Duration> {
         threads: 1,
         delay: 0,
         filters: TableFilters::default(),
+        stage: 0,
     };
     let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: batch_rows as u64, batches: 1 };
     // Weights that are no zeros, so that every page of the table is one of its own.

@@ -10,10 +10,8 @@ use std::ops::Range;
 pub(super) struct RowView<'a> {
     /// ±1.
     pub labels: &'a [f32],
-    /// In `[0, 1]`: true ones times `2^-e`; empty for all ones.
+    /// In `[0, 1]`: true ones times a power of two; empty for all ones.
     pub weights: &'a [f32],
-    /// `e`.
-    pub weight_exponent: i32,
 }
 
 impl RowView<'_> {
@@ -30,7 +28,7 @@ impl RowView<'_> {
         let weights = if self.weights.is_empty() { &[] } else { &self.weights[rows.clone()] };
         run(Gradients { loss, margins, labels, weights, gradients });
         if let Some(losses) = losses {
-            run(Losses { loss, margins, labels, weights, scale: 2f64.powi(self.weight_exponent), losses });
+            run(Losses { loss, margins, labels, weights, losses });
         }
     }
 }
@@ -51,11 +49,11 @@ impl<L: Loss> Kernel for Gradients<'_, L> {
         let Self { loss, margins, labels, weights, gradients } = self;
         if weights.is_empty() {
             for ((to, &m), &y) in gradients.iter_mut().zip(margins).zip(labels) {
-                *to = fixed::gradient(loss.derivative(fixed::margin_value(m) as f32, y));
+                *to = fixed::gradient(loss.derivative(fixed::margin_value(m) as f32, y), L::SLOPE_EXPONENT);
             }
         } else {
             for (((to, &m), &y), &c) in gradients.iter_mut().zip(margins).zip(labels).zip(weights) {
-                *to = fixed::gradient(loss.derivative(fixed::margin_value(m) as f32, y) * c);
+                *to = fixed::gradient(loss.derivative(fixed::margin_value(m) as f32, y) * c, L::SLOPE_EXPONENT);
             }
         }
     }
@@ -66,7 +64,6 @@ struct Losses<'a, L> {
     margins: &'a [i64],
     labels: &'a [f32],
     weights: &'a [f32],
-    scale: f64,
     losses: &'a mut [i64],
 }
 
@@ -75,14 +72,14 @@ impl<L: Loss> Kernel for Losses<'_, L> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { loss, margins, labels, weights, scale, losses } = self;
+        let Self { loss, margins, labels, weights, losses } = self;
         if weights.is_empty() {
             for ((to, &m), &y) in losses.iter_mut().zip(margins).zip(labels) {
                 *to = fixed::loss(loss.value(fixed::margin_value(m), y));
             }
         } else {
             for (((to, &m), &y), &c) in losses.iter_mut().zip(margins).zip(labels).zip(weights) {
-                *to = fixed::loss(loss.value(fixed::margin_value(m), y) * (c as f64 * scale));
+                *to = fixed::loss(loss.value(fixed::margin_value(m), y) * c as f64);
             }
         }
     }

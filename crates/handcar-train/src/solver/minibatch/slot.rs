@@ -3,7 +3,7 @@
 use super::fixed;
 use super::rule::Rule;
 use handcar_kernels::Kernel;
-use handcar_kernels::slots::{self, Ids, Slot, TILE, Touched};
+use handcar_kernels::slots::{self, Id, Ids, Slot, TILE, Touched};
 
 /// Looks slots up a tile at a time, so that many lines are under way at once, then computes their weights side by side.
 pub(super) struct AddMargins<'a, I, R: Rule> {
@@ -13,7 +13,7 @@ pub(super) struct AddMargins<'a, I, R: Rule> {
     pub margins: &'a mut [i64],
 }
 
-impl<I: Copy + PartialOrd + Into<u32>, R: Rule> Kernel for AddMargins<'_, I, R> {
+impl<I: Id, R: Rule> Kernel for AddMargins<'_, I, R> {
     type Output = ();
 
     #[inline(always)]
@@ -32,7 +32,7 @@ impl<I: Copy + PartialOrd + Into<u32>, R: Rule> Kernel for AddMargins<'_, I, R> 
 /// Looks slots up and does nothing with them.
 pub(super) struct Gather<'a, I, S>(pub Ids<'a, I>, pub &'a [Slot<S>]);
 
-impl<I: Copy + PartialOrd + Into<u32>, S> Kernel for Gather<'_, I, S> {
+impl<I: Id, S> Kernel for Gather<'_, I, S> {
     type Output = i64;
 
     #[inline(always)]

@@ -23,6 +23,13 @@ pub(super) struct Meeting {
 /// Tells the others when its thread panics.
 pub(super) struct Presence<'a>(&'a Meeting);
 
+impl Presence<'_> {
+    /// Tells the others not to wait for members that will not come.
+    pub fn give_up(&self) {
+        self.0.broken.store(true, Ordering::Release);
+    }
+}
+
 impl Drop for Presence<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {

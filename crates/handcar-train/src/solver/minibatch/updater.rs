@@ -10,6 +10,7 @@ use handcar_ps::{Registry, Updater};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Params {
     pub rates: Rates,
+    pub slope_exponent: i32,
     pub weight_exponent: i32,
     /// First key of each block, ascending, and the exponent of its values.
     pub value_exponents: Vec<(Key, i32)>,
@@ -46,6 +47,7 @@ impl Params {
         let mut out: Vec<u8> = [alpha, beta, penalty.l1, penalty.l2].iter().flat_map(|x| x.to_le_bytes()).collect();
         out.extend(batch_rows.to_le_bytes());
         out.extend(batches.to_le_bytes());
+        out.extend(self.slope_exponent.to_le_bytes());
         out.extend(self.weight_exponent.to_le_bytes());
         for (first, e) in &self.value_exponents {
             out.extend(first.to_le_bytes());
@@ -55,7 +57,7 @@ impl Params {
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, blocks) = bytes.split_at_checked(52)?;
+        let (head, blocks) = bytes.split_at_checked(56)?;
         let word = |i: usize| <[u8; 8]>::try_from(&head[8 * i..8 * i + 8]).ok();
         let float = |i: usize| word(i).map(f64::from_le_bytes).filter(|x| x.is_finite() && *x >= 0.0);
         let (records, rest) = blocks.as_chunks::<12>();
@@ -74,7 +76,8 @@ impl Params {
                 batch_rows: u64::from_le_bytes(word(4)?),
                 batches: u64::from_le_bytes(word(5)?),
             },
-            weight_exponent: i32::from_le_bytes(head[48..].try_into().ok()?),
+            slope_exponent: i32::from_le_bytes(head[48..52].try_into().ok()?),
+            weight_exponent: i32::from_le_bytes(head[52..].try_into().ok()?),
             value_exponents: records.iter().map(block).collect::<Option<_>>()?,
         })
     }
@@ -149,7 +152,7 @@ impl<R: Rule> Updater for RuleUpdater<R> {
                     _ if key == key::INTERCEPT => 0,
                     n => blocks[n - 1].1,
                 };
-                let scale = fixed::gradient_scale(values, self.params.weight_exponent);
+                let scale = fixed::gradient_scale(self.params.slope_exponent, values, self.params.weight_exponent);
                 rule.update(state, pushed[0] as f32 * scale);
             }
         }
@@ -168,6 +171,7 @@ mod tests {
         let penalty = ElasticNet { l1: 1.0, l2: 0.5 };
         Params {
             rates: Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 512, batches: 9 },
+            slope_exponent: 15,
             weight_exponent: -3,
             value_exponents: vec![(1, 4), (7, -2)],
         }

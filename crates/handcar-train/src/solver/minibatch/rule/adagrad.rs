@@ -1,6 +1,7 @@
 //! AdaGrad (Duchi, Hazan and Singer, JMLR 2011).
 
 use super::{Rates, Rule, soft};
+use handcar_kernels::elementary::{exp_nonpositive, ln, ln_1p_unit};
 
 /// A step size for each weight, from the length of its own gradients: with `r = √Σg²` and `e = α/(β + r)`,
 /// `w ← soft(w - e·g, e·P1)/(1 + e·P2)`, where `P1` and `P2` are the penalty's shares of a batch.
@@ -43,15 +44,17 @@ impl Rule for AdaGrad {
         if self.p1 == 0.0 && self.p2 == 0.0 {
             return w;
         }
-        let missed = self.batch.wrapping_sub(counted.to_bits());
+        let missed = self.batch.saturating_sub(counted.to_bits());
         let e = self.rate(r);
         if self.p2 == 0.0 {
             return soft(w, missed as f32 * e * self.p1);
         }
-        // `missed` steps of w ← soft(w, e·P1)·q: thresholds add up as a geometric series.
-        let q = 1.0 / (1.0 + e * self.p2);
-        let kept = q.powi(missed as i32);
-        soft(w * kept, e * self.p1 * q * (1.0 - kept) / (1.0 - q).max(f32::MIN_POSITIVE))
+        // `missed` steps of w ← soft(w, e·P1)·q, q = 1/(1 + e·P2): thresholds add up as a geometric series, to
+        // P1/P2·(1 - q^missed). In f64, as q may be closer to 1 than f32 can tell.
+        let x = e as f64 * self.p2 as f64;
+        let per_batch = if x <= 1.0 { ln_1p_unit(x) } else { ln(1.0 + x) };
+        let kept = exp_nonpositive(-(missed as f64 * per_batch));
+        soft((w as f64 * kept) as f32, (self.p1 as f64 / self.p2 as f64 * (1.0 - kept)) as f32)
     }
 
     #[inline(always)]
@@ -65,5 +68,30 @@ impl Rule for AdaGrad {
 
     fn start(&self, w: f32) -> [f32; 3] {
         [w, 0.0, 0.0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::penalty::ElasticNet;
+
+    #[test]
+    fn a_hundred_thousand_missed_batches_are_caught_up_on() {
+        for (l1, l2) in [(4.0, 1.0), (20.0, 1e-3), (0.0, 5.0), (0.5, 1e4)] {
+            let rates =
+                Rates { alpha: 0.1, beta: 1.0, penalty: ElasticNet { l1, l2 }, batch_rows: 1, batches: 180_000 };
+            let mut rule = AdaGrad::new(rates);
+            let state = [0.3, 9.0, 0.0];
+            let (e, mut want) = (0.1 / 10.0, 0.3f64);
+            for t in 0..150_000 {
+                if t % 30_000 == 0 {
+                    rule.go_to(t);
+                    let got = rule.weight(&state) as f64;
+                    assert!((got - want).abs() <= 1e-4 * want + 1e-7, "{l1} {l2} {t}: {got} {want}");
+                }
+                want = crate::penalty::soft(want, e * l1 / 180_000.0) / (1.0 + e * l2 / 180_000.0);
+            }
+        }
     }
 }

@@ -9,8 +9,8 @@ use super::{Rates, Rule, soft};
 ///
 /// that is `w = -soft(z, l1)/((β + r)/α + l2)` for `z = Σ (g - σ·w_s)`.
 ///
-/// The penalty stands against gradients of all passes so far: in pass `E` it counts `E` times, so that the weights aim at
-/// the same objective however many passes there are. State: `[z, r]`.
+/// The penalty stands against gradients of all passes so far: after `E` passes it counts `E` times, in between in proportion and
+/// in the first pass once, so that the weights aim at the same objective however many passes there are. State: `[z, r]`.
 #[derive(Clone, Debug)]
 pub struct Ftrl {
     rates: Rates,
@@ -32,15 +32,16 @@ impl Rule for Ftrl {
     }
 
     fn go_to(&mut self, batch: u64) {
-        // The batch after the last of a pass reads the weights as that pass left them.
-        let passes = batch.div_ceil(self.rates.batches.max(1)).max(1) as f64;
+        let passes = (batch as f64 / self.rates.batches.max(1) as f64).max(1.0);
         self.l1 = (passes * self.rates.penalty.l1) as f32;
         self.l2 = (passes * self.rates.penalty.l2) as f32;
     }
 
     #[inline(always)]
     fn weight(&self, &[z, r]: &[f32; 2]) -> f32 {
-        -soft(z, self.l1) / ((self.beta + r) * self.one_over_alpha + self.l2)
+        let divisor = (self.beta + r) * self.one_over_alpha + self.l2;
+        // Only a key without a gradient has no divisor, and only where beta and l2 are 0.
+        if divisor > 0.0 { -soft(z, self.l1) / divisor } else { 0.0 }
     }
 
     #[inline(always)]
@@ -59,7 +60,10 @@ impl Rule for Ftrl {
         if w == 0.0 {
             return [0.0; 2];
         }
-        [-(w * (self.beta * self.one_over_alpha + self.l2) + self.l1.copysign(w)), 0.0]
+        let divisor = self.beta * self.one_over_alpha + self.l2;
+        // Without a divisor there would be no weight: the least gradient gives one.
+        let r = if divisor > 0.0 { 0.0 } else { f32::EPSILON };
+        [-(w * (divisor + r * self.one_over_alpha) + self.l1.copysign(w)), r]
     }
 }
 
@@ -124,5 +128,10 @@ mod tests {
         for w in [0.0, 1.5, -0.25] {
             assert!((rule.weight(&rule.start(w)) - w).abs() < 1e-6);
         }
+        let bare = Ftrl::new(Rates { alpha: 0.1, beta: 0.0, penalty: ElasticNet::NONE, batch_rows: 1, batches: 1 });
+        let mut state = bare.start(0.5);
+        assert!((bare.weight(&state) - 0.5).abs() < 1e-6 && bare.weight(&[0.0; 2]) == 0.0);
+        bare.update(&mut state, 1.0);
+        assert!(bare.weight(&state).is_finite());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Rates, Rule};
 use crate::penalty::{ElasticNet, soft};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// One step size for all weights: in batch `t` (from 1) of `b` rows `e = α/(b·(β + √t))` and
 /// `w ← soft(w - e·g, e·P1)/(1 + e·P2)`, where `P1` and `P2` are the penalty's shares of a batch.
@@ -16,15 +17,35 @@ pub struct Sgd {
     share: ElasticNet,
     batch: u32,
     rate: f64,
-    /// `(Q_t, thresholds before t)`: a pure function of the rates and `t`, kept since it is asked for often. Empty without
-    /// a penalty.
-    shrunk: Vec<(f64, f64)>,
+    /// Empty without a penalty.
+    shrunk: Vec<Arc<Run>>,
+    /// The runs that any clone of this rule has computed.
+    all: Arc<Mutex<Vec<Arc<Run>>>>,
 }
+
+/// `(Q_t, thresholds before t)` for batches one after the other: a pure function of the rates and `t`, kept since it is asked for
+/// often, and once for all clones.
+type Run = [(f64, f64); RUN];
+const RUN: usize = 4096;
 
 impl Sgd {
     fn rate_of(&self, batch: u64) -> f64 {
         let Rates { alpha, beta, batch_rows, .. } = self.rates;
         alpha / (batch_rows.max(1) as f64 * (beta + ((batch + 1) as f64).sqrt()))
+    }
+
+    /// The run whose first batch is `t`, given the numbers of the batch before.
+    fn run_after(&self, before: Option<(f64, f64)>, t: u64) -> Run {
+        let mut last = before;
+        std::array::from_fn(|i| {
+            let next = last.map_or((1.0, 0.0), |(q, threshold)| {
+                let e = self.rate_of(t + i as u64 - 1);
+                // At its bound no weight is left to shrink.
+                ((q * (1.0 + e * self.share.l2)).min(1e300), threshold + e * self.share.l1 * q)
+            });
+            last = Some(next);
+            next
+        })
     }
 
     /// The weight after the batches that were not counted yet.
@@ -34,7 +55,8 @@ impl Sgd {
         if counted >= self.batch || w == 0.0 || self.shrunk.is_empty() {
             return w as f64;
         }
-        let ((q0, t0), (q1, t1)) = (self.shrunk[counted as usize], self.shrunk[self.batch as usize]);
+        let at = |t: u32| self.shrunk[t as usize / RUN][t as usize % RUN];
+        let ((q0, t0), (q1, t1)) = (at(counted), at(self.batch));
         soft(w as f64 * q0, t1 - t0) / q1
     }
 }
@@ -46,8 +68,7 @@ impl Rule for Sgd {
     fn new(rates: Rates) -> Self {
         let batches = rates.batches.max(1) as f64;
         let share = ElasticNet { l1: rates.penalty.l1 / batches, l2: rates.penalty.l2 / batches };
-        let shrunk = if share == ElasticNet::NONE { Vec::new() } else { vec![(1.0, 0.0)] };
-        let mut this = Self { rates, share, batch: 0, rate: 0.0, shrunk };
+        let mut this = Self { rates, share, batch: 0, rate: 0.0, shrunk: Vec::new(), all: Arc::default() };
         this.go_to(0);
         this
     }
@@ -58,10 +79,13 @@ impl Rule for Sgd {
         if self.share == ElasticNet::NONE {
             return;
         }
-        for t in self.shrunk.len() as u64..=batch {
-            let (q, threshold) = self.shrunk[t as usize - 1];
-            let e = self.rate_of(t - 1);
-            self.shrunk.push((q * (1.0 + e * self.share.l2), threshold + e * self.share.l1 * q));
+        if self.shrunk.len() <= batch as usize / RUN {
+            let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+            while all.len() <= batch as usize / RUN {
+                let next = self.run_after(all.last().map(|run| run[RUN - 1]), (all.len() * RUN) as u64);
+                all.push(Arc::new(next));
+            }
+            self.shrunk = all.clone();
         }
     }
 
