@@ -52,3 +52,17 @@ def test_wrong_options_are_told(problem, options, told):
     with pytest.raises(ValueError) as error:
         handcar.LogisticRegression(**options).fit(*problem)
     assert told in str(error.value)
+
+
+def test_estimators_of_files_and_of_earlier_versions_have_everything(problem, tmp_path):
+    model = handcar.LogisticRegression(solver="ftrl").fit(*problem)
+    model.save(tmp_path / "m")
+    loaded = handcar.LogisticRegression.load(tmp_path / "m")
+    assert loaded.solver == "ftrl" and loaded.online_ == [] and loaded.history_ == []
+    state = model.__getstate__()
+    for name in ("solver", "rate", "beta", "batch_size"):
+        del state[name]
+    old = handcar.LogisticRegression.__new__(handcar.LogisticRegression)
+    old.__setstate__(state)
+    assert old.get_params()["solver"] == "dbpg"
+    np.testing.assert_array_equal(old.predict_proba(problem[0]), model.predict_proba(problem[0]))
