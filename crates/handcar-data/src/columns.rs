@@ -32,6 +32,8 @@ struct FieldColumn {
 struct FieldNames {
     text: Vec<u8>,
     ends: Vec<u32>,
+    /// A text did not fit: a shorter one after it would take its number.
+    full: bool,
 }
 
 /// Numbers of a chunk, as narrow as the table's size was at the time: most fields stay small for long.
@@ -155,7 +157,8 @@ impl FieldColumn {
 impl FieldNames {
     fn push(&mut self, raw: &[u8]) {
         let expected = self.ends.len();
-        if self.text.len() + raw.len() > TEXT_BYTES_MAX {
+        self.full |= self.text.len() + raw.len() > TEXT_BYTES_MAX;
+        if self.full {
             return;
         }
         match raw.windows(2).any(|w| w == b"\"\"") {
@@ -246,5 +249,22 @@ impl Column {
             Self::Two(c) => c[row] as u32,
             Self::Four(c) => c[row],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_takes_the_number_of_one_that_did_not_fit() {
+        let mut names = FieldNames::default();
+        let long = vec![b'x'; TEXT_BYTES_MAX - 10];
+        for text in [&long[..], b"ten letters", b"short"] {
+            names.push(text);
+        }
+        let kept = names.with_keys(&[1, 2, 3], 4);
+        assert_eq!(kept.len(), 1);
+        assert_eq!((kept[0].0, kept[0].1.len()), (key::compose(4, 1), long.len()));
     }
 }
