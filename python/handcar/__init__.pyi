@@ -25,12 +25,18 @@ def read(
     *,
     format: Literal["libsvm", "criteo", "csv", "vw"] | None = None,
     label: str | None = None,
+    labels: Literal["binary", "real", "count"] = "binary",
     positive: str | None = None,
     weight: str | None = None,
     numeric: str | Sequence[str] = (),
     categorical: str | Sequence[str] = (),
     raw: str | Sequence[str] = (),
     ignore: str | Sequence[str] = (),
+    keep: str | Sequence[str] = (),
+    drop: str | Sequence[str] = (),
+    cross: str | Sequence[str] = (),
+    negatives: float | None = None,
+    seed: int = 0,
     delimiter: str | None = None,
     bits: int = 64,
     hash: Literal["handcar", "vw"] = "handcar",
@@ -51,6 +57,9 @@ class LogisticRegression:
     rate: float | None
     beta: float
     batch_size: int
+    hogwild: bool
+    grid: dict[str, list[float]] | None
+    history_size: int
     fit_intercept: bool
     n_threads: int | None
     random_state: Any
@@ -84,6 +93,9 @@ class LogisticRegression:
         rate: float | None = None,
         beta: float = 1.0,
         batch_size: int = 256,
+        hogwild: bool = False,
+        grid: dict[str, list[float]] | None = None,
+        history_size: int = 10,
         fit_intercept: bool = True,
         n_threads: int | None = 1,
         random_state: Any = 0,

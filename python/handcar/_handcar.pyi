@@ -25,7 +25,10 @@ class Dataset:
 
     @staticmethod
     def from_dense(
-        x: _Floats, labels: NDArray[np.float32], weights: NDArray[np.float32] | None = None
+        x: _Floats,
+        labels: NDArray[np.float32],
+        weights: NDArray[np.float32] | None = None,
+        label_kind: Literal["binary", "real", "count"] = "binary",
     ) -> Dataset: ...
     @staticmethod
     def from_csr(
@@ -35,10 +38,14 @@ class Dataset:
         columns: int,
         labels: NDArray[np.float32],
         weights: NDArray[np.float32] | None = None,
+        label_kind: Literal["binary", "real", "count"] = "binary",
     ) -> Dataset: ...
     @staticmethod
     def from_columns(
-        columns: Sequence[_Column], labels: NDArray[np.float32], weights: NDArray[np.float32] | None = None
+        columns: Sequence[_Column],
+        labels: NDArray[np.float32],
+        weights: NDArray[np.float32] | None = None,
+        label_kind: Literal["binary", "real", "count"] = "binary",
     ) -> Dataset: ...
     @property
     def n_rows(self) -> int: ...
@@ -52,6 +59,8 @@ class Dataset:
     def columns(self) -> list[str]: ...
     @property
     def width(self) -> int: ...
+    @property
+    def label_kind(self) -> Literal["binary", "real", "count"]: ...
     @property
     def label_texts(self) -> tuple[str | None, str | None]: ...
     @property
@@ -87,6 +96,7 @@ class Model:
     def label_texts(self) -> tuple[str | None, str | None]: ...
     @property
     def facts(self) -> dict[str, Any]: ...
+    def means(self, margins: NDArray[np.float64]) -> NDArray[np.float64]: ...
     def margins_dense(self, x: _Floats) -> NDArray[np.float64]: ...
     def margins_csr(
         self, offsets: _Indices, indices: _Indices, values: _Floats, columns: int
@@ -105,9 +115,11 @@ def fit(
     loss: str,
     l1: float,
     l2: float,
+    huber_delta: float | None = None,
     rate: float | None,
     beta: float,
     batch_rows: int,
+    history: int,
     fit_intercept: bool,
     delay: int,
     max_iter: int | None,

@@ -26,15 +26,23 @@ class LogisticRegression(BinaryClassifier):
     l1, l2 : float
         Weights of the penalties.
     solver : str
-        ``"dbpg"`` goes on to a certified optimum; ``"sgd"``, ``"adagrad"``, ``"ftrl"`` learn in minibatches as the rows come.
+        ``"dbpg"`` and ``"lbfgs"`` go on to a certified optimum; ``"sgd"``, ``"adagrad"``, ``"ftrl"`` learn in minibatches as the rows come.
         ``"ftrl+dbpg"`` starts the second with the weights of the first.
     tol : float
-        ``dbpg``: stop once the relative gap to the optimum, which is certified, is at most this.
+        ``dbpg``, ``lbfgs``: stop once the relative gap to the optimum, which is certified, is at most this.
     max_iter : int or None
-        Passes at most by the last solver; None: 200, or 1 of a minibatch solver. A fit by ``dbpg`` that ends there first
-        warns with :class:`ConvergenceWarning`.
+        Passes at most by the last solver; None: 200, 1000 of ``"lbfgs"``, or 1 of a minibatch solver. A fit by ``dbpg``
+        or ``lbfgs`` that ends there first warns with :class:`ConvergenceWarning`.
     rate, beta, batch_size : float or None, float, int
         Minibatch solvers: step size (None: 0.1, or 1 of ``"sgd"``), what is added to its divisor, and rows of a batch.
+    hogwild : bool
+        Minibatch solvers: learn row by row, threads racing on the weights. On one thread that is plain online learning; on several
+        no fit has the bits of another.
+    grid : dict of lists, or None
+        ``"ftrl"`` and ``"adagrad"``: values of ``l1``, ``l2``, ``rate`` and ``beta`` of which each combination is a model, all
+        trained in the same pass over the data; the one with the least progressive loss is kept.
+    history_size : int
+        ``lbfgs``: pairs of changes that directions are made of, up to 40.
     fit_intercept : bool
         Whether to fit an intercept.
     n_threads : int or None
@@ -77,6 +85,9 @@ class LogisticRegression(BinaryClassifier):
     online_ : list of dict
         Minibatch solvers: progressive measures (pass, rows, seconds, loss_since, loss, auc, auc_error, ne), at 1000 rows,
         2000, 4000, ... and at the end of each pass.
+    grid_ : list of dict
+        For each model of ``grid`` what it was trained with, its ``loss`` (progressive: of rows not learned from yet), its nonzero
+        weights ``nnz``, and whether it was ``chosen``.
     filters_ : list of dict
         For each filter its name, direction, and the bytes before and after it.
     """
@@ -92,6 +103,9 @@ class LogisticRegression(BinaryClassifier):
         rate=None,
         beta=1.0,
         batch_size=256,
+        hogwild=False,
+        grid=None,
+        history_size=10,
         fit_intercept=True,
         n_threads=1,
         random_state=0,
@@ -111,6 +125,9 @@ class LogisticRegression(BinaryClassifier):
         self.rate = rate
         self.beta = beta
         self.batch_size = batch_size
+        self.hogwild = hogwild
+        self.grid = grid
+        self.history_size = history_size
         self.fit_intercept = fit_intercept
         self.n_threads = n_threads
         self.random_state = random_state
@@ -144,12 +161,12 @@ class LogisticRegression(BinaryClassifier):
         options = self._checked()
         rows, about = self._rows(X, y, sample_weight, read_options, options["n_threads"])
         before = getattr(self, "_model", None) if self.warm_start else None
-        model, history, online, filters = _handcar.fit(
+        model, history, online, filters, grid = _handcar.fit(
             rows, **options, label=about.pop("label"), init=before, observer=self._observer()
         )
         self._adopt(model, **about)
-        self.history_, self.online_, self.filters_ = history, online, filters
-        if history and history[-1]["solver"] == "dbpg" and not model.facts["converged"]:
+        self.history_, self.online_, self.filters_, self.grid_ = history, online, filters, grid
+        if history and history[-1]["solver"] in ("dbpg", "lbfgs") and not model.facts["converged"]:
             gap = "no certificate" if model.facts["gap"] is None else f"certified gap {model.facts['gap']:.1e}"
             warnings.warn(
                 f"fit: stopped after {self.n_iter_} passes before the tolerance: {gap}, asked for tol={self.tol:.1e}. "
@@ -207,7 +224,7 @@ class LogisticRegression(BinaryClassifier):
         index = int(keys[-1]) + 1 - model.base if len(keys) else 0
         width = len(columns) if columns else model.features if model.hashed else index
         self._adopt(model, _labels.from_texts(*model.label_texts), width, columns or None, exact=False)
-        self.history_, self.online_, self.filters_ = [], [], []
+        self.history_, self.online_, self.filters_, self.grid_ = [], [], [], []
         return self
 
     def strongest(self, n=20):
@@ -274,6 +291,9 @@ class LogisticRegression(BinaryClassifier):
             rate=None if self.rate is None else _options.number("rate", self.rate),
             beta=_options.number("beta", self.beta),
             batch_rows=_options.whole("batch_size", self.batch_size, 1, 1 << 17),
+            hogwild=bool(self.hogwild),
+            grid=_options.axes("grid", self.grid),
+            history=_options.whole("history_size", self.history_size, 1, 40),
             fit_intercept=bool(self.fit_intercept),
             n_threads=_options.threads(self.n_threads),
             seed=_options.seed(self.random_state),

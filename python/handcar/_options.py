@@ -30,6 +30,15 @@ def text(name, value):
     return value
 
 
+def axes(name, value):
+    """Values to combine, as ``l1=1,4 rate=0.1``; None: nothing to combine."""
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"{name}: expected a dictionary of lists, got {value!r}")
+    return " ".join(f"{k}=" + ",".join(repr(number(f"{name}: {k}", x)) for x in v) for k, v in value.items())
+
+
 def threads(value):
     """Threads; None or -1: every core this process may use."""
     if value is None or value == -1:

@@ -19,12 +19,18 @@ def read(
     *,
     format=None,
     label=None,
+    labels="binary",
     positive=None,
     weight=None,
     numeric=(),
     categorical=(),
     raw=(),
     ignore=(),
+    keep=(),
+    drop=(),
+    cross=(),
+    negatives=None,
+    seed=0,
     delimiter=None,
     bits=64,
     hash="handcar",
@@ -46,10 +52,21 @@ def read(
         Told by the first line unless given.
     label, weight : str, optional
         CSV: the columns of labels and of example weights.
+    labels : {"binary", "real", "count"}
+        What labels may be: two classes, any number, or a number of at least 0.
     positive : str, optional
         The label that means the positive class; otherwise 1, or the rarer of two texts.
     numeric, categorical, raw, ignore : sequences of str
         CSV: columns read as bucketed numbers, as categories, as numbers used as they are, and left out.
+    keep, drop : sequences of str
+        Fields that are features, or are none: columns, Criteo's ``I1`` to ``C26``, namespaces of VW text.
+    cross : sequence of str
+        Features of pairs or triples of fields, as ``"a*b"``.
+    negatives : float, optional
+        Read all positive rows and this share of the negative ones, each with ``1/negatives`` of its weight. Rows to predict or
+        score are always read whole.
+    seed : int
+        Decides which negative rows are read.
     delimiter : str, optional
         CSV: the letter between columns.
     bits : int
@@ -76,12 +93,18 @@ def read(
     options = dict(
         format=format,
         label=label,
+        labels=labels,
         positive=positive,
         weight=weight,
         numeric=_names(numeric),
         categorical=_names(categorical),
         raw=_names(raw),
         ignore=_names(ignore),
+        keep=_names(keep),
+        drop=_names(drop),
+        cross=_names(cross),
+        negatives=negatives,
+        seed=seed,
         delimiter=delimiter,
         bits=bits,
         hash=hash,

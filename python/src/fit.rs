@@ -6,7 +6,8 @@ use crate::model::Model;
 use crate::rows::Rows;
 use handcar_ps::driver::local;
 use handcar_ps::filter::{Saved, TableFilters};
-use handcar_train::job::{self, FitOptions, Observer, OnlineTrace, PassTrace, TrainInput};
+use handcar_train::job::{self, FitOptions, GridModel, Observer, OnlineTrace, PassTrace, TrainInput};
+use handcar_train::loss::LossKind;
 use handcar_train::solver::Solvers;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -16,9 +17,9 @@ use std::time::Instant;
 
 /// Trains on packed rows. `label`: column and the texts of -1 and +1, to be kept in the model. `observer` hears of each
 /// pass and may end the job by returning a true value. Gives the model, one dictionary a pass, one for each time that
-/// progressive measures were taken, and one a filter.
+/// progressive measures were taken, one a filter, and one for each model of a grid.
 #[pyfunction]
-#[pyo3(signature = (rows, *, solver, loss, l1, l2, rate, beta, batch_rows, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
+#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history, hogwild, grid, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -27,9 +28,13 @@ pub fn fit<'py>(
     loss: &str,
     l1: f64,
     l2: f64,
+    huber_delta: Option<f32>,
     rate: Option<f64>,
     beta: f64,
     batch_rows: u32,
+    history: u32,
+    hogwild: bool,
+    grid: Option<&str>,
     fit_intercept: bool,
     delay: u32,
     max_iter: Option<u32>,
@@ -42,17 +47,21 @@ pub fn fit<'py>(
     label: Option<(Option<String>, Option<String>, Option<String>)>,
     init: Option<&Model>,
     observer: Option<Py<PyAny>>,
-) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>)> {
+) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>, Traces<'py>)> {
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
     let passes = max_iter.unwrap_or(solver.last().default_passes());
+    let loss: LossKind = loss.parse().map_err(|e| PyValueError::new_err(format!("loss: {e}")))?;
     let options = FitOptions {
         solver,
-        loss: loss.parse().map_err(|e| PyValueError::new_err(format!("loss: {e}")))?,
+        loss: huber_delta.map_or(loss, |delta| loss.with_delta(delta)),
         rate,
         beta,
         batch_rows,
+        history,
+        hogwild,
+        grid: grid.map(str::parse).transpose().map_err(|e| PyValueError::new_err(format!("grid: {e}")))?,
         l1,
         l2,
         intercept: fit_intercept,
@@ -82,11 +91,13 @@ pub fn fit<'py>(
     };
     model.facts.rows = rows.joined.unwrap_or(model.facts.rows);
     if let Some((column, negative, positive)) = label {
-        model.schema.label = handcar_data::LabelSpec { column, positive, negative };
+        let kind = model.schema.label.kind;
+        model.schema.label = handcar_data::LabelSpec { kind, column, positive, negative };
     }
     let trace = fitted.trace.iter().map(|p| entry(py, p)).collect::<PyResult<_>>()?;
     let online = fitted.online.iter().map(|o| progressive(py, o)).collect::<PyResult<_>>()?;
-    Ok((Model { inner: model }, trace, online, savings(py, &fitted.filters)?))
+    let grid = fitted.grid.iter().map(|m| tried(py, m)).collect::<PyResult<_>>()?;
+    Ok((Model { inner: model }, trace, online, savings(py, &fitted.filters)?, grid))
 }
 
 type Traces<'py> = Vec<Bound<'py, PyDict>>;
@@ -101,6 +112,18 @@ fn progressive<'py>(py: Python<'py>, o: &OnlineTrace) -> PyResult<Bound<'py, PyD
     entry.set_item("auc", o.auc)?;
     entry.set_item("auc_error", o.auc_error)?;
     entry.set_item("ne", o.ne)?;
+    Ok(entry)
+}
+
+fn tried<'py>(py: Python<'py>, m: &GridModel) -> PyResult<Bound<'py, PyDict>> {
+    let entry = PyDict::new(py);
+    entry.set_item("l1", m.l1)?;
+    entry.set_item("l2", m.l2)?;
+    entry.set_item("rate", m.rate)?;
+    entry.set_item("beta", m.beta)?;
+    entry.set_item("loss", m.loss)?;
+    entry.set_item("nnz", m.nonzeros)?;
+    entry.set_item("chosen", m.chosen)?;
     Ok(entry)
 }
 

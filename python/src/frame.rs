@@ -9,7 +9,7 @@ use crate::error::value;
 use crate::rows::{self, Rows};
 use handcar_base::key::{self, Key};
 use handcar_data::{
-    FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Unseen, name_of_key,
+    FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Selection, Unseen, name_of_key,
 };
 use handcar_train::model::{Model, Names, SeenKeys};
 use pyo3::prelude::*;
@@ -47,7 +47,9 @@ pub fn schema_of(columns: &[Column<'_>]) -> PyResult<Schema> {
         version: SCHEMA_VERSION,
         format: Format::Csv,
         fields,
-        label: LabelSpec { column: None, positive: None, negative: None },
+        select: Selection::default(),
+        crosses: Vec::new(),
+        label: LabelSpec::default(),
         weight: None,
         bits: key::VALUE_BITS,
         seed: 0,
@@ -104,7 +106,7 @@ fn place(view: &View<'_>, field: &FieldSpec, schema: &Schema) -> PyResult<Placed
     Ok(Placed { tokens: order.into_iter().map(|i| tokens[i]).collect(), rows, values })
 }
 
-/// Packs a table under the schema of its columns.
+/// Packs a table under the schema of its columns, which says what labels may be.
 pub fn pack(schema: Schema, columns: &[View<'_>], labels: &[f32], weights: Option<&[f32]>) -> PyResult<Rows> {
     let n = labels.len();
     let (mut keys, mut placed, mut texts) = (Vec::new(), Vec::with_capacity(columns.len()), HashMap::new());
@@ -137,7 +139,7 @@ pub fn pack(schema: Schema, columns: &[View<'_>], labels: &[f32], weights: Optio
     }
     drop(placed);
     let csr = Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: values.map(Into::into) };
-    let packed = rows::pack(csr, labels, weights)?;
+    let packed = rows::pack(csr, schema.label.kind, labels, weights)?;
     Ok(Rows { layout: Some(Layout { schema, keys, texts }), ..packed })
 }
 

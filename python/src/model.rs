@@ -6,10 +6,10 @@ use crate::error::{self, value};
 use crate::interrupt;
 use crate::read::options_of;
 use crate::rows::Rows;
-use handcar_base::key;
-use handcar_data::{FieldKind, Format, HashKind, Schema};
+use handcar_base::{Field, key};
+use handcar_data::{FieldKind, FieldSpec, Format, HashKind, Schema};
 use handcar_train::model;
-use numpy::{IntoPyArray, PyArray1, ToPyArray};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, ToPyArray};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -116,6 +116,9 @@ impl Model {
     fn plain(&self) -> bool {
         let schema = &self.inner.schema;
         let raw = matches!(schema.format, Format::Libsvm | Format::Memory);
+        if !schema.crosses.is_empty() {
+            return false;
+        }
         let numbers = schema.format != Format::Vw && schema.fields.iter().all(|f| f.kind == FieldKind::Number);
         let missing = self.inner.keys.iter().any(|&k| key::value_of(k) == handcar_data::bucket::MISSING);
         raw || (numbers && !missing)
@@ -129,9 +132,11 @@ impl Model {
 
     /// Weight of each of the first `columns` columns of a plain model.
     fn spread<'py>(&self, py: Python<'py>, columns: u64) -> Bound<'py, PyArray1<f64>> {
-        let tabular = self.columns_are_fields();
-        let key = |column: u64| if tabular { key::compose(column as u16 + 1, 1) } else { column + self.base() };
-        let weights: Vec<f64> = (0..columns).map(|c| self.inner.weight(key(c)) as f64).collect();
+        let weight = |column: u64| match self.columns_are_fields() {
+            true => self.inner.schema.fields.get(column as usize).map(|f| self.inner.weight(key::compose(f.id, 1))),
+            false => Some(self.inner.weight(column + self.base())),
+        };
+        let weights: Vec<f64> = (0..columns).map(|c| weight(c).unwrap_or(0.0) as f64).collect();
         weights.into_pyarray(py)
     }
 
@@ -150,6 +155,8 @@ impl Model {
         facts.set_item("version", &f.version)?;
         facts.set_item("solver", &f.solver)?;
         facts.set_item("loss_name", &f.loss_name)?;
+        facts.set_item("huber_delta", f.huber_delta)?;
+        facts.set_item("label_kind", self.inner.schema.label.kind.name())?;
         facts.set_item("l1", f.l1)?;
         facts.set_item("l2", f.l2)?;
         facts.set_item("fit_intercept", f.intercept)?;
@@ -166,6 +173,17 @@ impl Model {
         facts.set_item("violation", f.violation)?;
         facts.set_item("converged", f.converged)?;
         Ok(facts)
+    }
+
+    /// What is expected at each margin: the probability of the positive class, or the mean label.
+    fn means<'py>(&self, py: Python<'py>, margins: PyReadonlyArray1<'py, f64>) -> PyResult<Margins<'py>> {
+        let facts = &self.inner.facts;
+        let Some(loss) = facts.loss_kind().filter(|loss| loss.mean(0.0).is_some()) else {
+            let expected = "a model of logistic loss or of a regression, whose margins say more than an order";
+            return Err(value("means", expected, &facts.loss_name));
+        };
+        let means: Vec<f64> = margins.as_slice()?.iter().filter_map(|&m| loss.mean(m)).collect();
+        Ok(means.into_pyarray(py))
     }
 
     /// Margins of the rows of a matrix.
@@ -210,7 +228,9 @@ impl Model {
             None => (data.schema(), data.keys()),
         };
         let way = |s: &Schema| (s.bits, s.seed, s.hash);
-        let same = |a: &Schema, b: &Schema| a.fields == b.fields && way(a) == way(b);
+        let same = |a: &Schema, b: &Schema| {
+            a.fields == b.fields && a.crosses == b.crosses && a.select == b.select && way(a) == way(b)
+        };
         if !same(schema, &self.inner.schema) {
             let expected = "rows read with the columns and bins that the model was trained on";
             return Err(value("X", expected, "others (pass the paths instead: they are read the model's way)"));
@@ -285,13 +305,7 @@ impl Model {
         let rows = columns.first().map_or(0, View::len);
         let mut margins = vec![self.inner.intercept; rows];
         for field in &schema.fields {
-            let Some(view) = columns.iter().find(|c| c.name() == field.name) else {
-                let names: Vec<&str> = columns.iter().map(View::name).collect();
-                return Err(value("X", format!("a column {:?}", field.name), format!("columns {}", names.join(", "))));
-            };
-            if view.len() != rows {
-                return Err(value("X", format!("{rows} rows in column {:?}", field.name), view.len()));
-            }
+            let view = column_of(columns, field, rows)?;
             let weight = |token| self.inner.weight(key::compose(field.id, token)) as f64;
             let mut of_code = vec![None; view.texts()];
             // Rows of numbers mostly have the one token that raw numbers have.
@@ -309,6 +323,36 @@ impl Model {
                 margins[row] += w * x as f64;
             })?;
         }
+        for cross in &schema.crosses {
+            let mut parts = Vec::with_capacity(cross.of.len());
+            for field in cross.of.iter().filter_map(|name| schema.fields.iter().find(|f| f.name == *name)) {
+                let mut cells = vec![Cell::Absent; rows];
+                column_of(columns, field, rows)?.for_each(field, schema, |row, _, cell| cells[row] = cell)?;
+                parts.push((field.id, cells));
+            }
+            for (row, margin) in margins.iter_mut().enumerate() {
+                let of = |(id, cells): &(Field, Vec<Cell>)| match cells[row] {
+                    Cell::Token(token, x) => Some((key::compose(*id, token), x)),
+                    Cell::Absent => None,
+                };
+                if let Some((key, x)) =
+                    parts.iter().map(of).collect::<Option<Vec<_>>>().map(|p| cross.feature(&p, schema))
+                {
+                    *margin += self.inner.weight(key) as f64 * x as f64;
+                }
+            }
+        }
         Ok(margins)
     }
+}
+
+fn column_of<'c, 'v>(columns: &'c [View<'v>], field: &FieldSpec, rows: usize) -> PyResult<&'c View<'v>> {
+    let Some(view) = columns.iter().find(|c| c.name() == field.name) else {
+        let names: Vec<&str> = columns.iter().map(View::name).collect();
+        return Err(value("X", format!("a column {:?}", field.name), format!("columns {}", names.join(", "))));
+    };
+    if view.len() != rows {
+        return Err(value("X", format!("{rows} rows in column {:?}", field.name), view.len()));
+    }
+    Ok(view)
 }

@@ -3,7 +3,7 @@
 use crate::error;
 use crate::interrupt;
 use crate::rows::Rows;
-use handcar_data::{CachePolicy, OnBadRow, ReadOptions};
+use handcar_data::{CachePolicy, Negatives, OnBadRow, ReadOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ pub fn read(py: Python<'_>, inputs: Vec<String>, options: &Bound<'_, PyDict>) ->
 pub fn options_of(given: &Bound<'_, PyDict>) -> PyResult<ReadOptions> {
     let mut o = ReadOptions::default();
     let mut cache = CachePolicy::default();
+    let (mut rate, mut seed) = (None, 0);
     for (name, v) in given.iter() {
         let name: String = name.extract()?;
         match name.as_str() {
@@ -33,12 +34,18 @@ pub fn options_of(given: &Bound<'_, PyDict>) -> PyResult<ReadOptions> {
                 o.format = parsed.transpose()?;
             }
             "label" => o.label = v.extract()?,
+            "labels" => o.labels = v.extract::<String>()?.parse().map_err(|e: String| refuse("labels", &e))?,
             "positive" => o.positive = v.extract()?,
             "weight" => o.weight = v.extract()?,
             "numeric" => o.numeric = v.extract()?,
             "categorical" => o.categorical = v.extract()?,
             "raw" => o.raw = v.extract()?,
             "ignore" => o.ignore = v.extract()?,
+            "keep" => o.keep = v.extract()?,
+            "drop" => o.drop = v.extract()?,
+            "cross" => o.cross = v.extract()?,
+            "negatives" => rate = v.extract()?,
+            "seed" => seed = v.extract()?,
             "delimiter" => {
                 let text: Option<String> = v.extract()?;
                 o.delimiter = match text.as_ref().map(|t| t.as_bytes()) {
@@ -64,7 +71,8 @@ pub fn options_of(given: &Bound<'_, PyDict>) -> PyResult<ReadOptions> {
             other => return Err(error::value("read", "an option of handcar.read", format!("{other:?}"))),
         }
     }
-    Ok(ReadOptions { cache, ..o })
+    let negatives = rate.map(|rate| Negatives { rate, seed });
+    Ok(ReadOptions { cache, negatives, ..o })
 }
 
 fn refuse(option: &str, message: &str) -> PyErr {

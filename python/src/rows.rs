@@ -5,7 +5,7 @@ use crate::column::Column;
 use crate::error;
 use crate::frame::{self, Layout};
 use crate::join::{Joined, join};
-use handcar_data::{Dataset, Format, HashKind};
+use handcar_data::{Dataset, Format, HashKind, LabelKind};
 use numpy::{PyArray1, PyReadonlyArray1, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,27 +24,34 @@ type Numbers<'py> = PyReadonlyArray1<'py, f32>;
 
 #[pymethods]
 impl Rows {
-    /// From a matrix; labels are -1 or +1.
+    /// From a matrix; labels are those of `label_kind`: -1 or +1 unless it is `real` or `count`.
     #[staticmethod]
-    #[pyo3(signature = (x, labels, weights=None))]
-    fn from_dense(py: Python<'_>, x: Dense<'_>, labels: Numbers<'_>, weights: Option<Numbers<'_>>) -> PyResult<Self> {
+    #[pyo3(signature = (x, labels, weights=None, label_kind="binary"))]
+    fn from_dense(
+        py: Python<'_>,
+        x: Dense<'_>,
+        labels: Numbers<'_>,
+        weights: Option<Numbers<'_>>,
+        label_kind: &str,
+    ) -> PyResult<Self> {
+        let kind = label_kind_of(label_kind)?;
         let labels = labels.as_slice()?;
         let weights = weights.as_ref().map(|w| w.as_slice()).transpose()?;
         match &x {
             Dense::Single(x) => {
                 let x = x.as_array();
-                py.detach(|| pack(arrays::dense(x)?, labels, weights))
+                py.detach(|| pack(arrays::dense(x)?, kind, labels, weights))
             }
             Dense::Double(x) => {
                 let x = x.as_array();
-                py.detach(|| pack(arrays::dense(x)?, labels, weights))
+                py.detach(|| pack(arrays::dense(x)?, kind, labels, weights))
             }
         }
     }
 
     /// From a compressed sparse matrix with `columns` columns, without repeated entries.
     #[staticmethod]
-    #[pyo3(signature = (offsets, indices, values, columns, labels, weights=None))]
+    #[pyo3(signature = (offsets, indices, values, columns, labels, weights=None, label_kind="binary"))]
     #[allow(clippy::too_many_arguments)] // As SciPy keeps them.
     fn from_csr(
         py: Python<'_>,
@@ -54,25 +61,29 @@ impl Rows {
         columns: u64,
         labels: Numbers<'_>,
         weights: Option<Numbers<'_>>,
+        label_kind: &str,
     ) -> PyResult<Self> {
+        let kind = label_kind_of(label_kind)?;
         let csr = arrays::sparse(&offsets, &indices, &values, columns)?;
         let labels = labels.as_slice()?;
         let weights = weights.as_ref().map(|w| w.as_slice()).transpose()?;
-        py.detach(|| pack(csr, labels, weights))
+        py.detach(|| pack(csr, kind, labels, weights))
     }
 
     /// From the columns of a table.
     #[staticmethod]
-    #[pyo3(signature = (columns, labels, weights=None))]
+    #[pyo3(signature = (columns, labels, weights=None, label_kind="binary"))]
     fn from_columns(
         py: Python<'_>,
         columns: Vec<Column<'_>>,
         labels: Numbers<'_>,
         weights: Option<Numbers<'_>>,
+        label_kind: &str,
     ) -> PyResult<Self> {
         let labels = labels.as_slice()?;
         let weights = weights.as_ref().map(|w| w.as_slice()).transpose()?;
-        let schema = frame::schema_of(&columns)?;
+        let mut schema = frame::schema_of(&columns)?;
+        schema.label.kind = label_kind_of(label_kind)?;
         let columns = columns.iter().map(Column::view).collect::<PyResult<Vec<_>>>()?;
         py.detach(|| frame::pack(schema, &columns, labels, weights))
     }
@@ -95,7 +106,7 @@ impl Rows {
         self.data.nonzeros()
     }
 
-    /// Label of each row, -1 or +1.
+    /// Label of each row: -1 or +1, or a number.
     #[getter]
     fn labels<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         self.data.labels().to_pyarray(py)
@@ -118,6 +129,12 @@ impl Rows {
         }
         let base = (schema.format == Format::Libsvm && !schema.zero_based) as u64;
         self.data.keys().last().map_or(0, |&k| (k + 1).saturating_sub(base))
+    }
+
+    /// What labels may be: `binary`, `real` or `count`.
+    #[getter]
+    fn label_kind(&self) -> &'static str {
+        self.data.schema().label.kind.name()
     }
 
     /// The texts that mean -1 and +1, where labels are texts.
@@ -158,8 +175,12 @@ impl Rows {
     }
 }
 
+fn label_kind_of(name: &str) -> PyResult<LabelKind> {
+    name.parse().map_err(|e| pyo3::exceptions::PyValueError::new_err(format!("label_kind: {e}")))
+}
+
 /// Packs rows that lie in memory. `labels` and `weights` must have one element a row.
-pub fn pack(csr: Csr<'_>, labels: &[f32], weights: Option<&[f32]>) -> PyResult<Rows> {
+pub fn pack(csr: Csr<'_>, kind: LabelKind, labels: &[f32], weights: Option<&[f32]>) -> PyResult<Rows> {
     let rows = csr.offsets.len() - 1;
     if labels.len() != rows || weights.is_some_and(|w| w.len() != rows) {
         let got = format!("{} labels, {:?} weights", labels.len(), weights.map(<[f32]>::len));
@@ -168,8 +189,8 @@ pub fn pack(csr: Csr<'_>, labels: &[f32], weights: Option<&[f32]>) -> PyResult<R
     let Joined { csr, labels, weights, rows } = join(csr, labels, weights);
     let (values, weights) = (csr.values.as_deref(), weights.as_deref());
     let data = match &csr.ids {
-        Ids::Narrow(ids) => Dataset::from_csr(&labels, &csr.offsets, ids, values, weights),
-        Ids::Wide(ids) => Dataset::from_csr(&labels, &csr.offsets, ids, values, weights),
+        Ids::Narrow(ids) => Dataset::from_labelled_csr(kind, &labels, &csr.offsets, ids, values, weights),
+        Ids::Wide(ids) => Dataset::from_labelled_csr(kind, &labels, &csr.offsets, ids, values, weights),
     };
     Ok(Rows { data: data.map_err(error::data)?, layout: None, joined: Some(rows) })
 }

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-const OPTIONS: [&str; 6] = ["--cross", "--dtype", "--grid", "--hash", "--hogwild", "--replicas"];
+const OPTIONS: [&str; 2] = ["--dtype", "--replicas"];
 const COMMANDS: [&str; 6] = ["doctor", "cost", "slurm", "mpi", "ray", "kubernetes"];
 
 /// The message for an option, command or value that is not built yet; `None` for any other usage error.
@@ -30,10 +30,10 @@ mod tests {
     #[test]
     fn what_is_planned_is_refused_by_name() {
         assert_eq!(
-            told("handcar fit x -m m --hogwild").unwrap(),
-            "error: --hogwild is not built yet; --help lists what is\n"
+            told("handcar fit x -m m --replicas 2").unwrap(),
+            "error: --replicas is not built yet; --help lists what is\n"
         );
-        assert!(told("handcar fit x -m m --cross=a:b").unwrap().contains("--cross is not"));
+        assert!(told("handcar fit x -m m --dtype=f16").unwrap().contains("--dtype is not"));
         assert!(told("handcar simulate cost").unwrap().contains("cost is not"));
         assert!(told("handcar launch slurm -- fit").unwrap().contains("slurm is not"));
         assert_eq!(told("handcar fit x -m m --hogwash"), None);

@@ -2,6 +2,7 @@
 
 use crate::progress::{grouped, significant};
 use handcar_train::{
+    job::GridModel,
     metric::{Decile, Metrics},
     model::{Model, Unseen},
 };
@@ -35,12 +36,47 @@ fn num(x: f64) -> String {
     significant(x, 8)
 }
 
+/// The models of a grid, the best first.
+pub fn grid(out: &mut String, models: &[GridModel]) {
+    let measure = |m: &GridModel| m.metrics.as_ref().map(|m| (m.metrics.logloss.or(m.metrics.loss), m.metrics.auc));
+    let of = |m: &GridModel| match measure(m) {
+        _ if m.loss.is_infinite() => f64::INFINITY,
+        Some((loss, _)) => loss.unwrap_or(m.loss),
+        None => m.loss,
+    };
+    let mut sorted: Vec<&GridModel> = models.iter().collect();
+    sorted.sort_by(|a, b| (!a.chosen).cmp(&!b.chosen).then(of(a).total_cmp(&of(b))));
+    let held = models.iter().any(|m| m.metrics.is_some());
+    let titles = ["l1", "l2", "rate", "beta"].map(|t| format!("{t:>9}")).join("");
+    let on = if held { format!("{:>11}{:>9}", "held out", "AUC") } else { String::new() };
+    item(out, "grid", &format!("{titles}{:>13}{on}{:>12}", "progressive", "nonzeros"));
+    for m in sorted {
+        let numbers = [m.l1, m.l2, m.rate, m.beta].map(|x| format!("{x:>9}")).join("");
+        let loss = if m.loss.is_finite() { format!("{:.5}", m.loss) } else { "diverged".into() };
+        let show = |x: Option<f64>| x.map_or("-".to_string(), |x| format!("{x:.5}"));
+        let (held_loss, auc) = measure(m).unwrap_or_default();
+        let on = if held { format!("{:>11}{:>9}", show(held_loss), show(auc)) } else { String::new() };
+        let kept = if m.chosen { "  kept" } else { "" };
+        item(out, "", &format!("{numbers}{loss:>13}{on}{:>12}{kept}", grouped(m.nonzeros)));
+    }
+}
+
 /// The measures on `rows` rows of `what`.
 pub fn metrics(out: &mut String, what: &str, rows: u64, m: &Metrics) {
-    let show = |x: Option<f64>| x.map_or("-".to_string(), |x| format!("{x:.5}"));
-    let (auc, logloss, ne, accuracy) = (show(m.auc), show(m.logloss), show(m.ne), show(m.accuracy));
     let rows = grouped(rows);
-    item(out, what, &format!("AUC {auc}  logloss {logloss}  NE {ne}  accuracy {accuracy}  ({rows} rows)"));
+    let show = |name: &str, x: Option<f64>| format!("{name} {}  ", x.map_or("-".to_string(), |x| significant(x, 6)));
+    let measures = match m.rmse {
+        Some(_) => {
+            let deviance = m.deviance.map_or(String::new(), |d| show("deviance", Some(d)));
+            [show("loss", m.loss), show("RMSE", m.rmse), show("MAE", m.mae), show("R2", m.r2), deviance].concat()
+        }
+        None => {
+            let loss = m.loss.map_or(String::new(), |l| show("loss", Some(l)));
+            let (auc, logloss) = (show("AUC", m.auc), show("logloss", m.logloss));
+            [auc, logloss, show("NE", m.ne), show("accuracy", m.accuracy), loss].concat()
+        }
+    };
+    item(out, what, &format!("{measures}({rows} rows)"));
 }
 
 /// The strongest features by name.

@@ -184,9 +184,9 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     for (args, words) in [
         ("fit data -m model --format arff", "libsvm, criteo, csv, vw"),
         ("fit data -m model --hash murmur", "handcar, vw"),
-        ("fit data -m model --solver lbfgs", "dbpg, sgd, adagrad, ftrl"),
-        ("fit data -m model --loss poisson", "logistic, hinge"),
-        ("fit data -m model --hogwild", "--hogwild is not built yet"),
+        ("fit data -m model --solver newton", "dbpg, lbfgs, sgd, adagrad, ftrl"),
+        ("fit data -m model --loss cauchy", "logistic, hinge, squared-hinge, squared, huber, poisson"),
+        ("fit data -m model --labels whole", "binary, real, count"),
         ("launch slurm -- fit", "slurm is not built yet"),
         ("fit data -m model --l1 -1", "expected a number of at least 0"),
         ("fit data -m model --holdout 1.5", "expected a number between 0 and 1"),
@@ -226,11 +226,28 @@ fn options_that_a_solver_has_no_use_for_are_refused() {
     for (options, told) in [
         ("--rate 0.1", "--rate: expected a minibatch solver (sgd, adagrad, ftrl), got --solver dbpg"),
         ("--batch 10", "--batch: expected a minibatch solver"),
-        ("--solver ftrl --tol 1e-3", "--tol: expected --solver dbpg, got --solver ftrl, which goes by --passes"),
+        (
+            "--solver ftrl --tol 1e-3",
+            "--tol: expected --solver dbpg or lbfgs, got --solver ftrl, which goes by --passes",
+        ),
         ("--solver sgd --no-kkt-filter", "--no-kkt-filter: expected --solver dbpg"),
         ("--loss hinge", "expected loss logistic, the only one that dbpg knows, got hinge"),
-        ("--solver vw", "expected dbpg, sgd, adagrad, ftrl, got \"vw\""),
+        ("--solver lbfgs --no-kkt-filter", "--no-kkt-filter: expected --solver dbpg, got --solver lbfgs"),
+        ("--solver lbfgs --rate 1", "--rate: expected a minibatch solver"),
+        ("--solver lbfgs --beta 1", "--beta: expected a minibatch solver"),
+        ("--solver lbfgs --batch 9", "--batch: expected a minibatch solver"),
+        ("--solver lbfgs --delay 2", "expected delay 0 of lbfgs, each step of which needs all that came before, got 2"),
+        ("--solver lbfgs --loss hinge", "expected loss logistic or squared-hinge, as lbfgs needs, got hinge"),
+        ("--solver lbfgs --filters fixed-point:2", "expected filters that are exact"),
+        ("--solver lbfgs --history 41", "41 is not in 1..=40"),
+        ("--history 5", "--history: expected --solver lbfgs, got --solver dbpg"),
+        ("--solver vw", "expected dbpg, lbfgs, sgd, adagrad, ftrl, got \"vw\""),
         ("--solver ftrl --rate 0", "expected a number above 0"),
+        ("--solver ftrl --huber-delta 2", "--huber-delta: expected --loss huber, got --loss logistic"),
+        ("--solver ftrl --loss huber --huber-delta 0", "expected a number above 0"),
+        ("--solver ftrl --loss huber --huber-delta 1e9", "expected huber_delta a number from 1e-6 to 1e6"),
+        ("--solver ftrl --labels real", "--labels: expected binary, which logistic loss takes, got real"),
+        ("--loss squared", "expected loss logistic, the only one that dbpg knows, got squared"),
     ] {
         let ran = place.run(&format!("fit data --format libsvm -m model {options}"));
         assert!(ran.err.contains(told) && ran.code != Some(0), "{options}: {}", ran.err);

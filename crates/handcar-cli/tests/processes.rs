@@ -37,9 +37,9 @@ fn two_servers_and_two_workers_write_the_same_model() {
 }
 
 #[test]
-fn minibatch_solvers_write_the_same_model_over_processes() {
+fn every_solver_writes_the_same_model_over_processes() {
     let place = place_with_clicks();
-    for solver in ["sgd", "adagrad", "ftrl+dbpg"] {
+    for solver in ["sgd", "adagrad", "ftrl+dbpg", "lbfgs", "ftrl+lbfgs --passes 30", "lbfgs+dbpg --l2 0.5"] {
         let fit = format!("fit clicks.tsv --format criteo --l1 2 --solver {solver}");
         place.ok(&format!("{fit} -m one"));
         place.ok(&format!("launch local --servers 2 --workers 2 -- {fit} -m four"));

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 /// Some rows: CSR with ids local to the batch, and the sorted global keys the ids index.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// `-1` or `+1` a row; `None` if the input has no labels.
+    /// One a row, of the schema's kind; `None` if the input has no labels.
     pub labels: Option<Vec<f32>>,
     /// Example weights; `None`: all 1.
     pub weights: Option<Vec<f32>>,
@@ -158,13 +158,13 @@ impl Pending {
                 }));
             }
             Body::Columns(c) => {
-                let fields = schema.map_or(&[][..], |s| &s.fields);
+                let fields: Vec<_> = schema.into_iter().flat_map(Schema::columns).collect();
                 let any_values = c.values.iter().any(|v| v.is_some());
                 for row in 0..parsed.rows {
-                    for (f, field) in fields.iter().enumerate() {
+                    for (f, &field) in fields.iter().enumerate() {
                         let token = c.tokens[f * c.stride + row];
                         if token != ABSENT {
-                            self.keys.push(key::compose(field.id, token));
+                            self.keys.push(key::compose(field, token));
                             if any_values {
                                 let value = c.values[f].as_ref().map_or(1.0, |v| v[row]);
                                 self.values.get_or_insert_default().push(value);

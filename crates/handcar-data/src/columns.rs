@@ -1,6 +1,7 @@
 //! From columns of tokens to packed data: one table a field, then sorted keys, blocks and rows in one sweep each.
 
 use crate::block::{BlockStore, EntryStore};
+use crate::cross::text_of;
 use crate::csv::unescape;
 use crate::dataset::Packed;
 use crate::names::{Names, TEXT_BYTES_MAX};
@@ -52,11 +53,11 @@ impl ColumnsBuilder {
             names: FieldNames::default(),
             any_absent: false,
         };
-        Self { fields: schema.fields.iter().map(|_| field()).collect() }
+        Self { fields: schema.columns().map(|_| field()).collect() }
     }
 
     /// Adds parsed chunks in order, fields side by side on several threads.
-    pub fn absorb(&mut self, batch: &[Parsed], threads: usize) {
+    pub fn absorb(&mut self, batch: &[Parsed], schema: &Schema, threads: usize) {
         let chunks: Vec<(&Parsed, &Columns)> = batch
             .iter()
             .filter_map(|p| match &p.body {
@@ -65,13 +66,13 @@ impl ColumnsBuilder {
             })
             .collect();
         let fields: Vec<(usize, &mut FieldColumn)> = self.fields.iter_mut().enumerate().collect();
-        par::map(threads, fields, |(f, field)| chunks.iter().for_each(|(p, c)| field.absorb(f, p, c)));
+        par::map(threads, fields, |(f, field)| chunks.iter().for_each(|(p, c)| field.absorb(f, p, c, schema)));
     }
 
     /// Sorts keys and lays out blocks and rows.
     pub fn finish(self, schema: &Schema, labels: Vec<f32>, weights: Option<Vec<f32>>, threads: usize) -> Packed {
         let rows = labels.len();
-        let fields: Vec<_> = self.fields.into_iter().zip(schema.fields.iter().map(|f| f.id)).collect();
+        let fields: Vec<_> = self.fields.into_iter().zip(schema.columns()).collect();
         let done = par::map(threads, fields, |(field, id)| field.finish(rows, id));
         let mut keys = Vec::with_capacity(done.iter().map(|d| d.keys.len()).sum());
         let mut names = Vec::new();
@@ -83,13 +84,13 @@ impl ColumnsBuilder {
         let nonzeros: u64 = done.iter().map(|d| d.present(rows)).sum();
         let mut blocks = Vec::with_capacity(done.len());
         let mut at = 0;
-        for (d, f) in done.into_iter().zip(&schema.fields) {
+        for (d, field) in done.into_iter().zip(schema.columns()) {
             let range = at..at + d.keys.len();
             at = range.end;
             // A column of nothing but raw zeros has no key, hence no block.
             if !range.is_empty() {
                 let entries = entries(d.column, d.values);
-                blocks.push(BlockStore { field: f.id, keys: range, max_row_nonzeros: 1, entries });
+                blocks.push(BlockStore { field, keys: range, max_row_nonzeros: 1, entries });
             }
         }
         Packed {
@@ -105,13 +106,14 @@ impl ColumnsBuilder {
 }
 
 impl FieldColumn {
-    fn absorb(&mut self, f: usize, parsed: &Parsed, columns: &Columns) {
+    fn absorb(&mut self, f: usize, parsed: &Parsed, columns: &Columns, schema: &Schema) {
         let tokens = columns.column(f, parsed.rows);
         let spans = columns.spans[f].as_ref();
+        let cross = f.checked_sub(schema.fields.len()).map(|c| &schema.crosses[c]);
         let has_absent = columns.values[f].is_some();
         let mut numbers = Vec::with_capacity(tokens.len());
         match spans {
-            None if !has_absent => self.table.numbers(tokens, &mut numbers),
+            None if !has_absent && cross.is_none() => self.table.numbers(tokens, &mut numbers),
             _ => {
                 for (row, &token) in tokens.iter().enumerate() {
                     if token == ABSENT {
@@ -126,6 +128,8 @@ impl FieldColumn {
                         let missing = token == crate::bucket::MISSING;
                         let text = if missing { &[] } else { &parsed.text[begin as usize..][..len as usize] };
                         self.names.push(text);
+                    } else if let (true, Some(cross)) = (number as usize > known && !self.names.full, cross) {
+                        self.names.push_plain(&text_of(cross, row, parsed, columns, schema));
                     }
                     numbers.push(number);
                 }
@@ -155,18 +159,20 @@ impl FieldColumn {
 }
 
 impl FieldNames {
+    /// Adds a text as it stands in a CSV cell.
     fn push(&mut self, raw: &[u8]) {
-        let expected = self.ends.len();
-        self.full |= self.text.len() + raw.len() > TEXT_BYTES_MAX;
-        if self.full {
-            return;
-        }
         match raw.windows(2).any(|w| w == b"\"\"") {
-            true => self.text.extend(unescape(raw)),
-            false => self.text.extend_from_slice(raw),
+            true => self.push_plain(&unescape(raw)),
+            false => self.push_plain(raw),
         }
-        self.ends.push(self.text.len() as u32);
-        debug_assert_eq!(self.ends.len(), expected + 1);
+    }
+
+    fn push_plain(&mut self, text: &[u8]) {
+        self.full |= self.text.len() + text.len() > TEXT_BYTES_MAX;
+        if !self.full {
+            self.text.extend_from_slice(text);
+            self.ends.push(self.text.len() as u32);
+        }
     }
 
     fn with_keys(self, values: &[u64], id: u16) -> Vec<(u64, Vec<u8>)> {

@@ -1,7 +1,9 @@
 //! Criteo's click logs: label, 13 integers, 26 hexadecimal categories, separated by tabs; empty means missing.
 
 use crate::bucket::{self, MISSING};
+use crate::cross;
 use crate::error::RowError;
+use crate::label::LabelKind;
 use crate::number;
 use crate::parsed::{Body, Columns, Parsed, lines};
 use crate::schema::Schema;
@@ -23,7 +25,7 @@ pub(crate) fn parse(file: usize, text: &[u8], labelled: bool, schema: &Schema, m
     for line in lines(text) {
         if !line.is_empty() {
             let row = out.rows;
-            match parse_row(line, labelled, |f, token| tokens[f * stride + row] = token) {
+            match parse_row(line, labelled.then_some(schema.label.kind), |f, token| tokens[f * stride + row] = token) {
                 Ok(label) => {
                     if labelled {
                         out.labels.push(label);
@@ -40,24 +42,31 @@ pub(crate) fn parse(file: usize, text: &[u8], labelled: bool, schema: &Schema, m
             column.iter_mut().for_each(|t| *t = schema.narrow(f as u16 + 1, *t));
         }
     }
-    let none = || vec![None; FIELDS];
-    out.body = Body::Columns(Columns { stride, tokens, values: none(), spans: vec![None; FIELDS] });
+    for (to, field) in schema.fields.iter().enumerate() {
+        let from = field.id as usize - 1;
+        if from != to {
+            tokens.copy_within(from * stride..(from + 1) * stride, to * stride);
+        }
+    }
+    let fields = schema.fields.len();
+    let mut columns = Columns { stride, tokens, values: vec![None; fields], spans: vec![None; fields] };
+    cross::add_columns(&mut columns, out.rows, schema);
+    out.body = Body::Columns(columns);
     out
 }
 
-fn parse_row(line: &[u8], labelled: bool, mut put: impl FnMut(usize, u64)) -> Result<f32, RowError> {
-    let mut rest = line;
-    let mut label = 0.0;
-    if labelled {
-        (label, rest) = match line {
-            [b'0', b'\t', rest @ ..] => (-1.0, rest),
-            [b'1', b'\t', rest @ ..] => (1.0, rest),
-            _ => {
-                let (cell, rest) = split(line, 0).ok_or_else(|| columns(line, labelled))?;
-                (label_of(cell)?, rest)
-            }
-        };
-    }
+/// `label`: the kind of label that the first column has, if it is one.
+fn parse_row(line: &[u8], label: Option<LabelKind>, mut put: impl FnMut(usize, u64)) -> Result<f32, RowError> {
+    let labelled = label.is_some();
+    let (label, mut rest) = match (label, line) {
+        (None, _) => (0.0, line),
+        (Some(LabelKind::Binary), [b'0', b'\t', rest @ ..]) => (-1.0, rest),
+        (Some(LabelKind::Binary), [b'1', b'\t', rest @ ..]) => (1.0, rest),
+        (Some(kind), _) => {
+            let (cell, rest) = split(line, 0).ok_or_else(|| columns(line, labelled))?;
+            (kind.read(cell)?, rest)
+        }
+    };
     for f in 0..INTEGERS {
         if let Some(eight) = rest.first_chunk::<8>()
             && let Some((v, len)) = number::digits_before(*eight, b'\t')
@@ -118,15 +127,6 @@ fn integer_prefix(text: &[u8]) -> Option<(i64, usize)> {
 
 fn split(rest: &[u8], _field: usize) -> Option<(&[u8], &[u8])> {
     memchr::memchr(b'\t', rest).map(|i| (&rest[..i], &rest[i + 1..]))
-}
-
-/// Criteo writes 0 and 1; -1 and +1 are accepted as everywhere.
-pub(crate) fn label_of(cell: &[u8]) -> Result<f32, RowError> {
-    match number::real(cell) {
-        Some(1.0) => Ok(1.0),
-        Some(x) if x == 0.0 || x == -1.0 => Ok(-1.0),
-        _ => Err(RowError::new("label".to_string(), "0, 1, -1 or +1", cell)),
-    }
 }
 
 fn columns(line: &[u8], labelled: bool) -> RowError {

@@ -1,8 +1,9 @@
 //! CSV rows to tokens, under a schema that names the columns. Quotes follow RFC 4180.
 
 use crate::bucket::{self, MISSING};
-use crate::criteo::label_of;
+use crate::cross;
 use crate::error::{DataError, Result, RowError, quote};
+use crate::label::LabelKind;
 use crate::number;
 use crate::parsed::{ABSENT, Body, Columns, Parsed};
 use crate::schema::{FieldKind, FieldSpec, Schema};
@@ -32,8 +33,8 @@ enum Role {
 pub(crate) enum Labels {
     /// No labels wanted.
     Off,
-    /// 0, 1, -1, +1.
-    Numeric,
+    /// Numbers.
+    Numeric(LabelKind),
     /// Two texts, as they come.
     Text,
     /// This text against all others, or against one other.
@@ -99,6 +100,7 @@ pub(crate) fn parse(file: usize, text: Vec<u8>, header: usize, plan: &CsvPlan, s
     let mut spans: Vec<Option<Vec<(u32, u32)>>> =
         schema.fields.iter().map(|f| (f.kind == FieldKind::Text).then(|| vec![(0, 0); stride])).collect();
     let mut weights = plan.roles.contains(&Role::Weight).then(Vec::new);
+    let products = cross::products(schema);
     let mut cells = Vec::with_capacity(plan.roles.len());
     let mut at = header;
     while at < text.len() {
@@ -127,8 +129,8 @@ pub(crate) fn parse(file: usize, text: Vec<u8>, header: usize, plan: &CsvPlan, s
                             let content = cell.text(line);
                             let (token, value) = token(&content, &schema.fields[f], schema).map_err(at_column)?;
                             tokens[f * stride + row] = token;
-                            if let (Some(v), Some(value)) = (&mut values[f], value) {
-                                v[row] = value;
+                            if let Some(v) = &mut values[f] {
+                                v[row] = value.unwrap_or(1.0);
                             }
                             if let Some(s) = &mut spans[f] {
                                 s[row] = ((at + cell.begin) as u32, (cell.end - cell.begin) as u32);
@@ -136,7 +138,7 @@ pub(crate) fn parse(file: usize, text: Vec<u8>, header: usize, plan: &CsvPlan, s
                         }
                     }
                 }
-                Ok(())
+                products.iter().try_for_each(|p| p.check(&values, row))
             };
             match one_row().and_then(|()| label.map(|l| read_label(&l, &plan.labels, &mut out)).transpose()) {
                 Ok(label) => {
@@ -158,7 +160,9 @@ pub(crate) fn parse(file: usize, text: Vec<u8>, header: usize, plan: &CsvPlan, s
         at = end;
     }
     out.weights = weights;
-    out.body = Body::Columns(Columns { stride, tokens, values, spans });
+    let mut columns = Columns { stride, tokens, values, spans };
+    cross::add_columns(&mut columns, out.rows, schema);
+    out.body = Body::Columns(columns);
     out.text = text;
     out
 }
@@ -166,7 +170,8 @@ pub(crate) fn parse(file: usize, text: Vec<u8>, header: usize, plan: &CsvPlan, s
 fn read_label(cell: &[u8], labels: &Labels, out: &mut Parsed) -> std::result::Result<f32, RowError> {
     let column = || Some("label".to_string());
     match labels {
-        Labels::Off | Labels::Numeric => label_of(cell),
+        Labels::Off => LabelKind::Binary.read(cell),
+        Labels::Numeric(kind) => kind.read(cell),
         _ if missing(cell) => Err(RowError::new(column(), "a label", cell)),
         Labels::Text => Ok(out.label_text(cell)),
         Labels::Positive(p, _) if p.as_bytes() == cell => Ok(1.0),

@@ -1,14 +1,17 @@
 //! Packed data: rows as CSR with local ids, columns as blocks, and the keys both refer to.
 
 use crate::block::{BlockStore, ColumnBlock, EntryStore};
+use crate::cross::{Cross, places};
 use crate::csv::token_name;
 use crate::error::{DataError, Result};
+use crate::label::LabelKind;
 use crate::names::Names;
 use crate::report::ReadReport;
 use crate::row_store::RowStore;
-use crate::schema::{FieldKind, Format, Schema};
+use crate::schema::{FieldKind, FieldSpec, Format, Schema};
 use crate::section::Section;
 use handcar_base::key;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Packed data, in memory or in a mapped cache file. Cheap to clone.
@@ -64,7 +67,7 @@ impl Dataset {
         self.data.rows.nonzeros()
     }
 
-    /// `-1` or `+1` a row.
+    /// One a row, of the schema's kind: `-1` or `+1`, or numbers.
     pub fn labels(&self) -> &[f32] {
         &self.data.labels
     }
@@ -120,7 +123,22 @@ impl Dataset {
         values: Option<&[f32]>,
         weights: Option<&[f32]>,
     ) -> Result<Self> {
-        crate::memory::from_csr(labels, offsets, indices, values, weights)
+        Self::from_labelled_csr(LabelKind::Binary, labels, offsets, indices, values, weights)
+    }
+
+    /// As [`from_csr`](Self::from_csr), with labels of this kind.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn from_labelled_csr<I: Copy + Into<u64>>(
+        kind: LabelKind,
+        labels: &[f32],
+        offsets: &[u64],
+        indices: &[I],
+        values: Option<&[f32]>,
+        weights: Option<&[f32]>,
+    ) -> Result<Self> {
+        crate::memory::from_csr(kind, labels, offsets, indices, values, weights)
     }
 }
 
@@ -134,20 +152,42 @@ pub fn name_of_key(schema: &Schema, k: u64, text: Option<&str>) -> String {
         return text.into();
     }
     match schema.field(field) {
-        None => format!("{field}:{value}"),
+        None => match schema.crosses.iter().find(|c| c.id == field && schema.by_field()) {
+            Some(cross) => name_of_crossed(schema, cross, value, text),
+            None => format!("{field}:{value}"),
+        },
         Some(f) if f.kind == FieldKind::Raw || matches!(schema.format, Format::Libsvm | Format::Memory) => {
             value.to_string()
         }
-        Some(f) => {
-            let hashed = schema.bits < key::VALUE_BITS && value != crate::bucket::MISSING;
-            let known = if hashed { None } else { token_name(f, value) };
-            match (text, known) {
-                _ if f.kind == FieldKind::Number && value != crate::bucket::MISSING => f.name.clone(),
-                (Some(text), _) if !text.is_empty() => format!("{}={text}", f.name),
-                (_, Some(known)) => format!("{}={known}", f.name),
-                _ => format!("{}=#{value:x}", f.name),
-            }
-        }
+        Some(f) if f.kind == FieldKind::Number && value != crate::bucket::MISSING => f.name.clone(),
+        Some(f) => match value_name(schema, f, value, text) {
+            Some(name) => format!("{}={name}", f.name),
+            None => format!("{}=#{value:x}", f.name),
+        },
+    }
+}
+
+fn name_of_crossed(schema: &Schema, cross: &Cross, value: u64, text: Option<&str>) -> String {
+    let number = |&f: &usize| schema.fields[f].kind == FieldKind::Number;
+    match text.filter(|t| !t.is_empty()) {
+        Some(text) => format!("{}={text}", cross.name()),
+        None if places(schema, cross).iter().all(number) => cross.name(),
+        None => format!("{}=#{value:x}", cross.name()),
+    }
+}
+
+/// What a person reads for a value of a field: the text it was hashed from, or what its token says.
+pub(crate) fn value_name<'a>(
+    schema: &Schema,
+    field: &FieldSpec,
+    value: u64,
+    text: Option<&'a str>,
+) -> Option<Cow<'a, str>> {
+    let hashed = schema.bits < key::VALUE_BITS && value != crate::bucket::MISSING;
+    match text {
+        Some(text) if !text.is_empty() => Some(text.into()),
+        _ if hashed => None,
+        _ => token_name(field, value).map(Cow::Owned),
     }
 }
 

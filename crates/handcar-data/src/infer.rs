@@ -2,11 +2,12 @@
 
 use crate::csv::{Labels, header, header_names, missing, missing_column, row_end, split, trim_end};
 use crate::error::{DataError, Result};
+use crate::label::LabelKind;
 use crate::number;
 use crate::options::ReadOptions;
 use crate::parsed::lines;
 use crate::schema::{FieldKind, FieldSpec, Format, LabelSpec, Schema};
-use handcar_base::key;
+use handcar_base::{Field, key};
 
 /// Rows looked at.
 const SAMPLE_ROWS: usize = 10_000;
@@ -39,7 +40,8 @@ pub(crate) fn delimiter(header: &[u8]) -> u8 {
 }
 
 /// The schema of a CSV file and the way its labels are read.
-pub(crate) fn csv(file: &str, text: &[u8], options: &ReadOptions) -> Result<(Schema, Labels)> {
+/// Also the first field that no column has.
+pub(crate) fn csv(file: &str, text: &[u8], options: &ReadOptions) -> Result<(Schema, Labels, Field)> {
     let (end, head) = header(file, text)?;
     let delimiter = options.delimiter.unwrap_or_else(|| delimiter(head));
     let names = header_names(head, delimiter);
@@ -60,13 +62,15 @@ pub(crate) fn csv(file: &str, text: &[u8], options: &ReadOptions) -> Result<(Sch
     let sample = sample(text, end, delimiter, names.len());
     let mut schema = Schema::new(Format::Csv, options.bits, options.hash_seed);
     schema.weight = options.weight.clone();
-    let mut labels = Labels::Numeric;
+    let mut labels = Labels::Numeric(options.labels);
     for (i, name) in names.iter().enumerate() {
         if *name == label {
             let number = |c: &Vec<u8>| missing(c) || number::real(c).is_some();
             labels = match &options.positive {
                 Some(p) => Labels::Positive(p.clone(), None),
-                None if sample[i].iter().all(number) => Labels::Numeric,
+                None if options.labels != LabelKind::Binary || sample[i].iter().all(number) => {
+                    Labels::Numeric(options.labels)
+                }
                 None => Labels::Text,
             };
         } else if options.weight.as_ref() != Some(name) && !options.ignore.contains(name) {
@@ -83,8 +87,10 @@ pub(crate) fn csv(file: &str, text: &[u8], options: &ReadOptions) -> Result<(Sch
             schema.fields.push(FieldSpec { id, name: name.clone(), kind });
         }
     }
-    schema.label = LabelSpec { column: Some(label), positive: options.positive.clone(), negative: None };
-    Ok((schema, labels))
+    let (kind, positive) = (options.labels, options.positive.clone());
+    schema.label = LabelSpec { kind, column: Some(label), positive, negative: None };
+    let next = schema.fields.len() as Field + 1;
+    Ok((schema, labels, next))
 }
 
 /// The first rows, column by column. Rows of another width are left for the parser to refuse.
@@ -158,7 +164,7 @@ mod tests {
     #[test]
     fn columns_are_told_from_the_first_rows() {
         let text = "a;b;c;d;y\n1;0.5;x;;no\n-3;?;7;;yes\n2;2.5;9;;no\n";
-        let (schema, labels) = csv("f", text.as_bytes(), &ReadOptions::default()).unwrap();
+        let (schema, labels, _) = csv("f", text.as_bytes(), &ReadOptions::default()).unwrap();
         let kinds: Vec<_> = schema.fields.iter().map(|f| (f.id, f.name.as_str(), f.kind.clone())).collect();
         let bins = FieldKind::Bins { cuts: vec![0.5, 2.5] };
         let expected =

@@ -1,7 +1,7 @@
 //! libsvm text: `label id:value id:value …`, ids ascending, counted from 1. `qid:…` and `# comments` are skipped.
 
-use crate::criteo::label_of;
 use crate::error::RowError;
+use crate::label::LabelKind;
 use crate::number;
 use crate::parsed::{Body, Ids, Parsed, Ragged, lines};
 use crate::schema::Schema;
@@ -17,7 +17,7 @@ pub(crate) fn parse(file: usize, text: &[u8], labels: bool, schema: &Schema) -> 
     let hashed = schema.bits < key::VALUE_BITS;
     for line in lines(text) {
         let before = rows.len();
-        match rows.parse_row(line, labels, schema.zero_based) {
+        match rows.parse_row(line, labels, schema.label.kind, schema.zero_based) {
             Ok(None) => {}
             Ok(Some(label)) => {
                 if hashed {
@@ -53,7 +53,13 @@ struct Rows {
 
 impl Rows {
     /// `None`: no row on this line. `Some(None)`: a row without label.
-    fn parse_row(&mut self, line: &[u8], need: bool, zero_based: bool) -> Result<Option<Option<f32>>, RowError> {
+    fn parse_row(
+        &mut self,
+        line: &[u8],
+        need: bool,
+        kind: LabelKind,
+        zero_based: bool,
+    ) -> Result<Option<Option<f32>>, RowError> {
         let mut rest = skip_blanks(line);
         let Some(&first) = rest.first() else { return Ok(None) };
         if first == b'#' {
@@ -62,7 +68,7 @@ impl Rows {
         let mut label = None;
         let end = token_end(rest);
         if need || !rest[..end].contains(&b':') {
-            let value = label_of(&rest[..end]);
+            let value = kind.read(&rest[..end]);
             // Prediction may carry any number in the label's place; there it is no label.
             match value {
                 Ok(v) => label = Some(v),

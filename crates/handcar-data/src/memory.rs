@@ -2,6 +2,7 @@
 
 use crate::dataset::{Dataset, matrix_error};
 use crate::error::Result;
+use crate::label::LabelKind;
 use crate::parsed::{Ids, Ragged};
 use crate::ragged::RaggedBuilder;
 use crate::report::ReadReport;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 /// See [`Dataset::from_csr`].
 pub(crate) fn from_csr<I: Copy + Into<u64>>(
+    kind: LabelKind,
     labels: &[f32],
     offsets: &[u64],
     indices: &[I],
@@ -38,11 +40,8 @@ pub(crate) fn from_csr<I: Copy + Into<u64>>(
     if let Some((i, w)) = weights.and_then(|w| w.iter().enumerate().find(|w| !w.1.is_finite() || *w.1 < 0.0)) {
         return Err(matrix_error("finite weights of 0 or more", format!("{w} in row {i}")));
     }
-    let labels = labels.iter().enumerate().map(|(i, &y)| match y {
-        1.0 => Ok(1.0),
-        -1.0 | 0.0 => Ok(-1.0),
-        _ => Err(matrix_error("labels of 0, 1, -1 or +1", format!("{y} in row {i}"))),
-    });
+    let wrong = |i: usize, y: f32| matrix_error(format!("as a label {}", kind.expected()), format!("{y} in row {i}"));
+    let labels = labels.iter().enumerate().map(|(i, &y)| kind.of_number(y).ok_or_else(|| wrong(i, y)));
     let labels: Vec<f32> = labels.collect::<Result<_>>()?;
 
     let mut ids: Vec<u64> = indices.iter().map(|&i| i.into()).collect();
@@ -65,8 +64,10 @@ pub(crate) fn from_csr<I: Copy + Into<u64>>(
     };
     let mut builder = RaggedBuilder::default();
     builder.push(Ragged { lengths, ids, values });
-    let positives = labels.iter().filter(|&&y| y > 0.0).count() as u64;
-    let schema = Schema::raw(Format::Memory, key::VALUE_BITS, 0, true);
+    let binary = kind == LabelKind::Binary;
+    let positives = labels.iter().filter(|&&y| binary && y > 0.0).count() as u64;
+    let mut schema = Schema::raw(Format::Memory, key::VALUE_BITS, 0, true);
+    schema.label.kind = kind;
     let data = builder.finish(&schema, labels, weights.map(<[f32]>::to_vec), 1);
     let report = ReadReport { rows: rows as u64, positives, ..Default::default() };
     Ok(Dataset { data: Arc::new(data), report: Arc::new(report) })
@@ -88,6 +89,16 @@ fn sort_row(ids: &mut [u64], values: Option<&mut [f32]>) {
 mod tests {
     use super::*;
 
+    fn from_csr<I: Copy + Into<u64>>(
+        labels: &[f32],
+        offsets: &[u64],
+        indices: &[I],
+        values: Option<&[f32]>,
+        weights: Option<&[f32]>,
+    ) -> Result<Dataset> {
+        super::from_csr(LabelKind::Binary, labels, offsets, indices, values, weights)
+    }
+
     #[test]
     fn rows_are_sorted_and_localised() {
         let d =
@@ -105,7 +116,7 @@ mod tests {
             (from_csr::<u32>(&[], &[0], &[], None, None), "1 to 4294967295 rows, got 0"),
             (from_csr(&[1.0], &[0, 2], &[1u32], None, None), "ascending offsets"),
             (from_csr(&[1.0, 1.0], &[0, 2, 1], &[1u32], None, None), "ascending offsets"),
-            (from_csr(&[2.0], &[0, 1], &[1u32], None, None), "labels of 0, 1, -1 or +1, got 2 in row 0"),
+            (from_csr(&[2.0], &[0, 1], &[1u32], None, None), "as a label 0, 1, -1 or +1, got 2 in row 0"),
             (from_csr(&[f32::NAN], &[0, 1], &[1u32], None, None), "got NaN in row 0"),
             (from_csr(&[1.0], &[0, 2], &[4u32, 4], None, None), "got index 4 twice in row 0"),
             (from_csr(&[1.0], &[0, 1], &[4u32], Some(&[f32::INFINITY]), None), "finite values, got inf at entry 0"),

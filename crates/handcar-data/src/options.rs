@@ -1,5 +1,7 @@
 //! How to read: plain settings with documented defaults.
 
+use crate::label::LabelKind;
+use crate::negatives::Negatives;
 use crate::schema::{Format, HashKind};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ pub struct ReadOptions {
     pub format: Option<Format>,
     /// CSV: the label column; `None`: a column called label, target, click, clicked, class or y.
     pub label: Option<String>,
+    /// What labels may be; data read with a schema have the schema's.
+    pub labels: LabelKind,
     /// The label that means +1 (every other one means -1); `None`: 1, or the rarer of two texts.
     pub positive: Option<String>,
     /// CSV: the column of example weights.
@@ -23,6 +27,14 @@ pub struct ReadOptions {
     pub raw: Vec<String>,
     /// CSV: columns left out.
     pub ignore: Vec<String>,
+    /// Fields that are features (columns, VW text's namespaces); empty: all.
+    pub keep: Vec<String>,
+    /// Fields that are no features.
+    pub drop: Vec<String>,
+    /// Features of two or three fields at once, as `a*b`.
+    pub cross: Vec<String>,
+    /// Which negative rows are read; `None`: all. Data read with a schema, to evaluate on, always has all.
+    pub negatives: Option<Negatives>,
     /// CSV: the byte between columns; `None`: told from the header (comma, tab, semicolon or bar).
     pub delimiter: Option<u8>,
     /// Width of the value part of keys; 52 or more: values are not folded. With [`HashKind::Vw`] 64 stands for 18.
@@ -46,12 +58,17 @@ impl Default for ReadOptions {
         Self {
             format: None,
             label: None,
+            labels: LabelKind::default(),
             positive: None,
             weight: None,
             numeric: Vec::new(),
             categorical: Vec::new(),
             raw: Vec::new(),
             ignore: Vec::new(),
+            keep: Vec::new(),
+            drop: Vec::new(),
+            cross: Vec::new(),
+            negatives: None,
             delimiter: None,
             bits: 64,
             hash: HashKind::Handcar,
@@ -80,6 +97,7 @@ impl ReadOptions {
             (
                 (self.format, &self.label, &self.positive, &self.weight, &self.numeric, &self.categorical, &self.raw),
                 (&self.ignore, self.delimiter, self.bits, self.hash_seed, self.zero_based, self.on_bad_row, self.hash),
+                (self.labels, &self.keep, &self.drop, &self.cross, self.negatives),
             )
         )
     }

@@ -1,5 +1,6 @@
 //! What parsing a chunk gives: rows as columns of tokens, or as lists of ids.
 
+use crate::choose::Namespaces;
 use crate::error::RowError;
 use crate::names::Texts;
 use crate::report::REASONS_MAX;
@@ -15,11 +16,13 @@ pub(crate) struct Parsed {
     pub lines: u64,
     pub bytes: usize,
     pub rows: usize,
-    /// `±1`, or indices into `label_texts` if that is not empty. Empty if the input has no labels.
+    /// Labels, or indices into `label_texts` if that is not empty. Empty if the input has no labels.
     pub labels: Vec<f32>,
     /// Distinct label texts of this chunk, each with the line of its first use.
     pub label_texts: Vec<(Vec<u8>, u64)>,
     pub weights: Option<Vec<f32>>,
+    /// VW text: the namespaces, if the schema asks for some.
+    pub namespaces: Namespaces,
     pub body: Body,
     /// The first bad rows.
     pub bad: Vec<RowError>,
@@ -85,6 +88,7 @@ impl Parsed {
             labels: Vec::new(),
             label_texts: Vec::new(),
             weights: None,
+            namespaces: Namespaces::default(),
             body,
             bad: Vec::new(),
             bad_rows: 0,

@@ -1,14 +1,18 @@
 //! From inputs to packed data.
 
+use crate::choose::Namespaces;
 use crate::columns::ColumnsBuilder;
 use crate::csv::Labels;
 use crate::dataset::{Dataset, Packed};
 use crate::error::{DataError, Result};
+use crate::label::LabelKind;
+use crate::negatives::Negatives;
 use crate::options::{OnBadRow, ReadOptions};
+use crate::par;
 use crate::parsed::{Body, Parsed, append_weights};
 use crate::ragged::RaggedBuilder;
 use crate::report::{REASONS_MAX, ReadReport};
-use crate::schema::Schema;
+use crate::schema::{Format, Schema};
 use crate::source::Input;
 use crate::stream::{Stream, Want};
 use std::sync::Arc;
@@ -56,17 +60,28 @@ pub(crate) fn pack(inputs: &[Input], schema: Option<&Schema>, options: &ReadOpti
         true => Builder::Columns(ColumnsBuilder::new(stream.schema())),
         false => Builder::Ragged(RaggedBuilder::default()),
     };
+    // With a schema data is read to evaluate on: every row, and whatever namespaces there are.
+    let negatives = options.negatives.filter(|_| schema.is_none());
+    let (mut all_rows, mut namespaces) = (0, Namespaces::default());
     loop {
         let start = Instant::now();
         let Some(mut batch) = stream.next_batch()? else { break };
         rows.report.add("read, parse", start);
         let start = Instant::now();
+        if let Some(negatives) = negatives {
+            let numbered = batch.iter_mut().map(|parsed| {
+                all_rows += parsed.rows as u64;
+                (all_rows - parsed.rows as u64, parsed)
+            });
+            par::map(threads, numbered.collect(), |(first, parsed)| negatives.thin(parsed, first));
+        }
         for parsed in &mut batch {
             rows.absorb(parsed)?;
+            namespaces.join(std::mem::take(&mut parsed.namespaces), stream.schema());
         }
         match &mut body {
             Builder::Columns(c) => {
-                c.absorb(&batch, threads);
+                c.absorb(&batch, stream.schema(), threads);
                 stream.recycle(batch);
             }
             Builder::Ragged(r) => {
@@ -79,9 +94,16 @@ pub(crate) fn pack(inputs: &[Input], schema: Option<&Schema>, options: &ReadOpti
         }
         rows.report.add("localise", start);
     }
+    if schema.is_none() && stream.schema().format == Format::Vw {
+        namespaces.check(stream.schema())?;
+    }
     let mut schema = stream.schema().clone();
     let (hashes, labels) = (stream.hashes(), stream.labels().clone());
     let (labels, weights, mut report) = rows.finish(&labels, &mut schema)?;
+    if let Some(Negatives { rate, .. }) = negatives {
+        let (kept, all) = (report.rows - report.positives, all_rows - report.positives);
+        report.notes.push(format!("negatives: kept {kept} of {all}, each with {} times its weight", 1.0 / rate));
+    }
     let start = Instant::now();
     let data = match body {
         Builder::Columns(c) => c.finish(&schema, labels, weights, threads),
@@ -210,6 +232,9 @@ impl Rows {
                 return Err(DataError::Labels { file, expected, got: "none".into() });
             }
             _ => {}
+        }
+        if schema.label.kind != LabelKind::Binary {
+            return Ok((all, weights, report));
         }
         report.positives = all.iter().filter(|&&l| l > 0.0).count() as u64;
         if report.positives == 0 || report.positives == report.rows {

@@ -1,5 +1,8 @@
 //! What the columns of a data set mean. Travels with the model, so that prediction reads its input the same way.
 
+use crate::choose::Selection;
+use crate::cross::Cross;
+use crate::label::LabelKind;
 use handcar_base::{Field, key};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +23,12 @@ pub struct Schema {
     pub format: Format,
     /// Feature groups, ascending by id.
     pub fields: Vec<FieldSpec>,
+    /// Which namespaces of Vowpal Wabbit's text are features; of other formats `fields` has all that are.
+    #[serde(default, skip_serializing_if = "Selection::is_all")]
+    pub select: Selection,
+    /// Features of several fields, ascending by id where `fields` are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crosses: Vec<Cross>,
     /// Where labels come from and what they mean.
     pub label: LabelSpec,
     /// Column of example weights, if any.
@@ -131,8 +140,11 @@ pub enum FieldKind {
 }
 
 /// Where labels come from and what they mean.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelSpec {
+    /// What labels may be.
+    #[serde(default, skip_serializing_if = "LabelKind::is_binary")]
+    pub kind: LabelKind,
     /// The column's name, if the format names columns.
     pub column: Option<String>,
     /// The text that means +1; `None`: numbers, where 1 means +1 and 0 or -1 means -1.
@@ -164,7 +176,9 @@ impl Schema {
             version: SCHEMA_VERSION,
             format,
             fields: Vec::new(),
-            label: LabelSpec { column: None, positive: None, negative: None },
+            select: Selection::default(),
+            crosses: Vec::new(),
+            label: LabelSpec::default(),
             weight: None,
             bits: bits.min(key::VALUE_BITS),
             seed,
@@ -203,6 +217,11 @@ impl Schema {
     /// The field with this id.
     pub fn field(&self, id: Field) -> Option<&FieldSpec> {
         self.fields.binary_search_by_key(&id, |f| f.id).ok().map(|i| &self.fields[i])
+    }
+
+    /// The field parts of the keys of all columns: those of the fields, then those of the crosses.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = Field> {
+        self.fields.iter().map(|f| f.id).chain(self.crosses.iter().map(|c| c.id))
     }
 
     /// Whether every row has at most one key of each field, so that a field is one block.

@@ -1,14 +1,17 @@
 //! Inputs as a stream of parsed chunks, parsed side by side, in order.
 
+use crate::choose::choose;
 use crate::csv::{self, CsvPlan, Labels};
 use crate::error::{DataError, Result};
 use crate::infer;
+use crate::label::LabelKind;
 use crate::options::ReadOptions;
 use crate::par;
 use crate::parsed::{Body, Parsed, lines};
 use crate::schema::{Format, HashKind, Schema};
 use crate::source::{Chunk, Chunks, Input};
 use crate::{criteo, libsvm, vw};
+use handcar_base::Field;
 use std::sync::Arc;
 
 /// Whether rows must have labels.
@@ -164,7 +167,7 @@ impl Stream {
 fn labels_of(schema: &Schema) -> Labels {
     match &schema.label.positive {
         Some(p) => Labels::Positive(p.clone(), schema.label.negative.clone()),
-        None => Labels::Numeric,
+        None => Labels::Numeric(schema.label.kind),
     }
 }
 
@@ -179,12 +182,28 @@ fn infer_schema(name: &str, text: &[u8], options: &ReadOptions) -> Result<(Schem
         let (expected, got) = ("handcar for all formats but vw".into(), format!("vw for {format:?}").to_lowercase());
         return Err(DataError::Option { option: "hash", expected, got });
     }
-    Ok(match format {
+    if options.labels != LabelKind::Binary && options.positive.is_some() {
+        let (expected, got) = ("none, as no class is positive".into(), format!("one with {} labels", options.labels));
+        return Err(DataError::Option { option: "positive", expected, got });
+    }
+    let numeric = Labels::Numeric(options.labels);
+    let (mut schema, labels, next) = match format {
         Format::Csv => infer::csv(name, text, options)?,
-        Format::Vw => (Schema::vw(bits, seed, options.hash), Labels::Numeric),
-        Format::Criteo => (Schema::criteo(bits, seed), Labels::Numeric),
-        Format::Libsvm | Format::Memory => {
-            (Schema::raw(Format::Libsvm, bits, seed, options.zero_based), Labels::Numeric)
-        }
-    })
+        Format::Vw => (Schema::vw(bits, seed, options.hash), numeric, 0),
+        Format::Criteo => (Schema::criteo(bits, seed), numeric, criteo::FIELDS as Field + 1),
+        Format::Libsvm | Format::Memory => (Schema::raw(Format::Libsvm, bits, seed, options.zero_based), numeric, 0),
+    };
+    schema.label.kind = options.labels;
+    choose(&mut schema, options, next)?;
+    if let Some(negatives) = options.negatives {
+        negatives.check()?;
+        let got = match labels {
+            Labels::Text => "texts of which either may be (choose the positive one)".into(),
+            _ if options.labels != LabelKind::Binary => format!("{} labels", options.labels),
+            _ => return Ok((schema, labels)),
+        };
+        let expected = "labels of which it is known whether they are negative".into();
+        return Err(DataError::Option { option: "negatives", expected, got });
+    }
+    Ok((schema, labels))
 }

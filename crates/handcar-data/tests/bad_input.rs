@@ -174,3 +174,11 @@ fn a_column_missing_at_prediction_is_named() {
     let batch = batches(&[unlabelled], &schema, &uncached(), 10).unwrap().next().unwrap().unwrap();
     assert_eq!((batch.labels, batch.offsets), (None, vec![0, 2]));
 }
+
+#[test]
+fn nothing_of_a_skipped_row_remains_in_the_next() {
+    let options = ReadOptions { raw: vec!["a".into(), "b".into()], on_bad_row: OnBadRow::Skip, ..csv() };
+    let d = read_text("x.csv", "a,b,y\n7,1,0\n5,nan,1\n,2,1\n", &options).unwrap();
+    // A missing number is a category, whose value is 1.
+    assert_eq!((d.rows(), d.csr().row(1).1), (2, Some(&[1.0, 2.0][..])));
+}

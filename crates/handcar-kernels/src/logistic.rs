@@ -9,6 +9,18 @@ pub const ONE: f32 = (1u32 << 30) as f32;
 /// Gradient and curvature of one row's loss, times [`ONE`].
 pub type RowStatistics = [i32; 2];
 
+/// Both halves as one word: two widenings and an or, where two stores would cost a shuffle a row.
+#[inline(always)]
+fn pack(g: i32, h: i32) -> RowStatistics {
+    let word = if cfg!(target_endian = "little") {
+        (h as u32 as u64) << 32 | g as u32 as u64
+    } else {
+        (g as u32 as u64) << 32 | h as u32 as u64
+    };
+    // SAFETY: eight bytes either way, and every bit pattern is a pair of i32.
+    unsafe { std::mem::transmute::<u64, RowStatistics>(word) }
+}
+
 for_each_isa! {
     /// Gradient `-y·q·c` and curvature `q·(1-q)·c` of every row, `q = 1/(1+exp(y·m))`, truncated to fixed point.
     ///
@@ -26,17 +38,6 @@ for_each_isa! {
             let q = if z >= 0.0 { e * d } else { d };
             (-y * q, e * d * d)
         }
-        /// Both halves as one word: two widenings and an or, where two stores would cost a shuffle a row.
-        #[inline(always)]
-        fn pack(g: i32, h: i32) -> RowStatistics {
-            let word = if cfg!(target_endian = "little") {
-                (h as u32 as u64) << 32 | g as u32 as u64
-            } else {
-                (g as u32 as u64) << 32 | h as u32 as u64
-            };
-            // SAFETY: eight bytes either way, and every bit pattern is a pair of i32.
-            unsafe { std::mem::transmute::<u64, RowStatistics>(word) }
-        }
         if weights.is_empty() {
             for i in 0..n {
                 let (g, h) = row(margins[i], labels[i]);
@@ -51,6 +52,40 @@ for_each_isa! {
             for i in 0..n {
                 let (g, h) = row(margins[i], labels[i]);
                 out[i] = pack((g * weights[i] * ONE) as i32, (h * weights[i] * ONE) as i32);
+            }
+        }
+    }
+}
+
+for_each_isa! {
+    /// `q·c` of every row, `q = 1/(1+exp(y·m))`, to the nearest in fixed point: in the first half for label 1, in the second
+    /// for -1, the other half being 0. The gradient is the second less the first.
+    ///
+    /// Arguments as of [`statistics`]. `q` is computed in f64: differences of gradients need more of it than a step.
+    pub fn class_gradients / class_gradients_on(
+        margins: &[f64], labels: &[f32], weights: &[f32], out: &mut [RowStatistics]
+    ) {
+        let n = out.len();
+        let (margins, labels) = (&margins[..n], &labels[..n]);
+        #[inline(always)]
+        fn row(m: f64, y: f32, c: f64) -> RowStatistics {
+            let z = m * y as f64;
+            let e = exp_nonpositive(-z.abs());
+            let d = 1.0 / (1.0 + e);
+            let q = if z >= 0.0 { e * d } else { d };
+            let fixed = (q * c * ONE as f64 + 0.5).max(0.0).min(ONE as f64);
+            // SAFETY: max and min of a number leave a finite value of magnitude at most 2^30.
+            let q: i32 = unsafe { fixed.to_int_unchecked() };
+            if y > 0.0 { pack(q, 0) } else { pack(0, q) }
+        }
+        if weights.is_empty() {
+            for i in 0..n {
+                out[i] = row(margins[i], labels[i], 1.0);
+            }
+        } else {
+            let weights = &weights[..n];
+            for i in 0..n {
+                out[i] = row(margins[i], labels[i], weights[i] as f64);
             }
         }
     }
@@ -113,18 +148,38 @@ mod tests {
     }
 
     #[test]
+    fn class_gradients_match_the_reference() {
+        let (mut m, mut y, mut c) = rows();
+        m.push(f64::NAN);
+        y.push(1.0);
+        c.push(1.0);
+        for weights in [&[][..], &c] {
+            let mut out = vec![[0; 2]; m.len()];
+            class_gradients(&m, &y, weights, &mut out);
+            for i in 0..m.len() - 1 {
+                let q = 1.0 / (1.0 + (m[i] * y[i] as f64).exp()) * weights.get(i).map_or(1.0, |&w| w as f64);
+                let [own, other] = if y[i] > 0.0 { out[i] } else { [out[i][1], out[i][0]] };
+                assert!((own as f64 / ONE as f64 - q).abs() < 6e-10 && other == 0, "{} {:?} {q}", m[i], out[i]);
+            }
+            assert_eq!(out[m.len() - 1], [ONE as i32, 0], "no number is a bound");
+        }
+    }
+
+    #[test]
     fn every_instruction_set_gives_equal_bits() {
         let (m, y, c) = rows();
         let run = |isa| {
             let mut s = vec![[0; 2]; m.len()];
             statistics_on(isa, &m, &y, &c, &mut s);
+            let mut g = vec![[0; 2]; m.len()];
+            class_gradients_on(isa, &m, &y, &c, &mut g);
             let mut l = vec![0.0; m.len()];
             losses_on(isa, &m, &y, &mut l);
             let p: Vec<f64> = s.iter().map(|s| s[0].unsigned_abs() as f64 / ONE as f64).collect();
             let mut e = vec![0.0; m.len()];
             negative_entropies_on(isa, &p, &mut e);
             let bits = |v: Vec<f64>| v.into_iter().map(f64::to_bits).collect::<Vec<_>>();
-            (s, bits(l), bits(e))
+            (s, g, bits(l), bits(e))
         };
         let base = run(Isa::Baseline);
         assert_eq!(base, run(Isa::Avx2));

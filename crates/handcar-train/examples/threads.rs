@@ -1,4 +1,5 @@
-//! Question: how much sooner do two threads finish a pass, against what two cores of this machine can give at all?
+//! Question: how much sooner do two threads finish a pass of the batch solver, of a minibatch solver, and of one whose threads race,
+//! against what two cores of this machine can give at all?
 //! Data: any file; drawn clicks, say. Control: the loss kernel on margins that stay in a core's own cache, no memory
 //! shared, timed in turns with the passes, since two cores are not always two whole ones.
 //!
@@ -7,6 +8,7 @@
 use handcar_data::{CachePolicy, Dataset, ReadOptions, read};
 use handcar_kernels::logistic;
 use handcar_train::job::{self, FitOptions, Silent, TrainInput};
+use handcar_train::solver::Solver;
 use std::time::Instant;
 
 /// Passes of a fit; the first (which also sets up) and the last (which also certifies) are not counted.
@@ -22,6 +24,15 @@ fn passes(data: &Dataset, threads: usize) -> Result<f64, Box<dyn std::error::Err
     worker.finish()?;
     let seconds = |pass: usize| fitted.trace[pass].seconds;
     Ok((seconds(PASSES as usize - 2) - seconds(0)) / (PASSES - 2) as f64)
+}
+
+/// The time of FTRL's only pass, without what comes after it.
+fn online(data: &Dataset, threads: usize, hogwild: bool) -> Result<f64, Box<dyn std::error::Error>> {
+    let mut worker = handcar_ps::driver::local::cluster(1, 1, &job::registry()).remove(0);
+    let options = FitOptions { solver: Solver::Ftrl.into(), passes: 1, threads, hogwild, ..FitOptions::default() };
+    let fitted = job::fit(&mut worker, TrainInput::new(data), &options, &mut Silent)?;
+    worker.finish()?;
+    Ok(data.rows() as f64 / fitted.trace[0].rows_per_second)
 }
 
 fn control(threads: usize) -> f64 {
@@ -55,15 +66,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = read(&[file], &ReadOptions { threads: 2, cache: CachePolicy::off(), ..ReadOptions::default() })?;
     let mut times = Vec::new();
     for _ in 0..rounds {
-        times.push([passes(&data, 1)?, control(1), passes(&data, 2)?, control(2)]);
+        let of = |threads: usize| -> Result<[f64; 4], Box<dyn std::error::Error>> {
+            let (batches, racing) = (online(&data, threads, false)?, online(&data, threads, true)?);
+            Ok([control(threads), passes(&data, threads)?, batches, racing])
+        };
+        times.push((of(1)?, of(2)?));
     }
-    let [pass1, control1, pass2, control2] = [0, 1, 2, 3].map(|i| median(times.iter().map(|t| t[i])));
     // Each round's own ratio: what slows one round slows both of its parts.
-    let passes = median(times.iter().map(|t| t[0] / t[2]));
-    let cores = median(times.iter().map(|t| t[1] / t[3]));
-    let share = median(times.iter().map(|t| (t[0] / t[2]) / (t[1] / t[3])));
-    println!("pass      1 thread {pass1:.4} s, 2 threads {pass2:.4} s: {passes:.3} x");
-    println!("control   1 thread {control1:.4} s, 2 threads {control2:.4} s: {cores:.3} x");
-    println!("scaling   {share:.3} of the control's, median of {rounds} rounds");
+    let ratio = |t: &([f64; 4], [f64; 4]), i: usize| t.0[i] / t.1[i];
+    for (i, what) in ["control", "pass", "online", "hogwild"].into_iter().enumerate() {
+        let [one, two] = [median(times.iter().map(|t| t.0[i])), median(times.iter().map(|t| t.1[i]))];
+        let scaling = median(times.iter().map(|t| ratio(t, i)));
+        let share = median(times.iter().map(|t| ratio(t, i) / ratio(t, 0)));
+        println!("{what:<9} 1 thread {one:.4} s, 2 threads {two:.4} s: {scaling:.3} x, {share:.3} of the control's");
+    }
+    println!("medians of {rounds} rounds");
     Ok(())
 }

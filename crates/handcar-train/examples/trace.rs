@@ -1,4 +1,4 @@
-//! Prints the passes of one fit: `trace INPUT... [NAME=NUMBER]...` with names `l1 l2 tol passes threads delay intercept
+//! Prints the passes of one fit: `trace INPUT... [NAME=NUMBER]... [solver=NAME]` with names `history l1 l2 tol passes threads delay intercept
 //! filter workers servers transpose` (1: also times the transposition of rows into column blocks).
 
 use handcar_data::{CachePolicy, ReadOptions, read};
@@ -37,7 +37,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let blocks = handcar_data::build_blocks(rows, data.keys());
         println!("transpose {:.3}s, {} blocks", began.elapsed().as_secs_f64(), blocks.blocks().len());
     }
+    let solver = settings.iter().find_map(|s| s.strip_prefix("solver=")).unwrap_or("dbpg").parse()?;
     let options = FitOptions {
+        solver,
+        history: get("history", 10.0)? as u32,
         l1: get("l1", 1.0)?,
         l2: get("l2", 0.0)?,
         tol: get("tol", 1e-4)?,

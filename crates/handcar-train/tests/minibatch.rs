@@ -3,7 +3,7 @@
 mod common;
 use common::fit;
 use handcar_base::{Rng, Seed};
-use handcar_data::Dataset;
+use handcar_data::{Dataset, LabelKind};
 use handcar_train::job::{FitOptions, Fitted};
 use handcar_train::loss::LossKind;
 use handcar_train::model::Model;
@@ -14,6 +14,9 @@ const MINIBATCH: [Solver; 3] = [Solver::Sgd, Solver::AdaGrad, Solver::Ftrl];
 /// Rows of `columns` numbers, some of them absent, with labels of a planted model.
 struct Problem {
     rows: Vec<Vec<f32>>,
+    /// The planted model's margins.
+    scores: Vec<f64>,
+    kind: LabelKind,
     labels: Vec<f32>,
     weights: Option<Vec<f32>>,
 }
@@ -23,7 +26,8 @@ impl Problem {
     fn new(seed: u64, kind: u64, n: usize, columns: usize) -> Self {
         let mut r = Rng::new(Seed(seed), kind);
         let planted: Vec<f64> = (0..columns).map(|_| 3.0 * (r.uniform() - 0.5)).collect();
-        let mut out = Self { rows: Vec::new(), labels: Vec::new(), weights: (kind == 1).then(Vec::new) };
+        let (rows, scores, labels, weights) = (Vec::new(), Vec::new(), Vec::new(), (kind == 1).then(Vec::new));
+        let mut out = Self { rows, scores, kind: LabelKind::Binary, labels, weights };
         for _ in 0..n {
             let row: Vec<f32> = (0..columns)
                 .map(|k| match r.below(3) {
@@ -38,8 +42,23 @@ impl Problem {
                 w.push([0.5, 1.0, 3.0][r.below(3) as usize]);
             }
             out.rows.push(row);
+            out.scores.push(score);
         }
         out
+    }
+
+    /// With labels that this loss takes.
+    fn with_labels_for(self, loss: LossKind) -> Self {
+        let mut r = Rng::new(Seed(17), 0);
+        let kind = loss.labels();
+        let labels = match kind {
+            LabelKind::Binary => self.labels,
+            LabelKind::Real => self.scores.iter().map(|s| (s + 0.7 + r.uniform() - 0.5) as f32).collect(),
+            LabelKind::Count => {
+                self.scores.iter().map(|s| (s.min(4.0) / 2.0 + r.uniform()).exp().floor() as f32).collect()
+            }
+        };
+        Self { kind, labels, ..self }
     }
 
     fn dataset(&self) -> Dataset {
@@ -52,7 +71,8 @@ impl Problem {
             offsets.push(ids.len() as u64);
         }
         let values = values.iter().any(|&x| x != 1.0).then_some(values);
-        Dataset::from_csr(&self.labels, &offsets, &ids, values.as_deref(), self.weights.as_deref()).unwrap()
+        let (values, weights) = (values.as_deref(), self.weights.as_deref());
+        Dataset::from_labelled_csr(self.kind, &self.labels, &offsets, &ids, values, weights).unwrap()
     }
 
     /// The solver as its equations say, in f64, over all coordinates in every batch; the last weight is the intercept.
@@ -80,6 +100,9 @@ impl Problem {
                             }
                         }
                         LossKind::SquaredHinge => -2.0 * y * (1.0 - y * m).max(0.0),
+                        LossKind::Squared => m - y,
+                        LossKind::Huber { delta } => (m - y).clamp(-delta as f64, delta as f64),
+                        LossKind::Poisson => m.exp() - y,
                     };
                     let slope = slope * self.weights.as_ref().map_or(1.0, |c| c[i] as f64);
                     g.iter_mut().zip(x).for_each(|(g, &x)| *g += slope * x as f64);
@@ -106,7 +129,7 @@ impl Problem {
                             let passes = (t as f64 / batches as f64).max(1.0);
                             w[k] = -soft(z[k], passes * l1) / ((o.beta + g2[k].sqrt()) / rate + passes * l2);
                         }
-                        Solver::Dbpg => unreachable!("no minibatch solver"),
+                        Solver::Dbpg | Solver::Lbfgs => unreachable!("no minibatch solver"),
                     }
                 }
             }
@@ -127,10 +150,10 @@ fn options(solver: impl Into<Solvers>) -> FitOptions {
 #[test]
 fn every_solver_equals_its_slow_reference() {
     for kind in [0, 1] {
-        let problem = Problem::new(3 + kind, kind, 203, 12);
-        let data = problem.dataset();
-        for solver in MINIBATCH {
-            for loss in LossKind::ALL {
+        for loss in LossKind::ALL {
+            let problem = Problem::new(3 + kind, kind, 203, 12).with_labels_for(loss);
+            let data = problem.dataset();
+            for solver in MINIBATCH {
                 for (l1, l2) in [(0.0, 0.0), (3.0, 0.0), (0.0, 5.0), (2.0, 1.0)] {
                     let o = FitOptions { l1, l2, loss, ..options(solver) };
                     let want = problem.reference(solver, &o);
@@ -149,17 +172,17 @@ fn every_solver_equals_its_slow_reference() {
 #[test]
 fn any_number_of_threads_workers_and_servers_gives_equal_bits() {
     for kind in [0, 1] {
-        let data = Problem::new(11, kind, 301, 40).dataset();
-        for solver in MINIBATCH {
-            let o = FitOptions { l1: 1.5, l2: 0.5, ..options(solver) };
+        for (solver, loss) in MINIBATCH.into_iter().flat_map(|s| LossKind::ALL.map(|l| (s, l))) {
+            let data = Problem::new(11, kind, 301, 40).with_labels_for(loss).dataset();
+            let o = FitOptions { l1: 1.5, l2: 0.5, loss, rate: Some(0.1), ..options(solver) };
             let one = fit(&data, 1, 1, &o);
             for threads in [2, 3, 7] {
                 let many = fit(&data, 1, 1, &FitOptions { threads, ..o.clone() });
-                assert_eq!(one.model, many.model, "{solver} {threads} threads");
+                assert_eq!(one.model, many.model, "{solver} {loss} {threads} threads");
             }
             for (workers, servers) in [(2, 1), (3, 2), (1, 3)] {
                 let many = fit(&data, workers, servers, &o);
-                assert_eq!(one.model, many.model, "{solver} {workers} x {servers}");
+                assert_eq!(one.model, many.model, "{solver} {loss} {workers} x {servers}");
                 let last = |f: &Fitted| f.online.last().map(|l| (l.rows, l.loss, l.auc));
                 assert_eq!(last(&one), last(&many));
             }

@@ -1,10 +1,11 @@
-//! DBPG against a slow reference on small random problems: the optimum, the certificate's truth, equal bits.
+//! DBPG and L-BFGS against a slow reference on small random problems: the optimum, the certificate's truth, equal bits.
 
 mod common;
 use common::fit;
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
 use handcar_train::job::FitOptions;
+use handcar_train::solver::Solver;
 
 /// A dense random problem; rows may have zero entries, which are not stored.
 struct Problem {
@@ -135,14 +136,23 @@ fn optima_agree_with_the_reference_and_no_certificate_claims_more() {
             let intercept = kind == 2 || seed % 3 == 0;
             let (l1, l2) = [(1.0, 0.0), (0.5, 1.0), (0.0, 2.0), (3.0, 0.1)][(seed % 4) as usize];
             let best = problem.optimum(l1, l2, intercept);
-            for delay in [0, 3] {
-                let options = FitOptions { l1, l2, intercept, delay, tol: 1e-5, passes: 500, ..FitOptions::default() };
+            for (solver, delay, passes) in [(Solver::Dbpg, 0, 500), (Solver::Dbpg, 3, 500), (Solver::Lbfgs, 0, 3000)] {
+                let solver = solver.into();
+                let options =
+                    FitOptions { solver, l1, l2, intercept, delay, tol: 1e-5, passes, ..FitOptions::default() };
                 let fitted = fit(&data, 1, 1, &options);
                 let facts = &fitted.model.facts;
                 let off = facts.objective / best - 1.0;
-                let what = format!("seed {seed} kind {kind} delay {delay} l1 {l1} l2 {l2}: {off:.1e} off, {facts:?}");
+                let what = format!(
+                    "seed {seed} kind {kind} {} delay {delay} l1 {l1} l2 {l2}: {off:.1e} off, {facts:?}",
+                    facts.solver
+                );
                 assert!(facts.converged && off <= 1.1e-5, "{what}");
                 assert!(off >= -1e-7, "below the optimum: {what}");
+                assert!(
+                    facts.solver != "lbfgs" || fitted.trace.windows(2).all(|p| p[1].objective <= p[0].objective),
+                    "{what}"
+                );
                 for pass in &fitted.trace {
                     let claimed = pass.gap.map_or(f64::NEG_INFINITY, |g| pass.objective * (1.0 - g));
                     assert!(claimed <= best * (1.0 + 1e-7), "pass {} claims {claimed} > {best}: {what}", pass.pass);
@@ -156,11 +166,14 @@ fn optima_agree_with_the_reference_and_no_certificate_claims_more() {
 fn equal_bits_for_any_number_of_threads_workers_and_servers_whatever_the_values() {
     for (seed, kind, l2) in [(1, 1, 0.0), (2, 2, 0.5), (3, 0, 0.0)] {
         let data = Problem::new(seed, kind).dataset();
-        let options = FitOptions { l1: 0.5, l2, tol: 1e-7, passes: 60, ..FitOptions::default() };
-        let one = fit(&data, 1, 1, &options).model;
-        for (threads, workers, servers) in [(2, 1, 1), (1, 2, 2), (2, 3, 2)] {
-            let other = fit(&data, workers, servers, &FitOptions { threads, ..options.clone() }).model;
-            assert_eq!(one, other, "kind {kind}: {threads} threads, {workers} workers, {servers} servers");
+        for (solver, l1) in [(Solver::Dbpg, 0.5), (Solver::Lbfgs, 0.5), (Solver::Lbfgs, 0.0)] {
+            let solver = solver.into();
+            let options = FitOptions { solver, l1, l2, tol: 1e-7, passes: 60, ..FitOptions::default() };
+            let one = fit(&data, 1, 1, &options).model;
+            for (threads, workers, servers) in [(2, 1, 1), (1, 2, 2), (2, 3, 2)] {
+                let other = fit(&data, workers, servers, &FitOptions { threads, ..options.clone() }).model;
+                assert_eq!(one, other, "kind {kind}: {threads} threads, {workers} workers, {servers} servers");
+            }
         }
     }
 }

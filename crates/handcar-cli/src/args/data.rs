@@ -1,7 +1,7 @@
 //! Options on how data is read.
 
 use clap::{Args, ValueEnum};
-use handcar_data::{CachePolicy, Format, HashKind, OnBadRow, ReadOptions};
+use handcar_data::{CachePolicy, Format, HashKind, LabelKind, OnBadRow, ReadOptions};
 use std::path::PathBuf;
 
 /// What to read, for every command that reads rows.
@@ -69,6 +69,9 @@ pub struct SchemaArgs {
     /// CSV: the label column [default: label, target, click, clicked, class or y]
     #[arg(long, value_name = "COLUMN")]
     label: Option<String>,
+    /// What labels are: binary (two classes), real (any number) or count (a number of at least 0) [default: what the loss takes]
+    #[arg(long, value_name = "KIND")]
+    pub labels: Option<LabelKind>,
     /// The label that means +1 [default: 1, or the rarer of two texts]
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     positive: Option<String>,
@@ -87,6 +90,15 @@ pub struct SchemaArgs {
     /// CSV: columns left out
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     ignore: Vec<String>,
+    /// Fields that are features (columns, Criteo's I1 to C26, VW text's namespaces) [default: all]
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', conflicts_with = "drop")]
+    keep: Vec<String>,
+    /// Fields that are no features
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    drop: Vec<String>,
+    /// A feature for each pair (or triple) of features of these fields; may be repeated
+    #[arg(long, value_name = "A*B")]
+    cross: Vec<String>,
     /// CSV: the letter between columns; `tab` for a tab [default: told from the header]
     #[arg(long, value_name = "LETTER", value_parser = delimiter)]
     delimiter: Option<u8>,
@@ -122,12 +134,16 @@ impl SchemaArgs {
     pub fn options(&self, input: &InputArgs) -> ReadOptions {
         ReadOptions {
             label: self.label.clone(),
+            labels: self.labels.unwrap_or_default(),
             positive: self.positive.clone(),
             weight: self.weight.clone(),
             numeric: self.numeric.clone(),
             categorical: self.categorical.clone(),
             raw: self.raw.clone(),
             ignore: self.ignore.clone(),
+            keep: self.keep.clone(),
+            drop: self.drop.clone(),
+            cross: self.cross.clone(),
             delimiter: self.delimiter,
             bits: self.bits,
             hash: match self.hash {

@@ -15,6 +15,11 @@ pub fn share(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0 && x < 1.0, "a number between 0 and 1")
 }
 
+/// A number above 0 and at most 1.
+pub fn part(text: &str) -> Result<f64, String> {
+    number(text, |x| x > 0.0 && x <= 1.0, "a number above 0 and at most 1")
+}
+
 /// A whole number of at least one; `_` and a round power such as `1e6` are accepted.
 pub fn count(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
@@ -43,6 +48,7 @@ mod tests {
         }
         assert!(positive("0").is_err() && positive("1e-9") == Ok(1e-9));
         assert!(share("1").is_err() && share("0").is_err());
+        assert!(part("1") == Ok(1.0) && part("0").is_err() && part("1.1").is_err());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Options on how a model is trained.
 
-use super::{filters, not_negative, positive, share};
-use anyhow::{Result, ensure};
+use super::{filters, not_negative, part, positive, share};
+use anyhow::{Result, anyhow, ensure};
 use clap::Args;
 use handcar_ps::filter::{Spec, TableFilters};
 use handcar_train::{
-    job::FitOptions,
+    job::{FitOptions, GridAxes},
     loss::LossKind,
     model::Model,
     solver::{Solver, Solvers},
@@ -16,13 +16,17 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Training")]
 pub struct TrainArgs {
-    /// Solver: dbpg (batch, to a certified optimum), or sgd, adagrad, ftrl (minibatches, row by row); A+B starts B with the
-    /// weights of A
+    /// Solver: dbpg, lbfgs (batch, to a certified optimum), or sgd, adagrad, ftrl (minibatches, row by row); A+B starts B with
+    /// the weights of A
     #[arg(long, value_name = "SOLVER", default_value = "dbpg")]
     pub solver: Solvers,
-    /// Loss: logistic; minibatch solvers also know hinge and squared-hinge
+    /// Loss: logistic; minibatch solvers also know hinge and squared-hinge, and for labels that are numbers squared, huber and
+    /// poisson; lbfgs knows squared-hinge
     #[arg(long, value_name = "LOSS", default_value = "logistic")]
     pub loss: LossKind,
+    /// huber: how far from the label the loss becomes a line [default: 1]
+    #[arg(long, value_name = "DELTA", value_parser = positive, allow_negative_numbers = true)]
+    pub huber_delta: Option<f64>,
     /// Weight of the L1 penalty on the sum of losses
     #[arg(long, value_name = "X", default_value_t = FitOptions::default().l1, value_parser = not_negative, allow_negative_numbers = true)]
     pub l1: f64,
@@ -35,12 +39,15 @@ pub struct TrainArgs {
     /// Blocks or batches that a step may be computed before the steps it builds on are known; 0 is sequential
     #[arg(long, value_name = "TAU", default_value_t = 0)]
     pub delay: u32,
-    /// Most passes over the data by the last solver [default: 200; 1 of minibatch solvers]
+    /// Most passes over the data by the last solver [default: 200; 1000 of lbfgs; 1 of minibatch solvers]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub passes: Option<u32>,
-    /// dbpg: stop once the certified relative gap to the optimum is at most this [default: 1e-4]
+    /// dbpg, lbfgs: stop once the certified relative gap to the optimum is at most this [default: 1e-4]
     #[arg(long, value_name = "GAP", value_parser = not_negative, allow_negative_numbers = true)]
     pub tol: Option<f64>,
+    /// lbfgs: pairs of changes that directions are made of, up to 40 [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=40))]
+    pub history: Option<u32>,
     /// Minibatch solvers: step size [default: 0.1; 1 of sgd]
     #[arg(long, value_name = "ALPHA", value_parser = positive, allow_negative_numbers = true)]
     pub rate: Option<f64>,
@@ -50,6 +57,14 @@ pub struct TrainArgs {
     /// Minibatch solvers: rows of a batch, of all workers [default: 256]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=131_072))]
     pub batch: Option<u32>,
+    /// Minibatch solvers: learn row by row, threads racing on the weights: faster, but on several threads no run has the
+    /// bits of another; in one process only
+    #[arg(long)]
+    pub hogwild: bool,
+    /// Solvers ftrl and adagrad: train a model of each combination of these in the same passes, as in l1=1,4,16 rate=0.05,0.1;
+    /// the one with the least loss is kept. Names: l1, l2, rate, beta
+    #[arg(long, value_name = "NAME=X,Y", num_args = 1..)]
+    pub grid: Vec<String>,
     /// Seed of the block order and of the holdout
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -68,6 +83,9 @@ pub struct TrainArgs {
     /// Hold out this share of the rows (by seed) and measure on it
     #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true, conflicts_with = "valid")]
     pub holdout: Option<f64>,
+    /// Train on all positive rows and this share of the negative ones (by seed), each with 1/SHARE of its weight
+    #[arg(long, value_name = "SHARE", value_parser = part, allow_negative_numbers = true)]
+    pub negatives: Option<f64>,
     /// Measure on the rows of this file after each pass
     #[arg(long, value_name = "FILE")]
     pub valid: Vec<String>,
@@ -75,11 +93,11 @@ pub struct TrainArgs {
 
 impl TrainArgs {
     /// The library's settings.
-    pub fn options(&self, threads: usize, init: Option<Model>) -> FitOptions {
+    pub fn options(&self, threads: usize, init: Option<Model>) -> Result<FitOptions> {
         let default = FitOptions::default();
-        FitOptions {
+        Ok(FitOptions {
             solver: self.solver.clone(),
-            loss: self.loss,
+            loss: self.huber_delta.map_or(self.loss, |delta| self.loss.with_delta(delta as f32)),
             l1: self.l1,
             l2: self.l2,
             intercept: !self.no_intercept,
@@ -88,30 +106,59 @@ impl TrainArgs {
             rate: self.rate,
             beta: self.beta.unwrap_or(default.beta),
             batch_rows: self.batch.unwrap_or(default.batch_rows),
+            hogwild: self.hogwild,
+            history: self.history.unwrap_or(default.history),
             tol: self.tol.unwrap_or(default.tol),
             threads,
             seed: self.seed,
             kkt_filter: !self.no_kkt_filter,
+            grid: self.axes()?,
             filters: TableFilters { push: self.filters.clone(), pull: self.pull_filters.clone() },
             init,
-        }
+        })
+    }
+
+    fn axes(&self) -> Result<Option<GridAxes>> {
+        let read = || self.grid.join(" ").parse().map_err(|e| anyhow!("--grid: {e}"));
+        (!self.grid.is_empty()).then(read).transpose()
     }
 
     /// Refuses options that the chosen solvers have no use for, rather than passing them over in silence.
     pub fn check(&self) -> Result<()> {
+        self.axes()?;
         let solver = &self.solver;
+        ensure!(
+            self.negatives.is_none() || self.holdout.is_none(),
+            "--negatives: expected --valid FILE to measure on, got --holdout, whose rows would be a share too"
+        );
+        ensure!(
+            self.huber_delta.is_none() || self.loss.delta().is_some(),
+            "--huber-delta: expected --loss huber, got --loss {}",
+            self.loss
+        );
         let minibatch = solver.any(Solver::is_minibatch);
-        for (given, name) in
-            [(self.rate.is_some(), "--rate"), (self.beta.is_some(), "--beta"), (self.batch.is_some(), "--batch")]
-        {
+        for (given, name) in [
+            (self.rate.is_some(), "--rate"),
+            (self.beta.is_some(), "--beta"),
+            (self.batch.is_some(), "--batch"),
+            (self.hogwild, "--hogwild"),
+            (!self.grid.is_empty(), "--grid"),
+        ] {
             ensure!(
                 minibatch || !given,
                 "{name}: expected a minibatch solver (sgd, adagrad, ftrl), got --solver {solver}"
             );
         }
         let batch = solver.any(|s| !s.is_minibatch());
-        for (given, name) in [(self.tol.is_some(), "--tol"), (self.no_kkt_filter, "--no-kkt-filter")] {
-            ensure!(batch || !given, "{name}: expected --solver dbpg, got --solver {solver}, which goes by --passes");
+        ensure!(
+            batch || self.tol.is_none(),
+            "--tol: expected --solver dbpg or lbfgs, got --solver {solver}, which goes by --passes"
+        );
+        for (given, name, of) in [
+            (self.no_kkt_filter, "--no-kkt-filter", Solver::Dbpg),
+            (self.history.is_some(), "--history", Solver::Lbfgs),
+        ] {
+            ensure!(!given || solver.any(|s| s == of), "{name}: expected --solver {of}, got --solver {solver}");
         }
         Ok(())
     }

@@ -42,6 +42,9 @@ struct RooflineArgs {
     /// Rows of a batch
     #[arg(long, value_name = "ROWS", default_value_t = FitOptions::default().batch_rows, value_parser = clap::value_parser!(u32).range(1..=131_072))]
     batch: u32,
+    /// Learn row by row, threads racing
+    #[arg(long)]
+    hogwild: bool,
     /// Rounds, of which medians are told
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: u32,
@@ -100,8 +103,14 @@ pub fn run(args: BenchArgs, quiet: bool) -> Result<Outcome> {
 /// Rows a second in one pass.
 fn learning_rate(data: &Dataset, args: &RooflineArgs, threads: usize) -> Result<f64> {
     let mut worker = local::cluster(1, 1, &job::registry()).remove(0);
-    let options =
-        FitOptions { solver: args.solver.into(), batch_rows: args.batch, passes: 1, threads, ..FitOptions::default() };
+    let options = FitOptions {
+        solver: args.solver.into(),
+        batch_rows: args.batch,
+        passes: 1,
+        threads,
+        hogwild: args.hogwild,
+        ..FitOptions::default()
+    };
     let fitted = job::fit(&mut worker, TrainInput::new(data), &options, &mut Silent)?;
     worker.finish()?;
     Ok(fitted.trace.first().map_or(0.0, |pass| pass.rows_per_second))

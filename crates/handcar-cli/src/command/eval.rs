@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use handcar_train::{
     loss::LossKind,
-    metric::{Metrics, Scored, calibration, logloss_sum},
+    metric::{Metrics, Scored, calibration},
     model::Model,
     report::Report,
 };
@@ -38,17 +38,24 @@ pub fn run(args: EvalArgs) -> Result<Outcome> {
         let Some(y) = scored.labels else { bail!("eval: expected rows with labels, got rows without") };
         margins.extend_from_slice(scored.margins);
         labels.extend_from_slice(y);
-        weights.extend_from_slice(scored.weights.unwrap_or_default());
+        // Rows before the first that has a weight of its own have 1.
+        if let Some(w) = scored.weights {
+            weights.resize(margins.len() - w.len(), 1.0);
+            weights.extend_from_slice(w);
+        }
     }
     rows.warn_skipped();
     let weights = (!weights.is_empty()).then_some(weights.as_slice());
-    let scored = Scored::new(&margins, &labels, weights)?;
-    // Margins of other losses say who is likelier to click, and not how likely.
-    let logistic = model.facts.loss_name == LossKind::Logistic.name();
-    let (metrics, deciles) = match logistic {
-        true => (Metrics::of(&scored), calibration(&scored)),
-        false => (Metrics::of(&scored).of_order(), Vec::new()),
+    let Some(loss) = model.facts.loss_kind() else {
+        bail!("eval: expected a loss that this version knows, got {}", model.facts.loss_name)
     };
+    let metrics = Metrics::by(loss, &margins, &labels, weights)?;
+    // Margins of other losses are no log odds.
+    let deciles = match loss {
+        LossKind::Logistic => calibration(&Scored::new(&margins, &labels, weights)?),
+        _ => Vec::new(),
+    };
+    let mass: f64 = weights.map_or(rows.count() as f64, |w| w.iter().map(|&w| w as f64).sum());
 
     let mut text = String::new();
     summary::metrics(&mut text, "measured", rows.count(), &metrics);
@@ -60,7 +67,7 @@ pub fn run(args: EvalArgs) -> Result<Outcome> {
         rows: Some(rows.count()),
         rows_skipped: Some(rows.skipped()),
         unseen_values: Some(rows.unseen().values),
-        loss: logistic.then(|| logloss_sum(&scored).value()),
+        loss: metrics.loss.or(metrics.logloss).map(|mean| mean * mass),
         rows_per_second: Some(rows.count() as f64 / began.elapsed().as_secs_f64()),
         metrics: Some(metrics),
         calibration: deciles,

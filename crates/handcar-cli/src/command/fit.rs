@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use handcar_data::{Dataset, ReadOptions};
+use handcar_data::{Dataset, LabelKind, Negatives, ReadOptions};
 use handcar_ps::{Worker, driver::local};
 use handcar_train::{
     job::{self, TrainInput},
@@ -58,6 +58,9 @@ impl FitArgs {
     /// Refuses outputs that cannot be written and options that do not apply, before hours of training rather than after.
     pub fn check(&self) -> Result<()> {
         self.train.check()?;
+        let takes = self.train.loss.labels();
+        let given = self.schema.labels.unwrap_or(takes);
+        ensure!(given == takes, "--labels: expected {takes}, which {} loss takes, got {given}", self.train.loss);
         for path in [Some(&self.model), self.text.as_ref(), self.report.report.as_ref()].into_iter().flatten() {
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             ensure!(parent.is_dir(), "write {}: expected a directory {}, got none", path.display(), parent.display());
@@ -68,7 +71,8 @@ impl FitArgs {
 
     /// How the input is read.
     fn options(&self) -> ReadOptions {
-        self.schema.options(&self.input)
+        let negatives = self.train.negatives.map(|rate| Negatives { rate, seed: self.train.seed });
+        ReadOptions { labels: self.train.loss.labels(), negatives, ..self.schema.options(&self.input) }
     }
 
     /// Reads all inputs once so that they lie in the cache.
@@ -89,7 +93,11 @@ impl FitArgs {
     /// Reads, trains as one worker of a job, and, as the first one, saves and tells the result.
     pub fn train_on(&self, worker: &mut Worker, general: &General, began: Instant) -> Result<Outcome> {
         let first = worker.rank() == 0;
-        let mut progress = Progress::new(general.quiet || !first, self.train.holdout.is_some() || self.has_valid());
+        let mut progress = Progress::new(
+            general.quiet || !first,
+            self.train.holdout.is_some() || self.has_valid(),
+            self.train.loss.labels() == LabelKind::Binary,
+        );
         let init = self.train.init.as_deref().map(Model::load).transpose()?;
         let data = self.read(&mut progress)?;
         let valid = self.read_valid(&data)?;
@@ -101,8 +109,9 @@ impl FitArgs {
         let part = rows * rank / workers..rows * (rank + 1) / workers;
         let input = TrainInput { data: &data, rows: part, holdout: self.train.holdout, valid: valid.as_ref() };
         progress.begin();
+        let options = self.train.options(self.input.thread_count(), init)?;
         let mut watch = Watch::new(&mut progress, stop.clone());
-        let fitted = job::fit(worker, input, &self.train.options(self.input.thread_count(), init), &mut watch)?;
+        let fitted = job::fit(worker, input, &options, &mut watch)?;
         drop(progress);
 
         if first {
@@ -110,9 +119,8 @@ impl FitArgs {
             if let Some(path) = &self.text {
                 fitted.model.write_text(path)?;
             }
-            let options = self.train.options(1, None);
-            let tol = (!options.solver.last().is_minibatch()).then_some(options.tol);
-            result::tell(&fitted, &self.model, tol, stop.signal());
+            let asked = (!options.solver.last().is_minibatch()).then_some((options.tol, options.passes));
+            result::tell(&fitted, &self.model, asked, stop.signal());
             self.report.save(result::report(&fitted, &data, read_seconds, worker), began)?;
         }
         Ok(stop.signal().map_or(Outcome::Done, Outcome::Stopped))

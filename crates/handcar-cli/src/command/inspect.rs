@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use clap::Args;
-use handcar_data::{Dataset, Format, HashKind, Schema};
+use handcar_data::{Dataset, Format, HashKind, LabelKind, LabelSpec, Schema};
 use handcar_train::model::{Model, is_model};
 use std::{
     fs::File,
@@ -68,8 +68,17 @@ fn model(text: &mut String, model: &Model) {
 fn data(text: &mut String, data: &Dataset) {
     let r = data.report();
     let rows = data.rows() as u64;
-    let share = 100.0 * r.positives as f64 / (rows as f64).max(1.0);
-    item(text, "rows", &format!("{} ({} positive, {share:.2}%)", grouped(rows), grouped(r.positives)));
+    let labels = match data.schema().label.kind {
+        LabelKind::Binary => {
+            let share = 100.0 * r.positives as f64 / (rows as f64).max(1.0);
+            format!("{} positive, {share:.2}%", grouped(r.positives))
+        }
+        _ => {
+            let (low, high) = data.labels().iter().fold((f32::MAX, f32::MIN), |(a, b), &y| (a.min(y), b.max(y)));
+            format!("labels from {low} to {high}")
+        }
+    };
+    item(text, "rows", &format!("{} ({labels})", grouped(rows)));
     item(text, "features", &grouped(data.keys().len() as u64));
     item(text, "weights", if data.weights().is_some() { "one a row" } else { "none" });
     if r.skipped > 0 {
@@ -83,17 +92,31 @@ fn data(text: &mut String, data: &Dataset) {
 
 fn schema(text: &mut String, schema: &Schema) {
     item(text, "format", &format!("{:?}", schema.format).to_lowercase());
-    if let Some(column) = &schema.label.column {
-        let positive = schema.label.positive.as_ref().map_or(String::new(), |p| format!(", positive: {p}"));
-        item(text, "label", &format!("{column}{positive}"));
+    let LabelSpec { kind, column, positive, .. } = &schema.label;
+    let real = (*kind != LabelKind::Binary).then(|| kind.expected().to_string());
+    let positive = positive.as_ref().map(|p| format!("positive: {p}"));
+    let known: Vec<String> = column.iter().cloned().chain(real).chain(positive).collect();
+    if !known.is_empty() {
+        item(text, "label", &known.join(", "));
     }
     item(text, "missing", "a category of its own; values not seen in training: counted, weight 0");
+    let crosses = |text: &mut String, title| {
+        for (n, cross) in schema.crosses.iter().enumerate() {
+            item(text, if n == 0 { title } else { "" }, &format!("{:>4}  cross    {}", cross.id, cross.name()));
+        }
+    };
     if schema.format == Format::Vw {
         let fields = match schema.hash {
             HashKind::Handcar => "a field a namespace".to_string(),
             HashKind::Vw => format!("none; indices of {} bits as Vowpal Wabbit hashes", schema.bits),
         };
-        return item(text, "fields", &fields);
+        item(text, "fields", &fields);
+        for (what, names) in [("kept", &schema.select.keep), ("dropped", &schema.select.drop)] {
+            if !names.is_empty() {
+                item(text, what, &names.join(", "));
+            }
+        }
+        return crosses(text, "crosses");
     }
     for (n, field) in schema.fields.iter().enumerate() {
         let kind = format!("{:?}", field.kind);
@@ -101,4 +124,5 @@ fn schema(text: &mut String, schema: &Schema) {
         let name = if field.name.is_empty() { "(raw ids)" } else { &field.name };
         item(text, if n == 0 { "fields" } else { "" }, &format!("{:>4}  {kind:<8} {name}", field.id));
     }
+    crosses(text, "");
 }

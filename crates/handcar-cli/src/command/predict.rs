@@ -1,4 +1,4 @@
-//! `handcar predict`: one probability a row, in any amount of data.
+//! `handcar predict`: one probability or mean a row, in any amount of data.
 
 use super::output;
 use crate::{
@@ -9,14 +9,10 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use clap::Args;
-use handcar_train::{
-    loss::LossKind,
-    model::{Model, probability},
-    report::Report,
-};
+use handcar_train::{model::Model, report::Report};
 use std::{path::PathBuf, time::Instant};
 
-/// Write one probability a row.
+/// Write one probability a row, or the mean of a regression.
 #[derive(Args, Debug)]
 pub struct PredictArgs {
     /// The model
@@ -25,7 +21,7 @@ pub struct PredictArgs {
     /// The file to write, one line a row; - for standard output
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// Write margins (log odds, of logistic loss) instead of probabilities
+    /// Write margins (log odds, of logistic loss; logarithms, of poisson) instead of probabilities or means
     #[arg(long)]
     margin: bool,
     #[command(flatten)]
@@ -38,18 +34,19 @@ pub struct PredictArgs {
 pub fn run(args: PredictArgs) -> Result<Outcome> {
     let began = Instant::now();
     let model = Model::load(&args.model)?;
-    let loss = &model.facts.loss_name;
-    let probabilities = loss == LossKind::Logistic.name();
+    let loss = model.facts.loss_kind().filter(|loss| loss.mean(0.0).is_some());
     ensure!(
-        args.margin || probabilities,
-        "predict: expected a model of logistic loss, got {loss}, whose margins are no log odds: add --margin"
+        args.margin || loss.is_some(),
+        "predict: expected a model of logistic loss or of a regression, got {}, whose margins are no log odds: add --margin",
+        model.facts.loss_name
     );
+    let loss = loss.filter(|_| !args.margin);
     let mut rows = Rows::open(&args.input, &model)?;
     output::write(&args.output, |out| {
         while let Some(scored) = rows.next_scored()? {
             for &m in scored.margins {
                 // Shortest text that reads back as the same number, in the model's precision.
-                let x = if args.margin { m as f32 } else { probability(m) as f32 };
+                let x = loss.and_then(|loss| loss.mean(m)).unwrap_or(m) as f32;
                 writeln!(out, "{x}")?;
             }
         }

@@ -21,6 +21,8 @@ pub struct Line {
     pub logloss: Option<f64>,
     /// AUC on the validation rows.
     pub auc: Option<f64>,
+    /// Root of the mean squared error on the validation rows.
+    pub rmse: Option<f64>,
     /// Rows a second.
     pub rows_per_second: f64,
     /// Bytes sent in the pass.
@@ -56,6 +58,8 @@ pub struct Column {
     rank: u8,
     /// Only shown when there are validation rows.
     validation: bool,
+    /// Only shown when labels are classes, or when they are not.
+    classes: Option<bool>,
     cell: fn(&Line) -> String,
 }
 
@@ -74,24 +78,29 @@ const BATCH: [Column; 12] = [
     column("active", 7, 4, |l| format!("{:.1}%", 100.0 * l.active)),
     column("violation", 9, 6, |l| optional(l.violation, |x| format!("{x:.1e}"))),
     column("gap", 8, 1, |l| optional(l.gap, |x| format!("{x:.1e}"))),
-    Column { validation: true, ..column("logloss", 8, 3, |l| optional(l.logloss, |x| format!("{x:.5}"))) },
-    Column { validation: true, ..column("AUC", 7, 2, |l| optional(l.auc, |x| format!("{x:.5}"))) },
+    Column { validation: true, ..of_classes("logloss", 8, 3, |l| optional(l.logloss, |x| format!("{x:.5}"))) },
+    Column { validation: true, ..of_classes("AUC", 7, 2, |l| optional(l.auc, |x| format!("{x:.5}"))) },
     column("rows/s", 7, 7, |l| scaled(l.rows_per_second)),
     column("MB sent", 8, 8, |l| format!("{:.2}", l.bytes_sent as f64 / 1e6)),
     column("seconds", 8, 2, |l| format!("{:.2}", l.seconds)),
 ];
 
-const ONLINE: [Column; 12] = [
+const ONLINE: [Column; 13] = [
     column("pass", 4, 3, |l| l.pass.to_string()),
     column("rows", 11, 0, |l| online(l, |o| grouped(o.rows))),
-    column("since", 8, 2, |l| online(l, |o| format!("{:.5}", o.since))),
-    column("average", 8, 0, |l| online(l, |o| format!("{:.5}", o.average))),
-    column("AUC", 7, 1, |l| online(l, |o| optional(o.auc, |x| format!("{x:.4}")))),
-    column("+-", 6, 5, |l| online(l, |o| optional(o.auc_error, |x| format!("{x:.4}")))),
-    column("NE", 7, 6, |l| online(l, |o| optional(o.ne, |x| format!("{x:.4}")))),
+    column("since", 8, 2, |l| online(l, |o| significant(o.since, 6))),
+    column("average", 8, 0, |l| online(l, |o| significant(o.average, 6))),
+    of_classes("AUC", 7, 1, |l| online(l, |o| optional(o.auc, |x| format!("{x:.4}")))),
+    of_classes("+-", 6, 5, |l| online(l, |o| optional(o.auc_error, |x| format!("{x:.4}")))),
+    of_classes("NE", 7, 6, |l| online(l, |o| optional(o.ne, |x| format!("{x:.4}")))),
     column("objective", 13, 4, |l| optional(l.objective, |x| significant(x, 10))),
     column("nonzeros", 10, 7, |l| optional(l.nnz, grouped)),
-    Column { validation: true, ..column("logloss", 8, 4, |l| optional(l.logloss, |x| format!("{x:.5}"))) },
+    Column { validation: true, ..of_classes("logloss", 8, 4, |l| optional(l.logloss, |x| format!("{x:.5}"))) },
+    Column {
+        validation: true,
+        classes: Some(false),
+        ..column("RMSE", 8, 4, |l| optional(l.rmse, |x| significant(x, 6)))
+    },
     column("rows/s", 7, 5, |l| scaled(l.rows_per_second)),
     column("seconds", 8, 3, |l| format!("{:.2}", l.seconds)),
 ];
@@ -101,14 +110,20 @@ fn online(line: &Line, write: impl Fn(&Online) -> String) -> String {
 }
 
 const fn column(title: &'static str, width: usize, rank: u8, cell: fn(&Line) -> String) -> Column {
-    Column { title, width, rank, validation: false, cell }
+    Column { title, width, rank, validation: false, classes: None, cell }
+}
+
+const fn of_classes(title: &'static str, width: usize, rank: u8, cell: fn(&Line) -> String) -> Column {
+    Column { classes: Some(true), ..column(title, width, rank, cell) }
 }
 
 /// The columns that fit into `width` letters; all of them without a limit. `online`: those of a solver that learns row by
-/// row.
-pub fn choose(online: bool, validation: bool, width: Option<usize>) -> Vec<&'static Column> {
-    static COLUMNS: [[Column; 12]; 2] = [BATCH, ONLINE];
-    let mut chosen: Vec<&Column> = COLUMNS[online as usize].iter().filter(|c| validation || !c.validation).collect();
+/// row. `classes`: whether labels are classes.
+pub fn choose(online: bool, validation: bool, classes: bool, width: Option<usize>) -> Vec<&'static Column> {
+    static COLUMNS: (&[Column], &[Column]) = (&BATCH, &ONLINE);
+    let all = if online { COLUMNS.1 } else { COLUMNS.0 };
+    let fits = |c: &&Column| (validation || !c.validation) && c.classes.is_none_or(|of| of == classes);
+    let mut chosen: Vec<&Column> = all.iter().filter(fits).collect();
     while let Some(limit) = width {
         let used: usize = chosen.iter().map(|c| c.width + 2).sum();
         let least = chosen.iter().enumerate().max_by_key(|(_, c)| c.rank);
@@ -161,14 +176,16 @@ mod tests {
 
     #[test]
     fn narrow_terminals_keep_what_matters_most() {
-        let titles = |w| choose(false, true, w).iter().map(|c| c.title).collect::<Vec<_>>();
+        let titles = |w| choose(false, true, true, w).iter().map(|c| c.title).collect::<Vec<_>>();
         assert_eq!(titles(None).len(), 12);
         assert_eq!(titles(Some(20)), ["pass", "objective"]);
         let at_80 = titles(Some(80));
         assert!(at_80.contains(&"gap") && at_80.contains(&"AUC") && !at_80.contains(&"MB sent"), "{at_80:?}");
-        let online: Vec<_> = choose(true, true, Some(80)).iter().map(|c| c.title).collect();
+        let online: Vec<_> = choose(true, true, true, Some(80)).iter().map(|c| c.title).collect();
         assert!(online.contains(&"average") && online.contains(&"AUC") && !online.contains(&"gap"), "{online:?}");
-        assert!(choose(false, false, None).iter().all(|c| c.title != "AUC"));
+        assert!(choose(false, false, true, None).iter().all(|c| c.title != "AUC"));
+        let regression: Vec<_> = choose(true, true, false, None).iter().map(|c| c.title).collect();
+        assert!(regression.contains(&"RMSE") && !regression.contains(&"AUC"), "{regression:?}");
     }
 
     #[test]

@@ -48,13 +48,13 @@ struct Out {
 }
 
 impl Progress {
-    /// Progress on stderr; `validation` adds log loss and AUC.
-    pub fn new(quiet: bool, validation: bool) -> Self {
+    /// Progress on stderr; `validation` adds measures on other rows. `classes`: whether labels are classes, not numbers.
+    pub fn new(quiet: bool, validation: bool, classes: bool) -> Self {
         let out = (!quiet).then(|| {
             let terminal = terminal::Terminal::stderr();
             let width = terminal.as_ref().map(|t| t.width);
             Out {
-                columns: [false, true].map(|online| columns::choose(online, validation, width)),
+                columns: [false, true].map(|online| columns::choose(online, validation, classes, width)),
                 online: false,
                 terminal,
                 lines: 0,

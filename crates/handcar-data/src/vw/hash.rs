@@ -17,6 +17,16 @@ pub(super) struct Namespace {
     field: Field,
 }
 
+impl Namespace {
+    /// Field part of its keys.
+    pub fn field(self) -> Field {
+        self.field
+    }
+}
+
+/// The prime of the hash of Fowler, Noll and Vo, by which Vowpal Wabbit joins indices.
+const FNV_PRIME: u64 = 16_777_619;
+
 impl Hasher {
     pub fn new(schema: &Schema) -> Self {
         match schema.hash {
@@ -37,6 +47,14 @@ impl Hasher {
                 Namespace { hash, field: if name.is_empty() { 0 } else { field } }
             }
             Self::Vw { .. } => Namespace { hash: if name.is_empty() { 0 } else { string(name, 0) }, field: 0 },
+        }
+    }
+
+    /// The key of several features at once, in the namespace of their cross.
+    pub fn cross(&self, space: Namespace, keys: &[u64]) -> u64 {
+        match *self {
+            Self::Handcar { bits, .. } => key::of_keys(space.field, keys, space.hash, bits),
+            Self::Vw { mask } => keys.iter().fold(0, |hash: u64, key| hash.wrapping_mul(FNV_PRIME) ^ key) & mask,
         }
     }
 

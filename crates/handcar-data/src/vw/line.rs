@@ -1,7 +1,7 @@
 //! The grammar of a line: `[label] [weight] [base] ['tag]|namespace[:scale] name[:value] … |namespace …`
 
-use crate::criteo::label_of;
 use crate::error::RowError;
+use crate::label::LabelKind;
 use crate::number;
 
 /// What stands before the first bar.
@@ -24,11 +24,11 @@ pub(super) trait Sink<'a> {
 /// Words before the bar that can be told apart: three numbers, a tag, and one too many.
 const WORDS_MAX: usize = 5;
 
-/// Reads what stands before the first bar. `need`: whether there must be a label.
-pub(super) fn head(text: &[u8], need: bool) -> Result<Head, RowError> {
+/// Reads what stands before the first bar. `need`: whether there must be a label, of this kind.
+pub(super) fn head(text: &[u8], need: bool, kind: LabelKind) -> Result<Head, RowError> {
     match text {
         b"1 " => return Ok(Head { label: Some(1.0), weight: 1.0 }),
-        b"-1 " | b"0 " => return Ok(Head { label: Some(-1.0), weight: 1.0 }),
+        b"-1 " | b"0 " if kind == LabelKind::Binary => return Ok(Head { label: Some(-1.0), weight: 1.0 }),
         _ => {}
     }
     let (mut words, mut n) = ([&text[..0]; WORDS_MAX], 0);
@@ -41,7 +41,7 @@ pub(super) fn head(text: &[u8], need: bool) -> Result<Head, RowError> {
     let tagged = n > 0 && (touches || words[n - 1].starts_with(b"'"));
     let numbers = &words[..n - tagged as usize];
     let label = match numbers.first() {
-        Some(word) => match label_of(word) {
+        Some(word) => match kind.read(word) {
             Ok(label) => Some(label),
             // Prediction may carry any number in the label's place; there it is no label.
             Err(_) if !need && number::real(word).is_some() => None,
@@ -49,10 +49,10 @@ pub(super) fn head(text: &[u8], need: bool) -> Result<Head, RowError> {
         },
         None if !need => None,
         None if tagged => {
-            let expected = "0, 1, -1 or +1 and a blank (what touches | is a tag)";
+            let expected = format!("{} and a blank (what touches | is a tag)", kind.expected());
             return Err(RowError::new("label".to_string(), expected, words[0]));
         }
-        None => return Err(RowError::new("label".to_string(), "0, 1, -1 or +1", b"")),
+        None => return Err(RowError::new("label".to_string(), kind.expected(), b"")),
     };
     let weight = match numbers.get(1).map(|word| (word, number::real32(word))) {
         None => 1.0,
@@ -207,12 +207,16 @@ mod tests {
         ];
         for (text, expected) in cases {
             for need in [true, false] {
-                assert_eq!(head(text.as_bytes(), need), Ok(Head { ..expected }), "{text:?}");
+                assert_eq!(head(text.as_bytes(), need, LabelKind::Binary), Ok(Head { ..expected }), "{text:?}");
             }
         }
         for text in ["", " ", "'tag ", "tag", "1", "3 "] {
-            assert_eq!(head(text.as_bytes(), false), Ok(Head { label: None, weight: 1.0 }), "{text:?}");
-            assert!(head(text.as_bytes(), true).is_err(), "{text:?}");
+            assert_eq!(
+                head(text.as_bytes(), false, LabelKind::Binary),
+                Ok(Head { label: None, weight: 1.0 }),
+                "{text:?}"
+            );
+            assert!(head(text.as_bytes(), true, LabelKind::Binary).is_err(), "{text:?}");
         }
     }
 

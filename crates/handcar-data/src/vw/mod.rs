@@ -3,14 +3,19 @@
 //! A namespace is a field, chosen by a hash of its name (`docs/decisions/0009-vw-namespaces.md`). A feature that stands
 //! twice in a row has the sum of its values.
 
+mod cross;
 mod hash;
 mod line;
 mod numbers;
 
+use crate::choose::Namespaces;
+use crate::cross::Cross;
 use crate::error::RowError;
+use crate::label::LabelKind;
 use crate::names::Texts;
 use crate::parsed::{Body, Ids, Parsed, Ragged, lines};
 use crate::schema::Schema;
+use cross::Crosser;
 use hash::{Hasher, Namespace};
 use line::Sink;
 use numbers::Numbers;
@@ -18,7 +23,14 @@ use numbers::Numbers;
 /// Whether a line is text of this format: a label and a blank, then numbers and a tag perhaps, then a bar.
 pub(crate) fn is_row(line: &[u8]) -> bool {
     let Some(bar) = memchr::memchr(b'|', line) else { return false };
-    line::head(&line[..bar], true).is_ok()
+    // Real labels are the widest kind.
+    line::head(&line[..bar], true, LabelKind::Real).is_ok()
+}
+
+/// A cross of these namespaces, in the field that its own name has.
+pub(crate) fn cross(of: Vec<String>, schema: &Schema) -> Cross {
+    let cross = Cross { id: 0, of };
+    Cross { id: Hasher::new(schema).namespace(cross.name().as_bytes()).field(), ..cross }
 }
 
 /// Parses a chunk. `labels`: whether rows must begin with a label. `names`: whether names are kept.
@@ -45,7 +57,8 @@ pub(crate) fn parse(file: usize, text: &[u8], labels: bool, names: bool, schema:
         out.lines += 1;
     }
     out.weights = weights;
-    let Rows { numbers, ids, values, all_ones, names, .. } = rows;
+    let Rows { numbers, ids, values, all_ones, names, namespaces, .. } = rows;
+    out.namespaces = namespaces.unwrap_or_default();
     let ids = Ids::Local { ids, keys: numbers.keys, names: names.unwrap_or_default() };
     out.body = Body::Ragged(Ragged { lengths, ids, values: (!all_ones).then_some(values) });
     out
@@ -53,8 +66,12 @@ pub(crate) fn parse(file: usize, text: &[u8], labels: bool, names: bool, schema:
 
 struct Rows<'a> {
     hasher: Hasher,
-    /// The namespace being read, and its name.
-    space: (Namespace, &'a [u8]),
+    schema: &'a Schema,
+    /// The namespace being read, its name, and whether its features are any.
+    space: (Namespace, &'a [u8], bool),
+    crosser: Option<Crosser>,
+    /// The namespaces there are, if it is asked whether some are.
+    namespaces: Option<Namespaces>,
     /// The namespaces of the last row, as far as this row has the same, and how many of them have been read.
     last: Vec<Known>,
     spaces: usize,
@@ -86,18 +103,19 @@ struct Known {
     mask: u64,
     len: usize,
     space: Namespace,
+    kept: bool,
 }
 
 impl Known {
-    fn new(name: &[u8], space: Namespace) -> Self {
+    fn new(name: &[u8], space: Namespace, kept: bool) -> Self {
         let len = name.len();
         if len > 7 {
-            return Self { word: 1, mask: 0, len, space };
+            return Self { word: 1, mask: 0, len, space, kept };
         }
         let mut word = [0; 8];
         word[..len].copy_from_slice(name);
         word[len] = b' ';
-        Self { word: u64::from_le_bytes(word), mask: u64::MAX >> (56 - 8 * len), len, space }
+        Self { word: u64::from_le_bytes(word), mask: u64::MAX >> (56 - 8 * len), len, space, kept }
     }
 }
 
@@ -109,30 +127,42 @@ impl<'a> Sink<'a> for Rows<'a> {
             return None;
         }
         self.spaces += 1;
-        self.space = (known.space, &rest[..known.len]);
+        self.space = (known.space, &rest[..known.len], known.kept);
         Some(known.len)
     }
 
     #[inline]
     fn namespace(&mut self, name: &'a [u8]) {
-        self.space = (self.hasher.namespace(name), name);
+        let kept = self.schema.select.has(name);
+        self.space = (self.hasher.namespace(name), name, kept);
+        if let Some(namespaces) = &mut self.namespaces {
+            namespaces.see(name, self.schema);
+        }
         self.last.truncate(self.spaces);
-        self.last.push(Known::new(name, self.space.0));
+        self.last.push(Known::new(name, self.space.0, kept));
         self.spaces += 1;
     }
 
     #[inline]
     fn feature(&mut self, name: &'a [u8], value: f32) {
-        let (space, space_name) = self.space;
+        let (space, space_name, kept) = self.space;
+        if !kept {
+            return;
+        }
         self.row.push(Entry { key: self.hasher.key(space, name), value, space: space_name, name });
     }
 }
 
 impl<'a> Rows<'a> {
-    fn new(schema: &Schema, names: bool) -> Self {
+    fn new(schema: &'a Schema, names: bool) -> Self {
+        let hasher = Hasher::new(schema);
+        let asked = names && !(schema.select.is_all() && schema.crosses.is_empty());
         Self {
-            hasher: Hasher::new(schema),
-            space: (Namespace::default(), b""),
+            hasher,
+            schema,
+            space: (Namespace::default(), b"", true),
+            crosser: Crosser::new(schema, &hasher),
+            namespaces: asked.then(Namespaces::default),
             last: Vec::new(),
             spaces: 0,
             row: Vec::new(),
@@ -151,11 +181,14 @@ impl<'a> Rows<'a> {
             let text = line.trim_ascii();
             return if text.is_empty() { Ok(None) } else { Err(RowError::new(None, "| before the features", text)) };
         };
-        let head = line::head(&line[..bar], need)?;
+        let head = line::head(&line[..bar], need, self.schema.label.kind)?;
         self.row.clear();
         self.spaces = 0;
         line::features(&line[bar + 1..], self)?;
-        self.sort()?;
+        match &mut self.crosser {
+            Some(crosser) => crosser.cross(&self.row, &self.hasher)?,
+            None => self.sort()?,
+        }
         Ok(Some(head))
     }
 
@@ -193,26 +226,44 @@ impl<'a> Rows<'a> {
 
     /// Adds the row to the others and gives its length.
     fn store(&mut self) -> u32 {
-        for &i in &self.order {
-            let e = self.row[i as usize];
-            let known = self.numbers.keys.len();
-            let number = self.numbers.of(e.key);
-            if number as usize > known
+        if let Some(crosser) = self.crosser.take() {
+            for feature in &crosser.merged {
+                if self.put(feature.key, feature.value)
+                    && let Some(names) = &mut self.names
+                {
+                    names.push(&crosser.name(feature, &self.row));
+                }
+            }
+            let len = crosser.merged.len() as u32;
+            self.crosser = Some(crosser);
+            return len;
+        }
+        for i in 0..self.order.len() {
+            let e = self.row[self.order[i] as usize];
+            if self.put(e.key, e.value)
                 && let Some(names) = &mut self.names
             {
                 let bar: &[u8] = if e.space.is_empty() { b"" } else { b"^" };
                 names.push(&[e.space, bar, e.name]);
             }
-            self.ids.push(number);
-            if self.all_ones && e.value != 1.0 {
-                self.all_ones = false;
-                self.values.resize(self.ids.len() - 1, 1.0);
-            }
-            if !self.all_ones {
-                self.values.push(e.value);
-            }
         }
         self.order.len() as u32
+    }
+
+    /// Adds a feature; whether its key is new.
+    #[inline]
+    fn put(&mut self, key: u64, value: f32) -> bool {
+        let known = self.numbers.keys.len();
+        let number = self.numbers.of(key);
+        self.ids.push(number);
+        if self.all_ones && value != 1.0 {
+            self.all_ones = false;
+            self.values.resize(self.ids.len() - 1, 1.0);
+        }
+        if !self.all_ones {
+            self.values.push(value);
+        }
+        number as usize > known
     }
 }
 

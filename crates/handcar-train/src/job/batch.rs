@@ -5,7 +5,8 @@ use super::{FitOptions, Observer, PassTrace, TrainInput, savings};
 use crate::error::{Result, TrainError};
 use crate::penalty::ElasticNet;
 use crate::solver::Solver;
-use crate::solver::dbpg::{Certificate, Dbpg, Momentum, Settings, relative_gap};
+use crate::solver::dbpg::{Certificate, Dbpg, Momentum, Settings};
+use crate::solver::relative_gap;
 use handcar_base::Seed;
 use handcar_ps::Worker;
 
@@ -95,7 +96,7 @@ pub(super) fn run(
             active: end.active as f64 / (input.data.keys().len() as f64).max(1.0),
             violation: Some(found.map_or(end.violation, |c| c.violation)),
             gap,
-            valid: measured.and_then(|m| Some((m.metrics.logloss?, m.metrics.auc?))),
+            valid: measured.map(|m| m.metrics),
             online: None,
             rows_per_second: solve.rows_total() as f64 / (seconds - seconds_before).max(1e-9),
             bytes_sent: sent - sent_before,
@@ -127,6 +128,7 @@ pub(super) fn run(
         rows,
         gap,
         violation: certificate.map(|c| c.violation),
+        converged: gap.is_some_and(|g| g <= options.tol),
         trace,
         online: Vec::new(),
         metrics,

@@ -1,8 +1,9 @@
 //! Measures during a job: on held-out rows, whose margins the solver keeps anyway, or on separate validation rows.
 
 use crate::error::{Result, TrainError};
-use crate::metric::{Metrics, Scored};
-use crate::solver::{dbpg::Dbpg, minibatch::Found};
+use crate::loss::LossKind;
+use crate::metric::Metrics;
+use crate::solver::{dbpg::Dbpg, lbfgs::Lbfgs, minibatch::Found};
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
 use handcar_ps::Worker;
@@ -38,11 +39,13 @@ pub(super) enum Evaluation<'a> {
         total: usize,
         labels: Vec<f32>,
         weights: Option<Vec<f32>>,
+        loss: LossKind,
     },
     /// Separate rows, and for each of their keys its index in the training data.
     Valid {
         data: &'a Dataset,
         index: Vec<Option<u32>>,
+        loss: LossKind,
     },
 }
 
@@ -55,6 +58,7 @@ impl<'a> Evaluation<'a> {
         holdout: Option<f64>,
         valid: Option<&'a Dataset>,
         seed: u64,
+        loss: LossKind,
     ) -> Result<(Self, Option<Vec<f32>>)> {
         let mut weights = data.weights().map(<[f32]>::to_vec);
         let mut held = Vec::new();
@@ -72,7 +76,7 @@ impl<'a> Evaluation<'a> {
             }
         }
         if let Some(valid) = valid {
-            return Ok((Self::Valid { data: valid, index: positions(valid.keys(), data.keys()) }, weights));
+            return Ok((Self::Valid { data: valid, index: positions(valid.keys(), data.keys()), loss }, weights));
         }
         if holdout.is_none() {
             return Ok((Self::None, weights));
@@ -82,7 +86,7 @@ impl<'a> Evaluation<'a> {
         let counts = worker.reduce(&counts)?;
         let first = counts[..worker.rank()].iter().sum::<i64>() as usize;
         let total = counts.iter().sum::<i64>() as usize;
-        let mut this = Self::Holdout { rows: Vec::new(), first, total, labels: Vec::new(), weights: None };
+        let mut this = Self::Holdout { rows: Vec::new(), first, total, labels: Vec::new(), weights: None, loss };
         let mine: Vec<f64> = held.iter().map(|&r| data.labels()[r] as f64).collect();
         let all = gather(worker, &mine, first, total)?;
         let all_weights = match data.weights() {
@@ -104,12 +108,12 @@ impl<'a> Evaluation<'a> {
     pub fn measure(&self, at: &mut dyn Point) -> Result<Option<Measured>> {
         match self {
             Self::None => Ok(None),
-            Self::Holdout { rows, first, total, labels, weights } => {
+            Self::Holdout { rows, first, total, labels, weights, loss } => {
                 let mine = at.margins(rows);
                 let all = gather(at.worker(), &mine, *first, *total)?;
-                measured("holdout", &all, labels, weights.as_deref())
+                measured("holdout", *loss, &all, labels, weights.as_deref())
             }
-            Self::Valid { data, index } => {
+            Self::Valid { data, index, loss } => {
                 let most = index.iter().flatten().max().map_or(0, |&i| i as usize + 1);
                 let mut weights = vec![0.0f32; most];
                 at.for_each_weight(&mut |i, w| {
@@ -127,7 +131,7 @@ impl<'a> Evaluation<'a> {
                         at.intercept() + sum
                     })
                     .collect();
-                measured("validation", &margins, data.labels(), data.weights())
+                measured("validation", *loss, &margins, data.labels(), data.weights())
             }
         }
     }
@@ -145,24 +149,31 @@ pub(super) trait Point {
     fn intercept(&self) -> f64;
 }
 
-impl Point for Dbpg<'_> {
-    fn worker(&mut self) -> &mut Worker {
-        self.worker
-    }
+macro_rules! point_of_batch_solver {
+    ($solver:ident) => {
+        impl Point for $solver<'_> {
+            fn worker(&mut self) -> &mut Worker {
+                self.worker
+            }
 
-    fn margins(&self, rows: &[usize]) -> Vec<f64> {
-        let margins: Vec<f64> = self.each_margin().collect();
-        rows.iter().map(|&r| margins[r]).collect()
-    }
+            fn margins(&self, rows: &[usize]) -> Vec<f64> {
+                let margins: Vec<f64> = self.each_margin().collect();
+                rows.iter().map(|&r| margins[r]).collect()
+            }
 
-    fn for_each_weight(&self, visit: &mut dyn FnMut(usize, f32)) {
-        Dbpg::for_each_weight(self, visit);
-    }
+            fn for_each_weight(&self, visit: &mut dyn FnMut(usize, f32)) {
+                $solver::for_each_weight(self, visit);
+            }
 
-    fn intercept(&self) -> f64 {
-        Dbpg::intercept(self)
-    }
+            fn intercept(&self) -> f64 {
+                $solver::intercept(self)
+            }
+        }
+    };
 }
+
+point_of_batch_solver!(Dbpg);
+point_of_batch_solver!(Lbfgs);
 
 impl Point for (&mut Worker, &Found) {
     fn worker(&mut self) -> &mut Worker {
@@ -182,10 +193,16 @@ impl Point for (&mut Worker, &Found) {
     }
 }
 
-fn measured(on: &str, margins: &[f64], labels: &[f32], weights: Option<&[f32]>) -> Result<Option<Measured>> {
-    let rows = Scored::new(margins, labels, weights)
+fn measured(
+    on: &str,
+    loss: LossKind,
+    margins: &[f64],
+    labels: &[f32],
+    weights: Option<&[f32]>,
+) -> Result<Option<Measured>> {
+    let metrics = Metrics::by(loss, margins, labels, weights)
         .map_err(|e| TrainError::Data { expected: "rows that can be measured".into(), got: e.to_string() })?;
-    Ok(Some(Measured { on: on.into(), rows: margins.len() as u64, metrics: Metrics::of(&rows) }))
+    Ok(Some(Measured { on: on.into(), rows: margins.len() as u64, metrics }))
 }
 
 /// Numbers of all workers in rank order, on every worker.

@@ -2,9 +2,10 @@
 
 use super::evaluation::Evaluation;
 use super::stage::{Solved, Stage, Start};
-use super::{FitOptions, Fitted, Observer, TrainInput, batch, online};
+use super::{FitOptions, Fitted, Observer, TrainInput, batch, grid, labels, lbfgs, online};
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
+use crate::solver::Solver;
 use handcar_base::hash;
 use handcar_data::Dataset;
 use handcar_ps::Worker;
@@ -25,13 +26,29 @@ pub fn fit(
 ) -> Result<Fitted> {
     options.check()?;
     options.check_filters(worker.filters())?;
+    for (what, given) in [("hogwild", options.hogwild), ("grid", options.grid.is_some())] {
+        if given && !(worker.embedded() && worker.workers() == 1) {
+            let (expected, got) =
+                ("one process that has the weights", format!("{} workers and servers", worker.workers()));
+            return Err(TrainError::Option { what, expected, got });
+        }
+    }
+    if options.grid.is_some() && options.passes > 1 && input.holdout.is_none() && input.valid.is_none() {
+        let (expected, got) = ("one pass, or rows to choose by (holdout or validation)", options.passes.to_string());
+        return Err(TrainError::Option { what: "grid", expected, got });
+    }
+    labels::check(options.loss, input.data)?;
+    if let Some(valid) = input.valid {
+        labels::check_kind(options.loss, valid)?;
+    }
     same_everywhere(worker, input.data)?;
     let began = Instant::now();
     let (evaluation, weights) =
-        Evaluation::new(worker, input.data, &input.rows, input.holdout, input.valid, options.seed)?;
+        Evaluation::new(worker, input.data, &input.rows, input.holdout, input.valid, options.seed, options.loss)?;
     let given: Option<(Vec<f32>, f64)> = options.init.as_ref().map(|m| (weights_of(m, input.data), m.intercept));
     let (mut trace, mut online) = (Vec::new(), Vec::new());
     let mut before: Option<Solved> = None;
+    let mut tried = Vec::new();
     let all = options.solver.solvers();
     for (i, &solver) in all.iter().enumerate() {
         let start = match &before {
@@ -40,9 +57,15 @@ pub fn fit(
         };
         let passes = if i + 1 == all.len() { options.passes } else { solver.default_passes() };
         let stage = Stage { began, evaluation: &evaluation, weights: weights.as_deref(), number: i, passes, start };
-        let mut solved = match solver.is_minibatch() {
-            true => online::run(worker, &input, options, solver, stage, observer)?,
-            false => batch::run(worker, &input, options, stage, observer)?,
+        let mut solved = match solver {
+            Solver::Dbpg => batch::run(worker, &input, options, stage, observer)?,
+            Solver::Lbfgs => lbfgs::run(worker, &input, options, stage, observer)?,
+            _ if let Some(axes) = &options.grid => {
+                let (solved, models) = grid::run(worker, &input, options, (solver, axes), stage, observer)?;
+                tried = models;
+                solved
+            }
+            _ => online::run(worker, &input, options, solver, stage, observer)?,
         };
         trace.append(&mut solved.trace);
         online.append(&mut solved.online);
@@ -53,11 +76,13 @@ pub fn fit(
         }
     }
     let Some(end) = before else { unreachable!("there is at least one solver") };
+    let chosen = tried.iter().find(|m| m.chosen);
     let facts = Facts {
         solver: options.solver.to_string(),
         loss_name: options.loss.name().into(),
-        l1: options.l1,
-        l2: options.l2,
+        huber_delta: options.loss.delta(),
+        l1: chosen.map_or(options.l1, |m| m.l1),
+        l2: chosen.map_or(options.l2, |m| m.l2),
         intercept: options.intercept,
         delay: options.delay,
         tol: options.tol,
@@ -69,11 +94,11 @@ pub fn fit(
         loss: end.loss,
         gap: end.gap,
         violation: end.violation,
-        converged: end.gap.is_some_and(|g| g <= options.tol),
+        converged: end.converged,
         ..Facts::default()
     };
     let model = Model::from_solution(input.data, &end.weights, end.intercept, facts);
-    Ok(Fitted { model, trace, online, metrics: end.metrics, filters: end.filters })
+    Ok(Fitted { model, trace, online, grid: tried, metrics: end.metrics, filters: end.filters })
 }
 
 /// A model's weights for the keys of some data.

@@ -15,6 +15,9 @@
 mod batch;
 mod evaluation;
 mod fit;
+mod grid;
+mod labels;
+mod lbfgs;
 mod online;
 mod options;
 mod savings;
@@ -22,8 +25,10 @@ mod stage;
 
 pub use evaluation::Measured;
 pub use fit::fit;
+pub use grid::{GridAxes, GridModel};
 pub use options::FitOptions;
 
+use crate::metric::Metrics;
 use crate::model::Model;
 use crate::solver::Solver;
 use handcar_data::Dataset;
@@ -33,8 +38,7 @@ use std::ops::Range;
 /// The updaters that servers of a training job must know.
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
-    crate::solver::dbpg::register(&mut registry);
-    crate::solver::minibatch::register(&mut registry);
+    crate::solver::register(&mut registry);
     registry
 }
 
@@ -107,8 +111,8 @@ pub struct PassTrace {
     pub violation: Option<f64>,
     /// Certified relative gap, in passes that end with a certificate.
     pub gap: Option<f64>,
-    /// Mean log loss and AUC on the validation rows, or else on the holdout.
-    pub valid: Option<(f64, f64)>,
+    /// Measures on the validation rows, or else on the holdout.
+    pub valid: Option<Metrics>,
     /// Progressive measures over the whole pass, of minibatch solvers.
     pub online: Option<OnlineTrace>,
     /// Training rows of all workers a second in this pass.
@@ -151,6 +155,8 @@ pub struct Fitted {
     pub trace: Vec<PassTrace>,
     /// Progressive measures of minibatch solvers: at 1000 rows, 2000, 4000, ... and at the end of each pass.
     pub online: Vec<OnlineTrace>,
+    /// What became of the models of a grid, in the order of the combinations; empty without one.
+    pub grid: Vec<GridModel>,
     /// Measures on the validation rows, or else on the holdout.
     pub metrics: Option<Measured>,
     /// What each filter saved, over all workers. First `kkt`, which keeps inactive keys at home: keys of 8 bytes, and numbers

@@ -1,23 +1,23 @@
 //! Passes of a minibatch solver: predict, measure, learn; and what the objective is after each.
 
-use super::evaluation::Evaluation;
 use super::stage::{Solved, Stage};
-use super::{FitOptions, Measured, Observer, OnlineTrace, PassTrace, TrainInput, savings};
+use super::{FitOptions, Observer, OnlineTrace, PassTrace, TrainInput, savings};
 use crate::error::{Result, TrainError};
-use crate::loss::LossKind;
+use crate::loss::{LossKind, Size};
 use crate::metric::Progressive;
 use crate::penalty::ElasticNet;
 use crate::solver::Solver;
 use crate::solver::minibatch::{self, Found, Minibatch, Seen, Settings};
+use handcar_data::LabelKind;
 use handcar_ps::Worker;
 use std::time::Instant;
 
 /// The first progressive measures come after about this many rows, the next after twice as many, and so on.
-const FIRST_ROWS: u64 = 1000;
+pub(super) const FIRST_ROWS: u64 = 1000;
 /// A solver has diverged if the loss is so many times that of weights of zero.
 const HOPELESS: f64 = 100.0;
 /// Batches between questions whether to stop.
-const STOP_EVERY: u64 = 64;
+pub(super) const STOP_EVERY: u64 = 64;
 
 /// Runs a minibatch solver.
 pub(super) fn run(
@@ -30,31 +30,18 @@ pub(super) fn run(
 ) -> Result<Solved> {
     let Stage { began, evaluation, weights, number, passes, start } = stage;
     let (data, penalty) = (input.data, ElasticNet { l1: options.l1, l2: options.l2 });
-    // Threads meet by spinning: more than there are cores would wait for each other. Bits do not depend on them.
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let threads = options.threads.min(cores);
-    let rate = options.rate.unwrap_or(solver.default_rate());
-    let settings = Settings {
-        solver,
-        loss: options.loss,
-        penalty,
-        intercept: options.intercept,
-        alpha: rate,
-        beta: options.beta,
-        batch_rows: options.batch_rows as usize,
-        threads,
-        delay: options.delay,
-        filters: options.filters.clone(),
-        stage: number,
-    };
+    let settings = Settings { stage: number, ..settings(options, solver, penalty) };
+    let (rate, threads) = (settings.alpha, settings.threads);
     let first = |i: usize| start.map_or(0.0, |s| s.weights[i]);
     let intercept = start.map_or(0.0, |s| s.intercept as f32);
     let mut solve = Minibatch::new(worker, data, weights.map(<[f32]>::to_vec), settings, (&first, intercept))?;
     let count = |w: &[f32]| w.iter().filter(|&&c| c > 0.0).count();
     let rows = weights.map_or(data.rows(), count) as u64;
-    let mass: f64 = weights.map_or(data.rows() as f64, |w| w.iter().map(|&c| c as f64).sum());
+    let example = |row: usize| weights.map_or(1.0, |w| w[row]);
+    let of_zero = |(row, &label): (usize, &f32)| options.loss.at_zero(label) * example(row) as f64;
+    let at_zero: f64 = data.labels().iter().enumerate().map(of_zero).sum();
 
-    let mut telling = Telling::new(options, data.rows() as u64, began);
+    let mut telling = Telling::new(options, solve.size(), data.rows() as u64, began);
     let mut trace: Vec<PassTrace> = Vec::new();
     let (mut before, stats) = (f64::INFINITY, worker.stats());
     let (mut sent, mut plain) = (stats.bytes_sent, stats.plain_sent);
@@ -67,19 +54,18 @@ pub(super) fn run(
         let told = telling.tell(worker)?;
         let online = told.or(telling.trace.last().copied());
         let rows_per_second = telling.rows_done() as f64 / started.elapsed().as_secs_f64().max(1e-9);
-        let example = |row: usize| weights.map_or(1.0, |w| w[row]);
         let solution = solve.solution(worker)?;
         let found = Found::new(worker, data, input.rows.clone(), solution, options.loss, penalty, &example, threads)?;
         let sound = found.objective.is_finite() && found.weights.iter().all(|w| w.is_finite());
         // Nobody wants weights that are so much worse than none, and the numbers are at their bounds long before infinity. A
         // step that falls may still bring them back in a later pass, if they are on their way.
-        let worse = found.loss > HOPELESS * options.loss.at_zero() * mass;
+        let worse = found.loss > HOPELESS * at_zero;
         let hopeless = worse && (pass >= passes as u64 || found.objective > before);
         if !sound || hopeless || !found.intercept.is_finite() {
             let (solver, rate) = (solver.name(), Some(rate));
             return Err(TrainError::Diverged { solver, pass, objective: found.objective, rate });
         }
-        let measured = measure(worker, evaluation, &found, options.loss)?;
+        let measured = evaluation.measure(&mut (&mut *worker, &found))?;
         let stats = worker.stats();
         let relative_change = (before - found.objective) / found.objective.abs().max(f64::MIN_POSITIVE);
         trace.push(PassTrace {
@@ -92,7 +78,7 @@ pub(super) fn run(
             active: 1.0,
             violation: None,
             gap: None,
-            valid: measured.and_then(|m| Some((m.metrics.logloss?, m.metrics.auc?))),
+            valid: measured.map(|m| m.metrics),
             online,
             rows_per_second,
             bytes_sent: stats.bytes_sent - sent,
@@ -107,7 +93,7 @@ pub(super) fn run(
             break found;
         }
     };
-    let metrics = measure(worker, evaluation, &found, options.loss)?;
+    let metrics = evaluation.measure(&mut (&mut *worker, &found))?;
     Ok(Solved {
         intercept: found.intercept as f64,
         objective: found.objective,
@@ -115,6 +101,7 @@ pub(super) fn run(
         rows,
         gap: None,
         violation: None,
+        converged: false,
         trace,
         online: telling.trace,
         metrics,
@@ -123,24 +110,31 @@ pub(super) fn run(
     })
 }
 
-/// Measures on the rows held out or given; of a loss whose margins are no log odds those only that do not need them.
-fn measure(
-    worker: &mut Worker,
-    evaluation: &Evaluation<'_>,
-    found: &Found,
-    loss: LossKind,
-) -> Result<Option<Measured>> {
-    let measured = evaluation.measure(&mut (worker, found))?;
-    let fitting = |m: Measured| match loss {
-        LossKind::Logistic => m,
-        _ => Measured { metrics: m.metrics.of_order(), ..m },
-    };
-    Ok(measured.map(fitting))
+/// What a solver is to do, as the job's options say.
+pub(super) fn settings(options: &FitOptions, solver: Solver, penalty: ElasticNet) -> Settings {
+    // Threads meet by spinning: more than there are cores would wait for each other. Bits do not depend on them; who races
+    // gains nothing from more.
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    Settings {
+        solver,
+        loss: options.loss,
+        penalty,
+        intercept: options.intercept,
+        alpha: options.rate.unwrap_or(solver.default_rate()),
+        beta: options.beta,
+        batch_rows: options.batch_rows as usize,
+        threads: options.threads.min(cores),
+        hogwild: options.hogwild,
+        delay: options.delay,
+        filters: options.filters.clone(),
+        stage: 0,
+    }
 }
 
 /// Progressive measures on their way to the observer.
 struct Telling {
     loss: LossKind,
+    size: Size,
     rows_total: u64,
     batch_rows: u64,
     began: Instant,
@@ -156,9 +150,10 @@ struct Telling {
 }
 
 impl Telling {
-    fn new(options: &FitOptions, rows_total: u64, began: Instant) -> Self {
+    fn new(options: &FitOptions, size: Size, rows_total: u64, began: Instant) -> Self {
         Self {
             loss: options.loss,
+            size,
             rows_total,
             batch_rows: options.batch_rows as u64,
             began,
@@ -186,9 +181,13 @@ impl Telling {
         observer: &mut dyn Observer,
     ) -> Result<bool> {
         let labels = &labels[seen.rows.clone()];
+        let classes = self.loss.labels() == LabelKind::Binary;
         for (i, ((&margin, &loss), &label)) in seen.margins.iter().zip(seen.losses).zip(labels).enumerate() {
-            let margin = minibatch::margin_value(margin) as f32;
-            self.since.add(margin, label > 0.0, seen.weights.map_or(1.0, |w| w[i]), loss);
+            let weight = seen.weights.map_or(1.0, |w| w[i]);
+            match classes {
+                true => self.since.add(minibatch::margin_value(margin) as f32, label > 0.0, weight, loss),
+                false => self.since.add_loss(weight, loss),
+            }
         }
         self.batches += 1;
         let done = self.rows_done();
@@ -222,8 +221,9 @@ impl Telling {
         if since.rows() == 0 {
             return Ok(None);
         }
-        let mean = |p: &Progressive| minibatch::loss_value(p.loss()) / p.mass().max(f64::MIN_POSITIVE);
-        let logloss = (self.loss == LossKind::Logistic).then(|| minibatch::loss_value(all.loss()));
+        let sum = |p: &Progressive| minibatch::loss_value(p.loss(), self.size.value);
+        let mean = |p: &Progressive| sum(p) / p.mass().max(f64::MIN_POSITIVE);
+        let logloss = (self.loss == LossKind::Logistic).then(|| sum(&all));
         let metrics = all.metrics(logloss);
         let seconds = self.told.elapsed().as_secs_f64().max(1e-9);
         let line = OnlineTrace {

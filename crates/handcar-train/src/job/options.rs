@@ -1,9 +1,10 @@
 //! Options of a training job.
 
+use super::GridAxes;
 use crate::error::{Result, TrainError};
 use crate::loss::LossKind;
 use crate::model::Model;
-use crate::solver::{Solver, Solvers};
+use crate::solver::{Solver, Solvers, lbfgs::HISTORY_MAX};
 use handcar_ps::Dtype;
 use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 
@@ -12,7 +13,7 @@ use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 pub struct FitOptions {
     /// Solvers, one after the other; default DBPG alone.
     pub solver: Solvers,
-    /// The loss; default logistic. DBPG knows no other.
+    /// The loss; default logistic. DBPG knows no other, and L-BFGS those without a kink.
     pub loss: LossKind,
     /// Weight of `‖w‖₁`; default 1.
     pub l1: f64,
@@ -23,7 +24,7 @@ pub struct FitOptions {
     /// τ: how many blocks or batches may be under way when one starts; default 0, which gives equal bits for any number of
     /// threads, workers and servers.
     pub delay: u32,
-    /// Passes of the last solver at most; default 200. Minibatch solvers before the last make one.
+    /// Passes of the last solver at most; default 200, as of DBPG. Minibatch solvers before the last make one.
     pub passes: u32,
     /// Minibatch solvers: step size α; default [`Solver::default_rate`].
     pub rate: Option<f64>,
@@ -31,6 +32,14 @@ pub struct FitOptions {
     pub beta: f64,
     /// Minibatch solvers: rows of a batch, of all workers; default 256.
     pub batch_rows: u32,
+    /// Minibatch solvers: whether threads take rows and race on the weights, row by row, which is faster and gives other bits on
+    /// more than one thread; in one process only; default no. Threads take [`batch_rows`](Self::batch_rows) rows at a time.
+    pub hogwild: bool,
+    /// Penalties and rates to try, each combination a model, all in the same passes; the best of them is the job's. For one solver,
+    /// `ftrl` or `adagrad`, in one process; more than one pass need rows to choose by.
+    pub grid: Option<GridAxes>,
+    /// L-BFGS: pairs of changes that its directions are made of, from 1 to 40; default 10.
+    pub history: u32,
     /// Stop when the certified relative gap `(F - D)/F` is at most this; default 1e-4.
     pub tol: f64,
     /// Threads; default 1.
@@ -59,6 +68,9 @@ impl Default for FitOptions {
             rate: None,
             beta: 1.0,
             batch_rows: 256,
+            hogwild: false,
+            grid: None,
+            history: 10,
             tol: 1e-4,
             threads: 1,
             seed: 0,
@@ -73,6 +85,9 @@ impl Default for FitOptions {
 const DELAY_MAX: u32 = 1024;
 /// Rows of a batch at most: so many gradients fit a sum, see `solver::minibatch`.
 const BATCH_ROWS_MAX: u32 = 1 << 17;
+/// δ of Huber's loss: what fixed-point sums have room for, and more than labels ask for.
+const HUBER_DELTA_MIN: f32 = 1e-6;
+const HUBER_DELTA_MAX: f32 = 1e6;
 /// Threads at most.
 const THREADS_MAX: usize = 4096;
 
@@ -100,14 +115,40 @@ impl FitOptions {
         if !(1..=BATCH_ROWS_MAX).contains(&self.batch_rows) {
             return option("batch_rows", "from 1 to 131072", &self.batch_rows);
         }
+        if self.hogwild && (self.delay > 0 || self.filters != TableFilters::default()) {
+            return option("hogwild", "without delay and filters, which are of servers", &true);
+        }
+        if let Some(grid) = &self.grid {
+            let fits = |s: &Solver| matches!(s, Solver::Ftrl | Solver::AdaGrad);
+            if self.solver.solvers().len() != 1 || !self.solver.solvers().iter().all(fits) {
+                return option("grid", "solver ftrl or adagrad", &format!("{grid} for {}", self.solver));
+            }
+            if self.hogwild || self.delay > 0 || self.filters != TableFilters::default() {
+                return option("grid", "without hogwild, delay and filters", grid);
+            }
+        }
         if self.loss != LossKind::Logistic && self.solver.any(|s| s == Solver::Dbpg) {
             return option("loss", "logistic, the only one that dbpg knows", &self.loss);
+        }
+        if let Some(delta) = self.loss.delta().filter(|d| !(HUBER_DELTA_MIN..=HUBER_DELTA_MAX).contains(d)) {
+            return option("huber_delta", "a number from 1e-6 to 1e6", &delta);
+        }
+        if !matches!(self.loss, LossKind::Logistic | LossKind::SquaredHinge) && self.solver.any(|s| s == Solver::Lbfgs)
+        {
+            return option("loss", "logistic or squared-hinge, as lbfgs needs", &self.loss);
+        }
+        if !(1..=HISTORY_MAX as u32).contains(&self.history) {
+            return option("history", "from 1 to 40", &self.history);
         }
         if self.passes == 0 {
             return option("passes", "at least 1", &self.passes);
         }
         if self.delay > DELAY_MAX {
             return option("delay", "at most 1024", &self.delay);
+        }
+        let lbfgs_alone = !self.solver.any(|s| s != Solver::Lbfgs);
+        if self.delay > 0 && lbfgs_alone {
+            return option("delay", "0 of lbfgs, each step of which needs all that came before", &self.delay);
         }
         if self.threads == 0 || self.threads > THREADS_MAX {
             return option("threads", "from 1 to 4096", &self.threads);
@@ -126,6 +167,10 @@ impl FitOptions {
                 Ok(chain) => chain.is_exact(),
                 Err(e) => return refuse(what, "that fit", format!("{:?}: {e}", spec.to_string())),
             };
+            if direction == Direction::Push && !exact && !self.solver.any(|s| s != Solver::Lbfgs) {
+                let expected = "that are exact (key-cache, zero, lz4, zstd) of lbfgs, which compares gradients";
+                return refuse(what, expected, format!("{:?}", spec.to_string()));
+            }
             if direction == Direction::Pull && !exact {
                 let expected =
                     "that are exact (key-cache, zero, lz4, zstd), since workers and servers must hold equal weights";
@@ -153,7 +198,18 @@ mod tests {
             (FitOptions { beta: f64::NAN, ..d() }, "beta"),
             (FitOptions { batch_rows: 1 << 18, ..d() }, "batch_rows"),
             (FitOptions { loss: LossKind::Hinge, ..d() }, "loss logistic"),
+            (
+                FitOptions { loss: LossKind::Hinge, solver: Solver::Lbfgs.into(), ..d() },
+                "loss logistic or squared-hinge",
+            ),
+            (FitOptions { delay: 1, solver: Solver::Lbfgs.into(), ..d() }, "delay 0 of lbfgs"),
+            (FitOptions { history: 0, ..d() }, "history"),
+            (FitOptions { history: 41, ..d() }, "history from 1 to 40"),
             (FitOptions { threads: 0, ..d() }, "threads"),
+            (
+                FitOptions { loss: LossKind::Huber { delta: f32::NAN }, solver: Solver::Sgd.into(), ..d() },
+                "huber_delta",
+            ),
         ] {
             assert!(o.check().unwrap_err().to_string().contains(name));
         }

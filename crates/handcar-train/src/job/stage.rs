@@ -38,6 +38,8 @@ pub(super) struct Solved {
     /// Certified relative gap.
     pub gap: Option<f64>,
     pub violation: Option<f64>,
+    /// Whether it came to the tolerance, of solvers that have one.
+    pub converged: bool,
     pub trace: Vec<PassTrace>,
     pub online: Vec<OnlineTrace>,
     pub metrics: Option<Measured>,

@@ -7,6 +7,13 @@ use handcar_kernels::elementary::{exp_nonpositive, exp_nonpositive_f32, ln_1p_un
 #[derive(Clone, Copy, Debug)]
 pub struct Logistic;
 
+impl Logistic {
+    /// The probability of the positive class at a margin.
+    pub fn mean(margin: f64) -> f64 {
+        1.0 / (1.0 + (-margin).exp())
+    }
+}
+
 impl Loss for Logistic {
     const SLOPE_EXPONENT: i32 = 0;
 

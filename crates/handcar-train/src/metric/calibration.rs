@@ -1,6 +1,7 @@
 //! Calibration by decile of the predicted probability.
 
 use super::Scored;
+use crate::loss::Logistic;
 use serde::{Deserialize, Serialize};
 
 /// One tenth of the rows, from the smallest predictions to the largest.
@@ -29,11 +30,11 @@ pub fn calibration(rows: &Scored) -> Vec<Decile> {
             let (mut predicted, mut positive, mut mass) = (0.0, 0.0, 0.0);
             for &i in part {
                 let (margin, label, weight) = rows.row(i);
-                predicted += weight * probability(margin);
+                predicted += weight * Logistic::mean(margin);
                 positive += if label > 0.0 { weight } else { 0.0 };
                 mass += weight;
             }
-            let edge = |i: usize| probability(rows.row(i).0);
+            let edge = |i: usize| Logistic::mean(rows.row(i).0);
             (mass > 0.0).then(|| Decile {
                 rows: part.len() as u64,
                 from: edge(part[0]),
@@ -43,10 +44,6 @@ pub fn calibration(rows: &Scored) -> Vec<Decile> {
             })
         })
         .collect()
-}
-
-fn probability(margin: f64) -> f64 {
-    1.0 / (1.0 + (-margin).exp())
 }
 
 #[cfg(test)]

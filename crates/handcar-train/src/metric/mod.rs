@@ -1,24 +1,34 @@
-//! Measures of a binary classifier on labelled margins; one measure a file.
+//! Measures of a binary classifier on labelled margins, and of regression on predicted means; one measure a file.
 
+mod absolute_error;
 mod accuracy;
 mod auc;
 mod calibration;
+mod deviance;
 mod logloss;
 mod normalised_entropy;
+mod predicted;
 mod progressive;
 mod scored;
+mod squared_error;
 
+pub use absolute_error::mae;
 pub use accuracy::accuracy;
 pub use auc::auc;
 pub use calibration::{Decile, calibration};
+pub use deviance::poisson_deviance;
 pub use logloss::{logloss, logloss_sum};
 pub use normalised_entropy::normalised_entropy;
+pub use predicted::Predicted;
 pub use progressive::Progressive;
 pub use scored::{Scored, ScoredError};
+pub use squared_error::{r2, rmse};
 
+use crate::loss::{Loss, LossKind, with_loss};
+use handcar_data::LabelKind;
 use serde::{Deserialize, Serialize};
 
-/// The measures every evaluation reports. A measure that the labels leave undefined (AUC of one class) is absent.
+/// The measures every evaluation reports. A measure that labels or loss leave undefined (AUC of one class) is absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Mean logistic loss, see [`logloss`].
@@ -33,12 +43,47 @@ pub struct Metrics {
     /// Share of rows on the right side of zero, see [`accuracy`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accuracy: Option<f64>,
+    /// Mean of a loss other than the logistic one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub loss: Option<f64>,
+    /// Root of the mean squared error, see [`rmse`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rmse: Option<f64>,
+    /// Mean absolute error, see [`mae`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mae: Option<f64>,
+    /// Share of the labels' variance that is predicted, see [`r2`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub r2: Option<f64>,
+    /// Mean Poisson deviance, see [`poisson_deviance`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deviance: Option<f64>,
 }
 
 impl Metrics {
-    /// All measures of one set of scored rows.
+    /// All measures of one set of scored rows, whose margins are log odds.
     pub fn of(rows: &Scored) -> Self {
-        Self { logloss: logloss(rows), auc: auc(rows), ne: normalised_entropy(rows), accuracy: accuracy(rows) }
+        let (logloss, ne) = (logloss(rows), normalised_entropy(rows));
+        Self { logloss, auc: auc(rows), ne, accuracy: accuracy(rows), ..Self::default() }
+    }
+
+    /// The measures that fit a loss; labels are of its kind.
+    ///
+    /// # Errors
+    /// [`ScoredError`] names the first column or row that is wrong.
+    pub fn by(loss: LossKind, margins: &[f64], labels: &[f32], weights: Option<&[f32]>) -> Result<Self, ScoredError> {
+        if loss == LossKind::Logistic {
+            return Ok(Self::of(&Scored::new(margins, labels, weights)?));
+        }
+        let rows = Predicted::new(margins, labels, weights)?;
+        let mean = with_loss!(loss, loss => rows.mean_of(|margin, label| loss.value(margin, label as f32)));
+        if loss.labels() == LabelKind::Binary {
+            return Ok(Self { loss: mean, ..Self::of(&Scored::new(margins, labels, weights)?).of_order() });
+        }
+        let means: Vec<f64> = margins.iter().map(|&m| loss.mean(m).unwrap_or(m)).collect();
+        let rows = Predicted::new(&means, labels, weights)?;
+        let deviance = (loss == LossKind::Poisson).then(|| poisson_deviance(&rows)).flatten();
+        Ok(Self { loss: mean, rmse: rmse(&rows), mae: mae(&rows), r2: r2(&rows), deviance, ..Self::default() })
     }
 
     /// Those that hold for margins that are no log odds.
@@ -95,5 +140,18 @@ mod tests {
             assert!((a.unwrap() - b.unwrap()).abs() < 1e-12);
         }
         assert_eq!(weighted.accuracy, repeated.accuracy);
+    }
+
+    #[test]
+    fn a_loss_has_the_measures_that_fit_it() {
+        let by = |loss, margins: &[f64], labels: &[f32]| Metrics::by(loss, margins, labels, None).unwrap();
+        let hinge = by(LossKind::Hinge, &[0.5, -0.5], &[1.0, -1.0]);
+        assert_eq!((hinge.loss, hinge.auc, hinge.logloss, hinge.rmse), (Some(0.5), Some(1.0), None, None));
+        let squared = by(LossKind::Squared, &[3.0, 5.0], &[1.0, 5.0]);
+        assert_eq!((squared.loss, squared.mae, squared.auc, squared.deviance), (Some(1.0), Some(1.0), None, None));
+        let poisson = by(LossKind::Poisson, &[0.0, 1.0], &[0.0, 4.0]);
+        assert!((poisson.deviance.unwrap() - 2.0 * poisson.loss.unwrap()).abs() < 1e-14);
+        assert!((poisson.mae.unwrap() - (1.0 + 4.0 - 1f64.exp()) / 2.0).abs() < 1e-14);
+        assert!(Metrics::by(LossKind::Hinge, &[0.0], &[2.0], None).is_err());
     }
 }

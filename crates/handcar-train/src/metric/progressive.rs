@@ -50,6 +50,15 @@ impl Progressive {
         self.bins[(at as usize).min(2 * SIDE - 1)][positive as usize] += weight;
     }
 
+    /// Adds a row that is of no class: of its measures there is only the loss.
+    #[inline]
+    pub fn add_loss(&mut self, weight: f32, loss: i64) {
+        let weight = (weight * ONE as f32 + 0.5) as i64;
+        self.rows[0] += (weight > 0) as i64;
+        self.loss += loss;
+        self.mass[0] += weight;
+    }
+
     /// Rows of some weight.
     pub fn rows(&self) -> u64 {
         (self.rows[0] + self.rows[1]) as u64
@@ -103,6 +112,7 @@ impl Progressive {
             auc: self.auc(),
             ne: logloss.filter(|_| two).map(|l| l / entropy),
             accuracy: Some(self.right as f64 / ONE as f64 / mass),
+            ..Metrics::default()
         }
     }
 

@@ -2,11 +2,7 @@
 
 /// Borrowed, checked rows: equal lengths, labels -1 or +1, finite margins, finite weights of at least zero.
 #[derive(Clone, Copy, Debug)]
-pub struct Scored<'a> {
-    margins: &'a [f64],
-    labels: &'a [f32],
-    weights: Option<&'a [f32]>,
-}
+pub struct Scored<'a>(Columns<'a>);
 
 /// Why rows cannot be measured.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -33,13 +29,23 @@ pub enum ScoredError {
     },
 }
 
-impl<'a> Scored<'a> {
-    /// Checks and joins the columns; without weights every row counts 1.
-    ///
-    /// # Errors
-    /// [`ScoredError`] names the first column or row that is wrong.
-    pub fn new(margins: &'a [f64], labels: &'a [f32], weights: Option<&'a [f32]>) -> Result<Self, ScoredError> {
-        let n = margins.len();
+/// Columns of equal lengths: finite numbers, labels that fit, finite weights of at least zero.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Columns<'a> {
+    numbers: &'a [f64],
+    labels: &'a [f32],
+    weights: Option<&'a [f32]>,
+}
+
+impl<'a> Columns<'a> {
+    pub fn new(
+        numbers: &'a [f64],
+        labels: &'a [f32],
+        weights: Option<&'a [f32]>,
+        fits: impl Fn(f32) -> bool,
+        expected: &'static str,
+    ) -> Result<Self, ScoredError> {
+        let n = numbers.len();
         let length = |what, got| ScoredError::Length { margins: n, what, got };
         if labels.len() != n {
             return Err(length("labels", labels.len()));
@@ -53,33 +59,56 @@ impl<'a> Scored<'a> {
                 return Err(bad((row, w[row] as f64), "a finite weight of at least 0"));
             }
         }
-        if let Some(row) = margins.iter().position(|m| !m.is_finite()) {
-            return Err(bad((row, margins[row]), "a finite margin"));
+        if let Some(row) = numbers.iter().position(|m| !m.is_finite()) {
+            return Err(bad((row, numbers[row]), "a finite margin"));
         }
-        if let Some(row) = labels.iter().position(|y| y.abs() != 1.0) {
-            return Err(bad((row, labels[row] as f64), "a label of -1 or +1"));
+        if let Some(row) = labels.iter().position(|&y| !fits(y)) {
+            return Err(bad((row, labels[row] as f64), expected));
         }
-        Ok(Self { margins, labels, weights })
+        Ok(Self { numbers, labels, weights })
+    }
+
+    pub fn row(&self, i: usize) -> (f64, f32, f64) {
+        (self.numbers[i], self.labels[i], self.weights.map_or(1.0, |w| w[i] as f64))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (f64, f32, f64)> + '_ {
+        (0..self.numbers.len()).map(|i| self.row(i))
+    }
+
+    /// The sum of all weights.
+    pub fn mass(&self) -> f64 {
+        self.iter().map(|row| row.2).sum()
+    }
+}
+
+impl<'a> Scored<'a> {
+    /// Checks and joins the columns; without weights every row counts 1.
+    ///
+    /// # Errors
+    /// [`ScoredError`] names the first column or row that is wrong.
+    pub fn new(margins: &'a [f64], labels: &'a [f32], weights: Option<&'a [f32]>) -> Result<Self, ScoredError> {
+        Columns::new(margins, labels, weights, |y| y.abs() == 1.0, "a label of -1 or +1").map(Self)
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.margins.len()
+        self.0.numbers.len()
     }
 
     /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
-        self.margins.is_empty()
+        self.0.numbers.is_empty()
     }
 
     /// Margin, label and weight of row `i`.
     pub fn row(&self, i: usize) -> (f64, f32, f64) {
-        (self.margins[i], self.labels[i], self.weights.map_or(1.0, |w| w[i] as f64))
+        self.0.row(i)
     }
 
     /// All rows in order.
     pub fn iter(&self) -> impl Iterator<Item = (f64, f32, f64)> + '_ {
-        (0..self.len()).map(|i| self.row(i))
+        self.0.iter()
     }
 
     /// Sums of the weights of the positive and of the negative rows.
@@ -95,7 +124,7 @@ impl<'a> Scored<'a> {
     pub fn by_margin(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.len()).collect();
         // Adding 0.0 turns -0.0 into 0.0: `total_cmp` would part them, `==` calls them a tie.
-        order.sort_by(|&a, &b| (self.margins[a] + 0.0).total_cmp(&(self.margins[b] + 0.0)));
+        order.sort_by(|&a, &b| (self.0.numbers[a] + 0.0).total_cmp(&(self.0.numbers[b] + 0.0)));
         order
     }
 }

@@ -1,5 +1,6 @@
 //! The deterministic results of a training run.
 
+use crate::loss::LossKind;
 use serde::{Deserialize, Serialize};
 
 /// What a training run was asked and what it found. No timings and nothing of the machine: equal runs give equal facts
@@ -13,6 +14,9 @@ pub struct Facts {
     pub solver: String,
     /// Name of the loss.
     pub loss_name: String,
+    /// δ of Huber's loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub huber_delta: Option<f32>,
     /// Weight of the L1 penalty.
     pub l1: f64,
     /// Weight of the squared L2 penalty.
@@ -50,12 +54,21 @@ pub struct Facts {
     pub converged: bool,
 }
 
+impl Facts {
+    /// The loss; `None` if this build does not know it.
+    pub fn loss_kind(&self) -> Option<LossKind> {
+        let kind: Option<LossKind> = self.loss_name.parse().ok();
+        kind.map(|k| self.huber_delta.map_or(k, |delta| k.with_delta(delta)))
+    }
+}
+
 impl Default for Facts {
     fn default() -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_string(),
             solver: "dbpg".to_string(),
             loss_name: "logistic".to_string(),
+            huber_delta: None,
             l1: 0.0,
             l2: 0.0,
             intercept: false,

@@ -1,6 +1,7 @@
 //! Margins and probabilities of minibatches.
 
 use super::Model;
+use crate::loss::Logistic;
 use handcar_base::Key;
 
 /// What a batch held that the training data did not.
@@ -24,7 +25,7 @@ impl std::ops::AddAssign for Unseen {
 
 /// The probability of the positive class at a margin.
 pub fn probability(margin: f64) -> f64 {
-    1.0 / (1.0 + (-margin).exp())
+    Logistic::mean(margin)
 }
 
 impl Model {

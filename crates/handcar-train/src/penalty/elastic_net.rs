@@ -1,7 +1,7 @@
 //! `l1·|w| + (l2/2)·w²`.
 
 /// The elastic net penalty of one weight, `l1·|w| + (l2/2)·w²`; `l1 = 0` is ridge, `l2 = 0` the lasso.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ElasticNet {
     /// Weight of `|w|`, at least 0.
     pub l1: f64,

@@ -88,6 +88,33 @@ pub struct Report {
     /// Progressive measures, of minibatch solvers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub online: Vec<OnlineEntry>,
+    /// The models of a grid.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub grid: Vec<GridEntry>,
+}
+
+/// A model of a grid.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GridEntry {
+    /// Weight of `‖w‖₁`.
+    pub l1: f64,
+    /// Weight of `‖w‖²/2`.
+    pub l2: f64,
+    /// Step size.
+    pub rate: f64,
+    /// Added to what divides the step size.
+    pub beta: f64,
+    /// Mean progressive loss over the first pass; absent of a model that diverged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progressive_loss: Option<f64>,
+    /// Nonzero weights.
+    pub nnz: u64,
+    /// Measures on the holdout or validation rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+    /// Whether this model was kept.
+    pub chosen: bool,
 }
 
 /// Wall-clock seconds of the parts of a run.
@@ -167,6 +194,9 @@ pub struct TraceEntry {
     /// AUC on the validation rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auc: Option<f64>,
+    /// Root of the mean squared error on the validation rows, of losses of regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rmse: Option<f64>,
     /// Rows a second in this pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_per_second: Option<f64>,
@@ -259,7 +289,17 @@ mod tests {
             passes: Some(1),
             rows_per_second: Some(1.0),
             seconds: Seconds { read: Some(1.0), train: Some(1.0), total: 2.0 },
-            metrics: Some(Metrics { logloss: Some(0.1), auc: Some(0.9), ne: Some(0.7), accuracy: Some(0.8) }),
+            metrics: Some(Metrics {
+                logloss: Some(0.1),
+                auc: Some(0.9),
+                ne: Some(0.7),
+                accuracy: Some(0.8),
+                rmse: Some(1.0),
+                mae: Some(1.0),
+                r2: Some(0.5),
+                deviance: Some(1.0),
+                ..Metrics::default()
+            }),
             kkt: Some(Kkt { violation: Some(0.0), gap_bound: Some(0.0) }),
             bytes: Some(Bytes { sent: 1, received: 2 }),
             filters: vec![FilterSavings::default()],
@@ -285,6 +325,10 @@ mod tests {
             "metrics/auc",
             "metrics/ne",
             "metrics/accuracy",
+            "metrics/rmse",
+            "metrics/mae",
+            "metrics/r2",
+            "metrics/deviance",
             "kkt/violation",
             "kkt/gap_bound",
             "bytes/sent",

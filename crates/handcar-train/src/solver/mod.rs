@@ -1,10 +1,23 @@
 //! Solvers; each is worker code plus the updater that its servers run.
 
+mod batch;
 pub mod dbpg;
+pub mod lbfgs;
 pub mod minibatch;
 
+pub(crate) use batch::relative_gap;
+
+use handcar_ps::Registry;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
+
+/// Makes servers know what all solvers ask of them.
+pub fn register(registry: &mut Registry) {
+    batch::register(registry);
+    dbpg::register(registry);
+    lbfgs::register(registry);
+    minibatch::register(registry);
+}
 
 /// The name of a solver's table: of the job's first solver the plain one.
 fn table_name(what: &str, stage: usize) -> String {
@@ -18,6 +31,8 @@ pub enum Solver {
     /// Delayed block proximal gradient: batch, to a certified optimum; see [`dbpg`].
     #[default]
     Dbpg,
+    /// L-BFGS, for L1 by orthants: batch, to a certified optimum; see [`lbfgs`].
+    Lbfgs,
     /// Minibatch stochastic gradient descent; see [`minibatch`].
     Sgd,
     /// Minibatch AdaGrad.
@@ -28,12 +43,13 @@ pub enum Solver {
 
 impl Solver {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Dbpg, Self::Sgd, Self::AdaGrad, Self::Ftrl];
+    pub const ALL: [Self; 5] = [Self::Dbpg, Self::Lbfgs, Self::Sgd, Self::AdaGrad, Self::Ftrl];
 
     /// The name in options, models and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dbpg => "dbpg",
+            Self::Lbfgs => "lbfgs",
             Self::Sgd => "sgd",
             Self::AdaGrad => "adagrad",
             Self::Ftrl => "ftrl",
@@ -42,17 +58,21 @@ impl Solver {
 
     /// Whether it learns row by row as it goes, in minibatches; else it goes on to a tolerance.
     pub fn is_minibatch(self) -> bool {
-        self != Self::Dbpg
+        !matches!(self, Self::Dbpg | Self::Lbfgs)
     }
 
-    /// Step size unless told otherwise; of no use to [`Dbpg`](Self::Dbpg).
+    /// Step size unless told otherwise; of use to minibatch solvers alone.
     pub fn default_rate(self) -> f64 {
         if self == Self::Sgd { 1.0 } else { 0.1 }
     }
 
     /// Passes unless told otherwise.
     pub fn default_passes(self) -> u32 {
-        if self.is_minibatch() { 1 } else { 200 }
+        match self {
+            Self::Dbpg => 200,
+            Self::Lbfgs => 1000,
+            _ => 1,
+        }
     }
 }
 
@@ -142,11 +162,11 @@ mod tests {
 
     #[test]
     fn solvers_in_turn_are_read_and_written() {
-        for text in ["dbpg", "sgd", "ftrl+dbpg", "adagrad+ftrl+dbpg"] {
+        for text in ["dbpg", "sgd", "ftrl+dbpg", "adagrad+ftrl+dbpg", "lbfgs+dbpg"] {
             assert_eq!(text.parse::<Solvers>().unwrap().to_string(), text);
         }
         for (text, told) in
-            [("", "got \"\""), ("ftrl+", "got \"\""), ("vw", "expected dbpg, sgd, adagrad, ftrl, got \"vw\"")]
+            [("", "got \"\""), ("ftrl+", "got \"\""), ("vw", "expected dbpg, lbfgs, sgd, adagrad, ftrl, got \"vw\"")]
         {
             assert!(text.parse::<Solvers>().unwrap_err().contains(told));
         }

@@ -4,17 +4,20 @@ use crate::{signals, summary};
 use handcar_data::Dataset;
 use handcar_ps::{Worker, filter::Saved};
 use handcar_train::{
-    job::{Fitted, OnlineTrace},
-    report::{Bytes, FilterSavings, Kkt, OnlineEntry, Report, Seconds, TraceEntry},
+    job::{Fitted, GridModel, OnlineTrace},
+    report::{Bytes, FilterSavings, GridEntry, Kkt, OnlineEntry, Report, Seconds, TraceEntry},
 };
 use std::{io::Write, path::Path};
 
 /// Prints objective, certificate, measures and strongest features; warns if the tolerance was not reached.
 ///
-/// `tol`: what was asked for, of solvers that go on to a tolerance.
-pub fn tell(fitted: &Fitted, path: &Path, tol: Option<f64>, signal: Option<i32>) {
+/// `asked`: tolerance and passes at most, of solvers that go on to a tolerance.
+pub fn tell(fitted: &Fitted, path: &Path, asked: Option<(f64, u32)>, signal: Option<i32>) {
     let model = &fitted.model;
     let mut text = String::new();
+    if !fitted.grid.is_empty() {
+        summary::grid(&mut text, &fitted.grid);
+    }
     summary::facts(&mut text, model);
     if let Some(m) = &fitted.metrics {
         summary::metrics(&mut text, &m.on, m.rows, &m.metrics);
@@ -28,9 +31,13 @@ pub fn tell(fitted: &Fitted, path: &Path, tol: Option<f64>, signal: Option<i32>)
     if let Some(signal) = signal {
         let name = signals::name(signal);
         tracing::warn!("{name}: ended after {} passes with the model so far ({gap})", model.facts.passes);
-    } else if let Some(tol) = tol.filter(|_| !model.facts.converged) {
+    } else if let Some((tol, most)) = asked.filter(|_| !model.facts.converged) {
         let passes = model.facts.passes;
-        tracing::warn!("stopped at --passes {passes} before the tolerance: {gap}, asked for {tol:.1e}");
+        let at = match fitted.trace.last() {
+            Some(p) if p.pass < most as u64 => format!("after {passes} passes, where no step helps any more,"),
+            _ => format!("at --passes {passes}"),
+        };
+        tracing::warn!("stopped {at} before the tolerance: {gap}, asked for {tol:.1e}");
     }
 }
 
@@ -60,6 +67,7 @@ pub fn report(fitted: &Fitted, data: &Dataset, read_seconds: f64, worker: &Worke
         seed: Some(facts.seed),
         trace: fitted.trace.iter().map(entry).collect(),
         online: fitted.online.iter().map(online).collect(),
+        grid: fitted.grid.iter().map(tried).collect(),
         ..Report::new("fit")
     }
 }
@@ -79,8 +87,9 @@ fn entry(p: &handcar_train::job::PassTrace) -> TraceEntry {
         active: p.active,
         violation: p.violation,
         gap: p.gap,
-        logloss: p.valid.map(|v| v.0),
-        auc: p.valid.map(|v| v.1),
+        logloss: p.valid.and_then(|m| m.logloss),
+        auc: p.valid.and_then(|m| m.auc),
+        rmse: p.valid.and_then(|m| m.rmse),
         rows_per_second: Some(p.rows_per_second),
         bytes_sent: Some(p.bytes_sent),
     }
@@ -97,5 +106,18 @@ fn online(o: &OnlineTrace) -> OnlineEntry {
         auc_error: o.auc_error,
         ne: o.ne,
         rows_per_second: o.rows_per_second,
+    }
+}
+
+fn tried(m: &GridModel) -> GridEntry {
+    GridEntry {
+        l1: m.l1,
+        l2: m.l2,
+        rate: m.rate,
+        beta: m.beta,
+        progressive_loss: m.loss.is_finite().then_some(m.loss),
+        nnz: m.nonzeros,
+        metrics: m.metrics.as_ref().map(|m| m.metrics),
+        chosen: m.chosen,
     }
 }

@@ -1,20 +1,13 @@
-//! The optimality certificate: a dual feasible point, so that no weights can have an objective below its value.
-//!
-//! For `F(w) = Σ c_i·log(1+exp(-y_i·m_i)) + l1·‖w‖₁ + (l2/2)·‖w‖²` and any `q` in [0,1]^n, with `a = Σ c_i·y_i·q_i·x_i`
-//! and `H(q) = Σ c_i·(q_i·ln q_i + (1-q_i)·ln(1-q_i))`: `-H(q) - ‖soft(a,l1)‖²/(2·l2)` is a lower bound on F, and so is
-//! `-H(s·q)` with `s = min(1, l1/max|a_k|)`. An unpenalised intercept demands `Σ c_i·y_i·q_i = 0`: the heavier class is
-//! scaled down until the two agree.
-//!
-//! `q` here is the fixed-point number that the gradient sums are made of, so the bound holds for the very sums that
-//! were added. Screened keys have `|a_k| <= l1` for every `q`, so they need not be asked.
+//! DBPG's certificate: the bound of `solver/batch/dual.rs` at the current margins, from the gradient of every key, which
+//! the servers measure.
 
 use super::answer::Answer;
-use super::pass::{answer, merge};
+use super::pass::answer;
 use super::request::Request;
 use super::{Dbpg, PassEnd};
 use crate::error::Result;
-use handcar_base::ExactSum;
-use handcar_kernels::logistic::{self, RowStatistics};
+use crate::solver::batch::{DualGradient, Second, merge, negative_entropy, on_shards, relative_gap};
+use handcar_kernels::logistic::RowStatistics;
 
 /// What a certificate found.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +16,6 @@ pub(crate) struct Certificate {
     pub dual: f64,
     /// Largest KKT violation over all keys, at one point.
     pub violation: f64,
-}
-
-/// `(F - D)/F`, at least 0.
-pub(crate) fn relative_gap(objective: f64, dual: f64) -> f64 {
-    if objective > 0.0 { ((objective - dual) / objective).max(0.0) } else { 0.0 }
 }
 
 /// What a measurement of all keys at one point found.
@@ -90,7 +78,7 @@ impl Dbpg<'_> {
     pub(super) fn scatter(&mut self, at: usize, statistics: &[Vec<RowStatistics>]) {
         let Self { pool, shards, blocks, .. } = self;
         let block = &blocks[at];
-        Self::on_shards(pool, shards, |s| s.scatter(&statistics[s.thread], block));
+        on_shards(pool, shards, |s| s.scatter(&statistics[s.thread], block, Second::Curvature));
         merge(shards, block);
     }
 
@@ -135,14 +123,14 @@ impl Dbpg<'_> {
             self.take_marks(at, outcome)?;
         }
 
-        let (l1, l2) = (self.settings.penalty.l1, self.settings.penalty.l2);
-        let shrink = if all.gradient_max > l1 { l1 / all.gradient_max } else { 1.0 };
         // What an imbalance that rounding left could be worth to an intercept twice as far out as ours.
         let slip = point.residual * (2.0 * self.intercept().abs() + 16.0);
-        let mut dual = -self.negative_entropy(&point.statistics, shrink)? - shrink * slip;
-        if l2 > 0.0 {
-            dual = dual.max(-self.negative_entropy(&point.statistics, 1.0)? - all.squares.value() / (2.0 * l2) - slip);
-        }
+        let gradient = DualGradient { max: all.gradient_max, squares: all.squares.value() };
+        let Self { worker, shards, data, .. } = self;
+        let q = |s: &RowStatistics| (s[0].unsigned_abs(), 1.0);
+        let dual = gradient.bound(self.settings.penalty, slip, |shrink| {
+            negative_entropy(worker, shards, data, &point.statistics, shrink, q)
+        })?;
         Ok(Found { dual, violation: all.violation })
     }
 
@@ -162,32 +150,5 @@ impl Dbpg<'_> {
         }
         let all = self.worker.reduce(&sums)?;
         Ok([all[0], all[1]])
-    }
-
-    /// `H(s·q)` over the rows of all workers.
-    fn negative_entropy(&mut self, statistics: &[Vec<RowStatistics>], shrink: f64) -> Result<f64> {
-        const CHUNK: usize = 1024;
-        let one = logistic::ONE as f64;
-        let mut sum = ExactSum::new();
-        let (mut p, mut h) = ([0.0; CHUNK], [0.0; CHUNK]);
-        for (shard, all) in self.shards.iter().zip(statistics) {
-            for (c, chunk) in all.chunks(CHUNK).enumerate() {
-                let first = shard.rows.start + c * CHUNK;
-                for (i, g) in chunk.iter().enumerate() {
-                    let q = g[0].unsigned_abs() as f64 / one;
-                    let scaled = match self.data.weights.get(first + i) {
-                        None => q,
-                        Some(0.0) => 0.0,
-                        Some(&c) => (q / c as f64).min(1.0),
-                    };
-                    p[i] = shrink * scaled;
-                }
-                logistic::negative_entropies(&p[..chunk.len()], &mut h[..chunk.len()]);
-                for (i, &h) in h[..chunk.len()].iter().enumerate() {
-                    sum.add(if self.data.weights.is_empty() { h } else { h * self.data.weight(first + i) });
-                }
-            }
-        }
-        Ok(ExactSum::from_words(&self.worker.reduce(&sum.to_words())?).value())
     }
 }

@@ -5,11 +5,11 @@
 //! certificate may use any margins. So weights are continued in f64 here, in turns: the head by the minimum of its
 //! model, which settles signs; then all active keys at once by a Newton step. The weights take what they can.
 
-use super::certificate::relative_gap;
 use super::head::Head;
 use super::selection::Selection;
 use super::{Dbpg, PassEnd};
 use crate::error::Result;
+use crate::solver::batch::relative_gap;
 
 /// Turns at most.
 const TURNS_MAX: usize = 8;

@@ -4,12 +4,10 @@
 //! slow at lies among few keys that many rows share. For these the Hessian is small enough to be held densely; on large
 //! data it is summed over a sample of the rows (the same ones for any number of workers), in integers.
 
-use super::block::{Block, Columns};
-use super::rows::{RowData, RowShard};
 use super::selection::{Part, Selection};
-use super::sums::Loss;
 use super::{BlockState, Dbpg};
 use crate::error::Result;
+use crate::solver::batch::{Block, Columns, Loss, RowData, RowShard, on_shards};
 use handcar_kernels::logistic::RowStatistics;
 
 /// One in the fixed-point form of correlations.
@@ -154,7 +152,7 @@ impl Dbpg<'_> {
     pub(super) fn head_hessian(&mut self, head: &Head, statistics: &[Vec<RowStatistics>]) -> Result<Vec<f64>> {
         let Self { pool, shards, data, blocks, .. } = self;
         let parts = std::sync::Mutex::new(vec![0i64; head.keys.len * (head.keys.len + 1) / 2]);
-        Self::on_shards(pool, shards, |s| {
+        on_shards(pool, shards, |s| {
             let mine = head.gram(s, data, blocks, &statistics[s.thread]);
             let mut all = parts.lock().unwrap_or_else(|e| e.into_inner());
             all.iter_mut().zip(mine).for_each(|(a, m)| *a += m);

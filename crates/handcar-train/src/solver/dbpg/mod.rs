@@ -9,7 +9,6 @@
 //! and servers. `docs/decisions/0003-accelerator.md` tells how the parts were chosen.
 
 mod answer;
-mod block;
 mod certificate;
 mod cholesky;
 mod correction;
@@ -19,26 +18,21 @@ mod newton;
 mod pass;
 mod quadratic;
 mod request;
-mod rows;
-mod screen;
 mod selection;
 mod setup;
 mod shift;
-mod sums;
 mod tail;
 mod updater;
 
-pub(crate) use certificate::{Certificate, relative_gap};
+pub(crate) use certificate::Certificate;
 pub(crate) use momentum::Momentum;
 
+use super::batch::{Block, Change, RowData, RowShard, Sums};
 use crate::penalty::ElasticNet;
-use block::Block;
 use handcar_base::{KeyList, Seed};
 use handcar_ps::filter::{Direction, Saved};
 use handcar_ps::{Registry, TableId, Transfer, Worker};
 use request::Request;
-use rows::{Change, RowData, RowShard};
-use sums::Sums;
 
 /// Over-relaxation of block steps at τ = 0. Any factor in (0, 2) descends; 1.2 was the best of 1, 1.2, 1.5 on click data.
 const RELAX: f64 = 1.2;
@@ -46,7 +40,6 @@ const RELAX: f64 = 1.2;
 /// Makes servers know what the solver asks of them.
 pub fn register(registry: &mut Registry) {
     updater::register(registry);
-    sums::register(registry);
 }
 
 /// What the solver is to do.
@@ -178,19 +171,6 @@ impl Dbpg<'_> {
     /// Whether any worker says so.
     pub fn any(&mut self, here: bool) -> crate::error::Result<bool> {
         Ok(self.worker.reduce_max(&[here as i64])?[0] != 0)
-    }
-
-    /// Runs on every thread's rows.
-    fn on_shards(
-        pool: &Option<rayon::ThreadPool>,
-        shards: &mut [RowShard],
-        work: impl Fn(&mut RowShard) + Sync + Send,
-    ) {
-        use rayon::prelude::*;
-        match pool {
-            None => shards.iter_mut().for_each(work),
-            Some(pool) => pool.install(|| shards.par_iter_mut().for_each(work)),
-        }
     }
 
     /// A push that must arrive as it is: filters that change numbers see steps only, not certificates and places.

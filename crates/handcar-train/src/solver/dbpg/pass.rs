@@ -1,15 +1,14 @@
 //! A pass over all blocks, and what happens between passes.
 
 use super::answer::Answer;
-use super::block::Block;
 use super::momentum::extrapolate;
 use super::request::{Bound, Function, Request};
-use super::rows::Curvature;
 use super::shift::best_shifts;
 use super::updater::shift;
-use super::{Dbpg, PassEnd, RELAX, setup::key_list};
+use super::{Dbpg, PassEnd, RELAX};
 use crate::error::{Result, TrainError};
 use crate::penalty::ElasticNet;
+use crate::solver::batch::{Curvature, key_list, merge, on_shards};
 use handcar_base::{ExactSum, Rng};
 use handcar_ps::{Outcome, Task, Values};
 use std::collections::VecDeque;
@@ -147,7 +146,7 @@ impl Dbpg<'_> {
         let Self { pool, shards, data, blocks, states, pending, .. } = self;
         let changes: Vec<_> = pending.drain(..).map(|i| (&blocks[i], &states[i].change)).collect();
         let block = &blocks[at];
-        Self::on_shards(pool, shards, |s| s.sweep(data, &changes, block, curvature));
+        on_shards(pool, shards, |s| s.sweep(data, &changes, block, curvature));
         merge(shards, block);
     }
 
@@ -206,7 +205,7 @@ impl Dbpg<'_> {
     pub(super) fn settle(&mut self) {
         let Self { pool, shards, blocks, states, pending, .. } = self;
         let changes: Vec<_> = pending.drain(..).map(|i| (&blocks[i], &states[i].change)).collect();
-        Self::on_shards(pool, shards, |s| s.add_changes(&changes));
+        on_shards(pool, shards, |s| s.add_changes(&changes));
     }
 
     /// The loss over the rows of all workers.
@@ -214,7 +213,7 @@ impl Dbpg<'_> {
         let Self { pool, shards, data, blocks, states, pending, .. } = self;
         let changes: Vec<_> = pending.drain(..).map(|i| (&blocks[i], &states[i].change)).collect();
         let sums = std::sync::Mutex::new(ExactSum::new());
-        Self::on_shards(pool, shards, |s| {
+        on_shards(pool, shards, |s| {
             s.add_changes(&changes);
             let loss = s.loss(data);
             sums.lock().unwrap_or_else(|e| e.into_inner()).merge(&loss);
@@ -256,17 +255,6 @@ impl Dbpg<'_> {
     fn call(&mut self, function: Function) -> Result<Answer> {
         let notes = self.worker.call(self.table, &function.to_bytes())?;
         Answer::join(&notes).ok_or_else(|| strange(&notes))
-    }
-}
-
-/// Adds every thread's sums to the first one's.
-pub(super) fn merge(shards: &mut [super::RowShard], block: &Block) {
-    let Some((first, rest)) = shards.split_first_mut() else { return };
-    for shard in rest {
-        for (a, b) in first.sums(block).iter_mut().zip(shard.sums(block)) {
-            a[0] += b[0];
-            a[1] += b[1];
-        }
     }
 }
 

@@ -1,11 +1,9 @@
 //! Some of the keys, by block: what a step that spans blocks works on.
 
 use super::Dbpg;
-use super::rows::Change;
-use super::setup::key_list;
-use super::sums::Loss;
 use crate::error::Result;
 use crate::penalty::ElasticNet;
+use crate::solver::batch::{Change, Loss, key_list, on_shards};
 use handcar_base::KeyList;
 use handcar_kernels::logistic::RowStatistics;
 
@@ -113,7 +111,7 @@ impl Dbpg<'_> {
             }
         }
         let changes: Vec<_> = selection.parts.iter().zip(&changes).map(|(p, c)| (&blocks[p.block], c)).collect();
-        Self::on_shards(pool, shards, |s| s.add_changes(&changes));
+        on_shards(pool, shards, |s| s.add_changes(&changes));
     }
 }
 

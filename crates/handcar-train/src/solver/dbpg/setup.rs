@@ -1,15 +1,13 @@
-//! From a data set to a solve that can start: screening, narrow columns, tables on the servers.
+//! From prepared rows to a solve that can start: tables on the servers, curvature bounds, weights to begin with.
 
-use super::block::{Block, Columns};
 use super::request::Request;
-use super::rows::{Change, RowData, RowShard};
-use super::screen::screen;
-use super::sums::{Loss, Sums};
 use super::{BlockState, Dbpg, Settings, updater};
-use crate::error::{Result, TrainError};
+use crate::error::Result;
+use crate::loss::LossKind;
+use crate::solver::batch::{Block, Change, Columns, Loss, Problem, Sums, Task, key_list};
 use crate::solver::table_name;
-use handcar_base::{Key, KeyList};
-use handcar_data::{ColumnBlock, Dataset, Entries};
+use handcar_base::Key;
+use handcar_data::Dataset;
 use handcar_ps::filter::TableFilters;
 use handcar_ps::{Policy, Worker};
 use std::ops::Range;
@@ -33,46 +31,15 @@ impl<'w> Dbpg<'w> {
         filters: &TableFilters,
         start: &dyn Fn(Option<usize>) -> f32,
     ) -> Result<Self> {
-        let views: Vec<ColumnBlock<'_>> = data.blocks().iter().map(|b| b.rows(rows.clone())).collect();
-        let labels = data.labels()[rows.clone()].to_vec();
-        let sums = Sums::new(worker, filters, &table_name("sums", settings.stage))?;
-        let kept = screen(worker, sums, &views, rows.start, &labels, weights.as_deref(), settings.penalty.l1)?;
-        let rows_total = rows_that_count(worker, &labels, weights.as_deref())?;
-
-        let exponents = exponents(worker, &views, weights.as_deref())?;
-        let weight_exponent = exponents.last().copied().unwrap_or(0);
-        let used = |i: &usize| !kept[*i].ids.is_empty();
-        let mut mass: Vec<Vec<f64>> = (0..views.len()).filter(used).map(|i| kept[i].mass.clone()).collect();
-        let mut blocks: Vec<Block> = (0..views.len())
-            .filter(used)
-            .map(|i| Block::compact(&views[i], rows.start, &kept[i], data.keys(), exponents[i]))
-            .collect();
-        let incomplete: Vec<i64> = blocks.iter().map(|b| b.incomplete_here() as i64).collect();
-        for (block, incomplete) in blocks.iter_mut().zip(worker.reduce_max(&incomplete)?) {
-            block.complete = incomplete == 0;
-        }
-        if settings.intercept {
-            blocks.push(Block::intercept());
-            mass.push(vec![rows_mass(worker, weights.as_deref(), rows.len())?]);
-        }
-        drop(kept);
-
-        let scale = 2f32.powi(-weight_exponent);
-        let data = RowData {
-            labels,
-            weights: weights.map_or(Vec::new(), |w| w.into_iter().map(|c| c * scale).collect()),
-            weight_exponent,
-            first_row: rows.start,
+        let task = Task {
+            loss: LossKind::Logistic,
+            l1: settings.penalty.l1,
+            intercept: settings.intercept,
+            threads,
+            stage: settings.stage,
         };
-        let pool = match threads.max(1) {
-            1 => None,
-            n => Some(rayon::ThreadPoolBuilder::new().num_threads(n).build().map_err(|e| TrainError::Option {
-                what: "threads",
-                expected: "that the system grants",
-                got: format!("{n} ({e})"),
-            })?),
-        };
-        let shards = split(rows.len(), threads.max(1)).enumerate().map(|(t, rows)| RowShard::new(t, rows)).collect();
+        let problem = Problem::new(worker, data, rows, weights, task, filters)?;
+        let Problem { data, blocks, mass, shards, pool, sums, rows_total } = problem;
         worker.set_policy(Policy::BoundedDelay(settings.delay as u64));
         let params = updater::params(settings.penalty);
         let table =
@@ -223,17 +190,6 @@ impl BlockState {
     }
 }
 
-pub(super) fn key_list(keys: Vec<Key>) -> Result<KeyList> {
-    KeyList::new(keys)
-        .map_err(|e| TrainError::Data { expected: "ascending keys in the data set".into(), got: e.to_string() })
-}
-
-/// Contiguous shares of `n` rows, whole chunks of 64 so that no two threads share a cache line.
-fn split(n: usize, threads: usize) -> impl Iterator<Item = Range<usize>> {
-    let cut = move |t: usize| if t == threads { n } else { n * t / threads / 64 * 64 };
-    (0..threads).map(move |t| cut(t)..cut(t + 1))
-}
-
 /// Positions of each row's entries.
 fn runs(rows: &[u32]) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut at = 0;
@@ -269,65 +225,4 @@ fn key_rows(worker: &mut Worker, sums: Sums, blocks: &[Block], mass: &[Vec<f64>]
         counts.push(sums.over_workers(worker, here, Loss::Nothing)?.into_iter().map(|n| n as f64).collect());
     }
     Ok(counts)
-}
-
-/// Rows of all workers with a positive weight. Refuses rows that all have one label: their loss has no minimum.
-fn rows_that_count(worker: &mut Worker, labels: &[f32], weights: Option<&[f32]>) -> Result<u64> {
-    let mut counts = [0i64; 2];
-    for (i, &y) in labels.iter().enumerate() {
-        counts[(y > 0.0) as usize] += weights.is_none_or(|w| w[i] != 0.0) as i64;
-    }
-    let counts = worker.reduce(&counts)?;
-    let refuse = |expected: &str, got: String| Err(TrainError::Data { expected: expected.into(), got });
-    match counts[..] {
-        [0, 0] => refuse("at least one row with a positive weight", "none".into()),
-        [n, 0] => refuse("rows of both classes", format!("{n} rows, all of the negative class")),
-        [0, n] => refuse("rows of both classes", format!("{n} rows, all of the positive class")),
-        [down, up] => Ok((down + up) as u64),
-        _ => unreachable!("as many sums as were given"),
-    }
-}
-
-/// Sum of the example weights of all workers.
-fn rows_mass(worker: &mut Worker, weights: Option<&[f32]>, rows: usize) -> Result<f64> {
-    let mine: handcar_base::ExactSum = match weights {
-        None => std::iter::once(rows as f64).collect(),
-        Some(w) => w.iter().map(|&c| c as f64).collect(),
-    };
-    Ok(handcar_base::ExactSum::from_words(&worker.reduce(&mine.to_words())?).value())
-}
-
-/// For each block the exponent `e` with `|x| <= 2^e` over all workers; last that of the example weights.
-fn exponents(worker: &mut Worker, blocks: &[ColumnBlock<'_>], weights: Option<&[f32]>) -> Result<Vec<i32>> {
-    fn exponent(values: &[f32]) -> i64 {
-        let most = values.iter().fold(0f32, |m, x| m.max(x.abs()));
-        if most == 0.0 {
-            i32::MIN as i64
-        } else {
-            most.log2().ceil() as i64 + (most > most.log2().ceil().exp2()) as i64
-        }
-    }
-    let mut mine: Vec<i64> = blocks
-        .iter()
-        .map(|b| match b.entries {
-            Entries::Sparse { values: Some(v), .. } => exponent(v),
-            _ => 0,
-        })
-        .collect();
-    mine.push(weights.map_or(0, exponent));
-    Ok(worker.reduce_max(&mine)?.into_iter().map(|e| e.clamp(-120, 120) as i32).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_cover_all_rows_once() {
-        for (n, threads) in [(0, 2), (63, 2), (1000, 3), (64, 1)] {
-            let parts: Vec<_> = split(n, threads).collect();
-            assert_eq!((parts[0].start, parts[threads - 1].end), (0, n));
-            assert!(parts.windows(2).all(|p| p[0].end == p[1].start));
-        }
-    }
 }

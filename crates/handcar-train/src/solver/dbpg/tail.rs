@@ -8,8 +8,8 @@ use super::Dbpg;
 use super::cholesky::Cholesky;
 use super::head::Head;
 use super::selection::Selection;
-use super::sums::Loss;
 use crate::error::Result;
+use crate::solver::batch::Loss;
 use handcar_kernels::logistic::RowStatistics;
 
 /// Products with the Hessian at most: each costs about half a pass.

@@ -10,10 +10,9 @@ const MARGIN_MAX: f32 = (1u64 << 46) as f32;
 /// Bits of the largest gradient of one row: 2^17 of them still fit a sum.
 const GRADIENT_BITS: i32 = 45;
 const GRADIENT_MAX: f32 = (1u64 << GRADIENT_BITS) as f32;
-/// Fraction bits of a row's loss.
-const LOSS_BITS: i32 = 24;
-/// Largest loss of one row, 2^10: 2^29 of them still fit a sum.
-const LOSS_MAX: f64 = (1u64 << 34) as f64;
+/// Bits of the largest loss of one row: 2^29 of them still fit a sum.
+const LOSS_BITS: i32 = 34;
+const LOSS_MAX: f64 = (1u64 << LOSS_BITS) as f64;
 
 /// `2^e`.
 #[inline(always)]
@@ -51,15 +50,15 @@ pub fn gradient_scale(slope: i32, values: i32, weights: i32) -> f32 {
     2f32.powi(slope + values + weights - GRADIENT_BITS)
 }
 
-/// A row's loss.
+/// A row's loss; `value`: two to this is the largest there is.
 #[inline(always)]
-pub fn loss(x: f64) -> i64 {
-    to_i64_wide(x * power(LOSS_BITS) + 0.5, LOSS_MAX)
+pub fn loss(x: f64, value: i32) -> i64 {
+    to_i64_wide(x * power(LOSS_BITS - value) + 0.5, LOSS_MAX)
 }
 
-/// The loss that rows add up to.
-pub fn loss_value(sum: i64) -> f64 {
-    sum as f64 * power(-LOSS_BITS)
+/// The loss that rows add up to, given the exponent of the largest.
+pub fn loss_value(sum: i64, value: i32) -> f64 {
+    sum as f64 * power(value - LOSS_BITS)
 }
 
 #[cfg(test)]
@@ -73,7 +72,9 @@ mod tests {
             let back = gradient(x, 15) as f64 * gradient_scale(15, 0, 0) as f64;
             assert!((back - x as f64).abs() <= power(15 - GRADIENT_BITS));
             let l = x.abs().min(900.0) as f64;
-            assert!((loss_value(loss(l)) - l).abs() <= power(-LOSS_BITS));
+            for value in [10, 40] {
+                assert!((loss_value(loss(l, value), value) - l).abs() <= power(value - LOSS_BITS));
+            }
         }
         assert_eq!(power(-30), 2f64.powi(-30));
     }
@@ -82,7 +83,7 @@ mod tests {
     fn what_is_too_large_stays_a_bound() {
         assert_eq!((margin(f32::INFINITY), margin(f32::NAN)), (1 << 46, -(1 << 46)));
         assert_eq!(gradient(-1e9, 0), -(1 << 45));
-        assert_eq!(loss(1e300), 1 << 34);
+        assert_eq!((loss(1e300, 10), loss(2.0, 0)), (1 << 34, 1 << 34));
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl<'a, R: Rule> LocalTable<'a, R> {
         start: (&dyn Fn(usize) -> f32, f32),
     ) -> Result<Self> {
         let threads = settings.threads.max(1);
-        let (rule, slope) = (R::new(rates), settings.loss.slope_exponent());
+        let (rule, slope) = (R::new(rates), settings.loss.size(exponent(data.labels())).slope);
         let mut parts: Vec<(f64, Part<'a, R>)> = Vec::new();
         for block in data.blocks() {
             let values = match block.entries {
@@ -152,7 +152,7 @@ pub(super) fn batches(rows: usize, batch_rows: usize, first: u64) -> impl Iterat
 
 /// How a block's keys are shared out, and what a pass over each share costs, about: a dense block is one share, a sparse
 /// one has a share for each thread with about as many entries.
-fn shares(block: &ColumnBlock<'_>, threads: usize) -> Vec<(f64, Range<usize>)> {
+pub(super) fn shares(block: &ColumnBlock<'_>, threads: usize) -> Vec<(f64, Range<usize>)> {
     let keys = block.keys.len();
     match block.entries {
         Entries::Dense8(d) => vec![(d.len() as f64, 0..keys)],
@@ -298,13 +298,14 @@ mod tests {
             beta: 1.0,
             batch_rows: 32,
             threads,
+            hogwild: false,
             delay: 0,
             filters: TableFilters::default(),
             stage: 0,
         };
         let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 32, batches: data.rows().div_ceil(32) as u64 };
         let mut table = LocalTable::<Ftrl>::new(data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();
-        let view = RowView { labels: data.labels(), weights: &[] };
+        let view = RowView { labels: data.labels(), weights: &[], size: LossKind::Logistic.size(0) };
         assert!(!table.pass(Logistic, &view, 0, 32, &mut |_| false).unwrap());
         table.weights(rates.batches)
     }
@@ -345,12 +346,13 @@ mod tests {
             beta: 1.0,
             batch_rows: 10,
             threads: 2,
+            hogwild: false,
             delay: 0,
             filters: TableFilters::default(),
             stage: 0,
         };
         let mut table = LocalTable::<Ftrl>::new(&data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();
-        let view = RowView { labels: data.labels(), weights: &[] };
+        let view = RowView { labels: data.labels(), weights: &[], size: LossKind::Logistic.size(0) };
         let mut batches = 0;
         let stopped = table.pass(Logistic, &view, 0, 10, &mut |_| {
             batches += 1;

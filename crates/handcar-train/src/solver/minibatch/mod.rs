@@ -6,11 +6,14 @@
 //! (`fixed.rs`), so equal options give equal bits for any number of threads, workers and servers.
 //!
 //! In one process the table belongs to the solver: each thread owns some keys with their columns, reads and updates them
-//! without locks or copies, and meets the others once a batch to add up margins (`local.rs`). On servers the same rules run
+//! without locks or copies, and meets the others once a batch to add up margins (`local.rs`). Whoever prefers speed to equal
+//! bits lets the threads race, row by row (`hogwild/`). On servers the same rules run
 //! as updaters (`updater.rs`, `remote.rs`). `docs/decisions/0010-minibatch.md` tells why.
 
 mod evaluate;
 mod fixed;
+mod grid;
+mod hogwild;
 mod local;
 mod part;
 mod remote;
@@ -23,15 +26,17 @@ mod updater;
 
 pub(crate) use evaluate::Found;
 pub(crate) use fixed::{loss_value, margin_value};
+pub(crate) use grid::{Choice, Grid, Lot};
 pub use roofline::gather_time;
 pub use updater::register;
 
 use crate::error::Result;
-use crate::loss::{Loss, LossKind, with_loss};
+use crate::loss::{Loss, LossKind, Size, with_loss};
 use crate::penalty::ElasticNet;
 use crate::solver::Solver;
 use handcar_data::Dataset;
 use handcar_ps::{Worker, filter::TableFilters};
+use hogwild::HogwildTable;
 use local::LocalTable;
 use remote::RemoteTable;
 use rows::RowView;
@@ -50,6 +55,8 @@ pub(crate) struct Settings {
     /// Rows of a batch, of all workers.
     pub batch_rows: usize,
     pub threads: usize,
+    /// Whether threads take rows and race, instead of keys and meet.
+    pub hogwild: bool,
     /// Batches that may be under way when one begins.
     pub delay: u32,
     pub filters: TableFilters,
@@ -63,7 +70,7 @@ pub(crate) struct Seen<'s> {
     pub rows: Range<usize>,
     /// In units that [`margin_value`] takes.
     pub margins: &'s [i64],
-    /// Losses, weighted by [`weights`](Self::weights), in units that [`loss_value`] takes.
+    /// Losses, weighted by [`weights`](Self::weights), in units that [`loss_value`] takes with [`Minibatch::size`].
     pub losses: &'s [i64],
     /// Example weights, of which the largest is about 1; `None`: all 1.
     pub weights: Option<&'s [f32]>,
@@ -87,7 +94,24 @@ trait Table {
 }
 
 struct Here<'a, R: Rule, L>(LocalTable<'a, R>, L);
+struct Racing<'a, R: Rule, L>(HogwildTable<'a, R>, L);
 struct There<'a, R: Rule, L>(RemoteTable<'a, R>, L);
+
+/// Lets who hears fail: the pass ends, and fails with what went wrong.
+fn hear_with(
+    worker: &mut Worker,
+    listen: &mut Listen<'_>,
+    pass: impl FnOnce(&mut Hear<'_>) -> Result<bool>,
+) -> Result<bool> {
+    let mut failed = None;
+    let stopped = pass(&mut |seen| {
+        listen(worker, seen).unwrap_or_else(|e| {
+            failed = Some(e);
+            true
+        })
+    })?;
+    failed.map_or(Ok(stopped), Err)
+}
 
 impl<R: Rule, L: Loss> Table for Here<'_, R, L> {
     fn pass(
@@ -98,18 +122,28 @@ impl<R: Rule, L: Loss> Table for Here<'_, R, L> {
         batch_rows: usize,
         listen: &mut Listen<'_>,
     ) -> Result<bool> {
-        let mut failed = None;
-        let stopped = self.0.pass(self.1, rows, batch, batch_rows, &mut |seen| {
-            listen(worker, seen).unwrap_or_else(|e| {
-                failed = Some(e);
-                true
-            })
-        })?;
-        failed.map_or(Ok(stopped), Err)
+        hear_with(worker, listen, |hear| self.0.pass(self.1, rows, batch, batch_rows, hear))
     }
 
     fn weights(&mut self, _worker: &mut Worker, batch: u64) -> Result<(Vec<f32>, f32)> {
         Ok(self.0.weights(batch))
+    }
+}
+
+impl<R: Rule, L: Loss> Table for Racing<'_, R, L> {
+    fn pass(
+        &mut self,
+        worker: &mut Worker,
+        rows: &RowView<'_>,
+        _batch: u64,
+        batch_rows: usize,
+        listen: &mut Listen<'_>,
+    ) -> Result<bool> {
+        hear_with(worker, listen, |hear| self.0.pass(self.1, rows, batch_rows, hear))
+    }
+
+    fn weights(&mut self, _worker: &mut Worker, _batch: u64) -> Result<(Vec<f32>, f32)> {
+        Ok(self.0.weights())
     }
 }
 
@@ -135,6 +169,7 @@ pub(crate) struct Minibatch<'a> {
     settings: Settings,
     table: Box<dyn Table + 'a>,
     labels: &'a [f32],
+    size: Size,
     /// Example weights, scaled into `[0, 1]`; empty for all ones.
     weights: Vec<f32>,
     /// Batches done.
@@ -154,24 +189,30 @@ impl<'a> Minibatch<'a> {
         let batches = data.rows().div_ceil(settings.batch_rows) as u64;
         let Settings { alpha, beta, penalty, .. } = settings;
         let rates = Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches };
-        let weight_exponent = weights.as_deref().map_or(0, part::exponent);
-        let scale = 2f32.powi(-weight_exponent);
-        let weights = weights.map_or(Vec::new(), |w| w.into_iter().map(|c| c * scale).collect());
+        let (weight_exponent, weights) = scaled(weights);
         // Delay and filters are the servers' business.
         let here = worker.embedded() && settings.filters == TableFilters::default() && settings.delay == 0;
         let table: Box<dyn Table + 'a> = with_rule!(settings.solver, R => with_loss!(settings.loss, loss => {
-            if here {
+            if settings.hogwild {
+                Box::new(Racing(HogwildTable::<R>::new(data, &settings, rates, weight_exponent, start)?, loss))
+            } else if here {
                 Box::new(Here(LocalTable::<R>::new(data, &settings, rates, weight_exponent, start)?, loss))
             } else {
                 Box::new(There(RemoteTable::<R>::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
             }
         }), else unreachable!("only minibatch solvers come here"));
-        Ok(Self { settings, table, labels: data.labels(), weights, batch: 0 })
+        let size = settings.loss.size(part::exponent(data.labels()));
+        Ok(Self { settings, table, labels: data.labels(), size, weights, batch: 0 })
+    }
+
+    /// The room that sums have for the loss.
+    pub fn size(&self) -> Size {
+        self.size
     }
 
     /// Goes through the rows once; `listen` may end the pass. Whether it did.
     pub fn pass(&mut self, worker: &mut Worker, listen: &mut Listen<'_>) -> Result<bool> {
-        let view = RowView { labels: self.labels, weights: &self.weights };
+        let view = RowView { labels: self.labels, weights: &self.weights, size: self.size };
         let rows = self.settings.batch_rows;
         let (mut done, weights) = (0, &self.weights);
         let stopped = self.table.pass(worker, &view, self.batch, rows, &mut |worker, seen| {
@@ -187,4 +228,11 @@ impl<'a> Minibatch<'a> {
     pub fn solution(&mut self, worker: &mut Worker) -> Result<(Vec<f32>, f32)> {
         self.table.weights(worker, self.batch)
     }
+}
+
+/// Example weights as numbers up to one, and the power of two that they were divided by.
+fn scaled(weights: Option<Vec<f32>>) -> (i32, Vec<f32>) {
+    let exponent = weights.as_deref().map_or(0, part::exponent);
+    let scale = 2f32.powi(-exponent);
+    (exponent, weights.map_or(Vec::new(), |w| w.into_iter().map(|c| c * scale).collect()))
 }

@@ -7,6 +7,7 @@ use super::fixed;
 use super::rule::Rule;
 use super::slot::{AddMargins, Gather, SMALL, Small, Update};
 use crate::error::{Result, TrainError};
+pub(super) use crate::loss::exponent;
 use handcar_data::{ColumnBlock, Entries};
 use handcar_kernels::slots::{self, Ids, Slot, Touched};
 use handcar_kernels::{huge_pages, run};
@@ -248,14 +249,4 @@ impl Sparse<'_> {
             }
         }
     }
-}
-
-/// The least `e` with every value at most `2^e` in magnitude, within bounds that keep `2^e` a number.
-pub(super) fn exponent(values: &[f32]) -> i32 {
-    let most = values.iter().fold(0f32, |m, x| m.max(x.abs()));
-    if most == 0.0 {
-        return 0;
-    }
-    let e = (most.to_bits() >> 23) as i32 - 127;
-    (if most > 2f32.powi(e) { e + 1 } else { e }).clamp(-60, 60)
 }

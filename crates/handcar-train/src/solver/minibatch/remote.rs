@@ -66,7 +66,7 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         };
         let blocks: Vec<_> = data.blocks().into_iter().filter(|b| !b.keys.is_empty()).map(|b| (of(&b), b)).collect();
         let value_exponents = blocks.iter().map(|(e, b)| (data.keys()[b.keys.start], *e)).collect();
-        let slope_exponent = settings.loss.slope_exponent();
+        let slope_exponent = settings.loss.size(exponent(data.labels())).slope;
         let params = Params { rates, slope_exponent, weight_exponent, value_exponents };
         // A pull and a push a batch.
         worker.set_policy(Policy::BoundedDelay(2 * settings.delay as u64));

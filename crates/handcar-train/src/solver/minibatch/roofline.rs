@@ -37,6 +37,7 @@ pub fn gather_time(data: &Dataset, batch_rows: usize) -> Result<Duration> {
         beta: 1.0,
         batch_rows,
         threads: 1,
+        hogwild: false,
         delay: 0,
         filters: TableFilters::default(),
         stage: 0,

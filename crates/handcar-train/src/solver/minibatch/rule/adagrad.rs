@@ -1,6 +1,6 @@
 //! AdaGrad (Duchi, Hazan and Singer, JMLR 2011).
 
-use super::{Rates, Rule, soft};
+use super::{ByNumbers, NUMBERS, Rates, Rule, joined_length, soft};
 use handcar_kernels::elementary::{exp_nonpositive, ln, ln_1p_unit};
 
 /// A step size for each weight, from the length of its own gradients: with `r = √Σg²` and `e = α/(β + r)`,
@@ -68,6 +68,23 @@ impl Rule for AdaGrad {
 
     fn start(&self, w: f32) -> [f32; 3] {
         [w, 0.0, 0.0]
+    }
+
+    fn join(base: &[f32; 3], mine: &[f32; 3], all: &[f32; 3]) -> [f32; 3] {
+        let counted = mine[2].to_bits().max(all[2].to_bits());
+        [all[0] + (mine[0] - base[0]), joined_length(base[1], mine[1], all[1]), f32::from_bits(counted)]
+    }
+}
+
+impl ByNumbers for AdaGrad {
+    #[inline(always)]
+    fn numbers(&self) -> [f32; NUMBERS] {
+        [self.alpha, self.beta, self.p1, self.p2, f32::from_bits(self.batch)]
+    }
+
+    #[inline(always)]
+    fn of_numbers([alpha, beta, p1, p2, batch]: [f32; NUMBERS]) -> Self {
+        Self { alpha, beta, p1, p2, batch: batch.to_bits() }
     }
 }
 

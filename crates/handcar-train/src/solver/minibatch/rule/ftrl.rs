@@ -1,6 +1,6 @@
 //! FTRL-Proximal (McMahan et al., KDD 2013).
 
-use super::{Rates, Rule, soft};
+use super::{ByNumbers, NUMBERS, Rates, Rule, joined_length, soft};
 
 /// Follow the regularised leader, proximal: after gradients `g_s` at weights `w_s`, with `r = √Σg²` and
 /// `σ_s = (r_s - r_{s-1})/α`, the weight minimises over `v`
@@ -64,6 +64,22 @@ impl Rule for Ftrl {
         // Without a divisor there would be no weight: the least gradient gives one.
         let r = if divisor > 0.0 { 0.0 } else { f32::EPSILON };
         [-(w * (divisor + r * self.one_over_alpha) + self.l1.copysign(w)), r]
+    }
+
+    fn join(base: &[f32; 2], mine: &[f32; 2], all: &[f32; 2]) -> [f32; 2] {
+        [all[0] + (mine[0] - base[0]), joined_length(base[1], mine[1], all[1])]
+    }
+}
+
+impl ByNumbers for Ftrl {
+    #[inline(always)]
+    fn numbers(&self) -> [f32; NUMBERS] {
+        [self.one_over_alpha, self.beta, self.l1, self.l2, 0.0]
+    }
+
+    #[inline(always)]
+    fn of_numbers([one_over_alpha, beta, l1, l2, _]: [f32; NUMBERS]) -> Self {
+        Self { rates: Rates::default(), one_over_alpha, beta, l1, l2 }
     }
 }
 

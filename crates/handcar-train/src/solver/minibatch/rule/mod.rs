@@ -14,7 +14,7 @@ use crate::penalty::ElasticNet;
 use handcar_ps::Entry;
 
 /// What a rule is made with.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {
     /// Step size, above 0.
     pub alpha: f64,
@@ -45,6 +45,24 @@ pub trait Rule: Clone + Send + Sync + 'static {
     fn update(&self, state: &mut Self::State, gradient: f32);
     /// A state of a given weight, before the first batch.
     fn start(&self, weight: f32) -> Self::State;
+    /// The state with the changes of two: those that led from `base` to `mine`, and those that led from there to `all` meanwhile.
+    fn join(base: &Self::State, mine: &Self::State, all: &Self::State) -> Self::State;
+}
+
+/// Numbers that a rule goes by, at most.
+pub const NUMBERS: usize = 5;
+
+/// A rule that goes by a few numbers alone, so that many can be computed side by side.
+pub trait ByNumbers: Rule {
+    /// The numbers that [`weight`](Rule::weight) and [`update`](Rule::update) go by at this batch.
+    fn numbers(&self) -> [f32; NUMBERS];
+    /// The rule at the batch of some numbers; it cannot go to another.
+    fn of_numbers(numbers: [f32; NUMBERS]) -> Self;
+}
+
+/// The root of the sum of squares that three roots are of: those of `all`, and those by which `mine` goes beyond `base`.
+fn joined_length(base: f32, mine: f32, all: f32) -> f32 {
+    (all * all + (mine * mine - base * base)).max(0.0).sqrt()
 }
 
 /// Soft thresholding in f32: `sign(a)·max(|a| - t, 0)`, without branches.

@@ -104,4 +104,8 @@ impl Rule for Sgd {
     fn start(&self, w: f32) -> [f32; 2] {
         [w, 0.0]
     }
+
+    fn join(base: &[f32; 2], mine: &[f32; 2], all: &[f32; 2]) -> [f32; 2] {
+        [all[0] + (mine[0] - base[0]), f32::from_bits(mine[1].to_bits().max(all[1].to_bits()))]
+    }
 }

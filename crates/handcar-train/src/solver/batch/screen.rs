@@ -12,7 +12,7 @@ use handcar_ps::Worker;
 const ONE: f64 = (1u64 << 20) as f64;
 
 /// The keys of a block that may be nonzero.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// Ids within the block, ascending.
     pub ids: Vec<u32>,
     /// For each of them `Σ_i c_i·|x_ik|` over the rows of all workers.
@@ -62,7 +62,7 @@ fn sign_sums(block: &ColumnBlock<'_>, first_row: usize, labels: &[f32], weights:
 /// The keys of every block that may be nonzero under `l1`, judged over the rows of all workers.
 ///
 /// `blocks`: this worker's rows of each block; all workers have the same keys in the same blocks.
-pub(super) fn screen(
+pub(crate) fn screen(
     worker: &mut Worker,
     over_workers: Sums,
     blocks: &[ColumnBlock<'_>],

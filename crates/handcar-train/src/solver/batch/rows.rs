@@ -1,8 +1,10 @@
 //! One thread's share of a worker's rows: margins, and the tables that sums over rows go to.
 
 use super::block::{Block, Columns};
+use super::change::Change;
+use super::tables::Tables;
 use handcar_base::ExactSum;
-use handcar_kernels::columns::{self, ColumnSums, MEDIUM, REPLICAS, SMALL};
+use handcar_kernels::columns::{self, ColumnSums};
 use handcar_kernels::elementary::exp_nonpositive;
 use handcar_kernels::huge_pages;
 use handcar_kernels::logistic::{self, RowStatistics};
@@ -12,7 +14,7 @@ use std::ops::Range;
 const CHUNK: usize = 1024;
 
 /// What a worker knows of its rows.
-pub(super) struct RowData {
+pub(crate) struct RowData {
     /// ±1.
     pub labels: Vec<f32>,
     /// Example weights divided by `2^weight_exponent`; empty for all ones. A held-out row has weight 0.
@@ -28,55 +30,47 @@ impl RowData {
         if self.weights.is_empty() { 1.0 } else { self.weights[row] as f64 * 2f64.powi(self.weight_exponent) }
     }
 
-    fn weights(&self, rows: Range<usize>) -> &[f32] {
+    /// Example weights of some rows, scaled; none if all are one.
+    pub fn weights(&self, rows: Range<usize>) -> &[f32] {
         if self.weights.is_empty() { &[] } else { &self.weights[rows] }
     }
 }
 
 /// How a curvature bound is formed for a block with several entries a row.
 #[derive(Clone, Copy)]
-pub(super) enum Curvature {
+pub(crate) enum Curvature {
     /// From the current model: no weight of the block will move further than this.
     Within(f64),
     /// Not needed: the servers hold a bound that always holds.
     None,
 }
 
-/// The change of a block's weights, by id, waiting to be added to the margins.
-pub(super) enum Change {
-    Small(Box<[f64; SMALL]>),
-    Medium(Box<[f64; MEDIUM]>),
-    Large(Vec<f64>),
+/// What the second half of a row's statistics is, beside a gradient.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Second {
+    /// The curvature.
+    Curvature,
+    /// The gradient of rows of the other class.
+    Class,
+    /// What is left of the gradient, times 2^30.
+    Rest,
 }
 
-impl Change {
-    pub fn for_block(block: &Block) -> Self {
-        fn boxed<const N: usize>() -> Box<[f64; N]> {
-            // From the heap, and zeroed by the system only where it is touched.
-            vec![0.0; N].into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("the length is N"))
-        }
-        match &block.columns {
-            Columns::OneHot8(_) => Self::Small(boxed()),
-            Columns::OneHot16(_) => Self::Medium(boxed()),
-            Columns::OneHot32(_) => Self::Large(vec![0.0; block.keys.len() + 1]),
-            Columns::Entries { .. } | Columns::Ones => Self::Large(vec![0.0; block.keys.len()]),
-        }
-    }
-
-    /// The changes of the block's keys, in order.
-    pub fn of_keys(&mut self, block: &Block) -> &mut [f64] {
-        let n = block.keys.len();
-        match (self, &block.columns) {
-            (Self::Small(c), _) => &mut c[1..=n],
-            (Self::Medium(c), _) => &mut c[1..=n],
-            (Self::Large(c), Columns::OneHot32(_)) => &mut c[1..=n],
-            (Self::Large(c), _) => &mut c[..n],
+impl Second {
+    /// The statistics of an entry of this value, in `[-1, 1]`.
+    #[inline(always)]
+    fn times(self, [g, h]: RowStatistics, x: f64) -> [i64; 2] {
+        let (g, h) = (g as f64 * x, h as f64 * x);
+        match self {
+            Self::Curvature => [g as i64, (h * x) as i64],
+            Self::Class => [g.round() as i64, h.round() as i64],
+            Self::Rest => [g as i64, ((g - g.trunc()) * logistic::ONE as f64 + h).round() as i64],
         }
     }
 }
 
 /// A thread's rows.
-pub(super) struct RowShard {
+pub(crate) struct RowShard {
     /// Which thread.
     pub thread: usize,
     /// Which of the worker's rows.
@@ -87,24 +81,11 @@ pub(super) struct RowShard {
     tables: Tables,
 }
 
-/// Where sums over rows go, by the width of a block's ids.
-struct Tables {
-    small: Box<[[ColumnSums; SMALL]; REPLICAS]>,
-    medium: Option<Box<[ColumnSums; MEDIUM]>>,
-    large: Vec<ColumnSums>,
-}
-
 impl RowShard {
     pub fn new(thread: usize, rows: Range<usize>) -> Self {
         let margins = vec![0.0; rows.len()];
         huge_pages::advise(&margins);
-        Self {
-            thread,
-            margins,
-            statistics: vec![[0; 2]; CHUNK],
-            tables: Tables { small: Box::new([[[0; 2]; SMALL]; REPLICAS]), medium: None, large: Vec::new() },
-            rows,
-        }
+        Self { thread, margins, statistics: vec![[0; 2]; CHUNK], tables: Tables::new(), rows }
     }
 
     /// Adds pending changes to the margins and, in the same sweep, sums the rows' gradient and curvature over the
@@ -169,13 +150,7 @@ impl RowShard {
 
     /// The sums of the last sweep, one for each of the block's keys.
     pub fn sums(&mut self, block: &Block) -> &mut [ColumnSums] {
-        let n = block.keys.len();
-        match (&block.columns, &mut self.tables.medium) {
-            (Columns::OneHot8(_), _) => &mut self.tables.small[0][1..=n],
-            (Columns::OneHot16(_), Some(medium)) => &mut medium[1..=n],
-            (Columns::OneHot32(_), _) => &mut self.tables.large[1..=n],
-            _ => &mut self.tables.large[..n],
-        }
+        self.tables.of_keys(block)
     }
 
     /// Gradient and safe curvature over the columns of a block with several entries a row (`algorithms`: a diagonal
@@ -262,20 +237,18 @@ impl RowShard {
     }
 
     /// Sums given statistics of all rows over the columns of a block.
-    pub fn scatter(&mut self, all: &[RowStatistics], block: &Block) {
+    pub fn scatter(&mut self, all: &[RowStatistics], block: &Block, second: Second) {
         self.tables.clear(block);
         if let Columns::Entries { rows, ids, values } = &block.columns {
             let scale = 2f64.powi(-block.exponent);
             for e in first_entry(block, self.rows.start)..first_entry(block, self.rows.end) {
-                let [g, h] = all[rows[e] as usize - self.rows.start];
+                let s = all[rows[e] as usize - self.rows.start];
                 let sum = &mut self.tables.large[ids[e] as usize];
-                match values {
-                    None => *sum = [sum[0] + g as i64, sum[1] + h as i64],
-                    Some(v) => {
-                        let x = v[e] as f64 * scale;
-                        *sum = [sum[0] + (g as f64 * x) as i64, sum[1] + (h as f64 * x * x) as i64];
-                    }
-                }
+                let [a, b] = match values {
+                    None => [s[0] as i64, s[1] as i64],
+                    Some(v) => second.times(s, v[e] as f64 * scale),
+                };
+                *sum = [sum[0] + a, sum[1] + b];
             }
             return;
         }
@@ -284,49 +257,6 @@ impl RowShard {
             self.tables.scatter_one_hot(block, self.rows.start + start..self.rows.start + end, &all[start..end]);
         }
         self.tables.merge_replicas(block);
-    }
-}
-
-impl Tables {
-    fn clear(&mut self, block: &Block) {
-        let n = block.keys.len();
-        match &block.columns {
-            Columns::OneHot8(_) => self.small.iter_mut().for_each(|t| t[..=n].fill([0; 2])),
-            Columns::OneHot16(_) => {
-                let medium = self.medium.get_or_insert_with(|| {
-                    let table = vec![[0; 2]; MEDIUM].into_boxed_slice();
-                    table.try_into().unwrap_or_else(|_| unreachable!("the length is MEDIUM"))
-                });
-                medium[..=n].fill([0; 2]);
-            }
-            _ => {
-                self.large.clear();
-                self.large.resize(n + 1, [0; 2]);
-            }
-        }
-    }
-
-    /// Adds statistics of rows, given by their range among the worker's, to the columns of a one-hot block.
-    fn scatter_one_hot(&mut self, block: &Block, rows: Range<usize>, statistics: &[RowStatistics]) {
-        match (&block.columns, &mut self.medium) {
-            (Columns::OneHot8(ids), _) => columns::scatter_u8(&ids[rows], statistics, &mut self.small),
-            (Columns::OneHot16(ids), Some(medium)) => columns::scatter_u16(&ids[rows], statistics, medium),
-            (Columns::OneHot32(ids), _) => columns::scatter_u32(&ids[rows], statistics, &mut self.large),
-            (Columns::Ones, _) => {
-                let sum = &mut self.large[0];
-                for s in statistics {
-                    sum[0] += s[0] as i64;
-                    sum[1] += s[1] as i64;
-                }
-            }
-            _ => unreachable!("clear() made the table"),
-        }
-    }
-
-    fn merge_replicas(&mut self, block: &Block) {
-        if let Columns::OneHot8(_) = block.columns {
-            columns::merge_replicas(&mut self.small, block.keys.len() + 1);
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use handcar_data::{ColumnBlock, Entries};
 use handcar_kernels::columns::{MEDIUM, SMALL};
 
 /// The columns of one block over this worker's rows.
-pub(super) struct Block {
+pub(crate) struct Block {
     /// The block's keys, ascending.
     pub keys: Vec<Key>,
     /// Index of each key in the data set.
@@ -20,7 +20,7 @@ pub(super) struct Block {
 }
 
 /// Entries, streamed by row. One-hot forms hold one id a row: 0 for none, else 1 + the key's place in the block.
-pub(super) enum Columns {
+pub(crate) enum Columns {
     OneHot8(Vec<u8>),
     OneHot16(Vec<u16>),
     OneHot32(Vec<u32>),

@@ -9,7 +9,7 @@ use handcar_base::{Key, KeyList};
 use handcar_ps::filter::{Spec, TableFilters};
 use handcar_ps::{Registry, TableId, Updater, Values, Worker};
 
-const NAME: &str = "dbpg.sums";
+const NAME: &str = "batch.sums";
 /// Sums in a row: the keys of rows are then few beside the sums.
 const WIDTH: usize = 64;
 /// Sums joined at a time: 1 MiB.
@@ -19,7 +19,7 @@ const HESSIAN_BYTES: u32 = 2;
 
 /// What a sum may lose on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(crate) enum Loss {
     Nothing,
     /// What the job's filters round.
     Rounding,
@@ -27,7 +27,7 @@ pub(super) enum Loss {
 
 /// How this job adds up over workers; the same on all.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     table: Option<TableId>,
     /// Levels between the least and the greatest number where sums are rounded.
     levels: Option<f64>,
@@ -75,7 +75,7 @@ impl Sums {
                         }
                         other => {
                             let got = other.map_or("none".into(), |v| format!("{} {}", v.len(), v.dtype()));
-                            return Err(TrainError::Answer { op: "dbpg", expected: format!("{rows} rows"), got });
+                            return Err(TrainError::Answer { op: "sums", expected: format!("{rows} rows"), got });
                         }
                     }
                 }
@@ -134,7 +134,7 @@ impl Updater for Rows {
 }
 
 /// Makes servers know the rows of sums.
-pub(super) fn register(registry: &mut Registry) {
+pub(crate) fn register(registry: &mut Registry) {
     registry.register(NAME, |_| Ok(Rows));
 }
 

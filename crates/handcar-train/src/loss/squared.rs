@@ -1,0 +1,26 @@
+//! `½(m - y)²`.
+
+use super::{Loss, Size};
+
+/// The squared loss `½(m - y)²`: the margin is the mean of a normal distribution.
+#[derive(Clone, Copy, Debug)]
+pub struct Squared;
+
+impl Loss for Squared {
+    const SLOPE_EXPONENT: i32 = 15;
+
+    #[inline(always)]
+    fn value(self, margin: f64, label: f32) -> f64 {
+        let error = margin - label as f64;
+        0.5 * error * error
+    }
+
+    #[inline(always)]
+    fn derivative(self, margin: f32, label: f32) -> f32 {
+        margin - label
+    }
+
+    fn size(self, labels: i32) -> Size {
+        Size { slope: Self::SLOPE_EXPONENT + labels, value: Size::UNIT_VALUE + 2 * labels }
+    }
+}
