@@ -184,7 +184,7 @@ fn what_does_not_exist_is_a_usage_error_that_says_what_does() {
     for (args, words) in [
         ("fit data -m model --format arff", "libsvm, criteo, csv, vw"),
         ("fit data -m model --hash murmur", "handcar, vw"),
-        ("fit data -m model --solver newton", "dbpg, lbfgs, sgd, adagrad, ftrl"),
+        ("fit data -m model --solver newton", "dbpg, lbfgs, sgd, adagrad, ftrl, emso"),
         ("fit data -m model --loss cauchy", "logistic, hinge, squared-hinge, squared, huber, poisson"),
         ("fit data -m model --labels whole", "binary, real, count"),
         ("launch slurm -- fit", "slurm is not built yet"),
@@ -224,7 +224,7 @@ fn options_that_a_solver_has_no_use_for_are_refused() {
     let place = Place::new();
     place.small_data("data");
     for (options, told) in [
-        ("--rate 0.1", "--rate: expected a minibatch solver (sgd, adagrad, ftrl), got --solver dbpg"),
+        ("--rate 0.1", "--rate: expected a minibatch solver (sgd, adagrad, ftrl, emso), got --solver dbpg"),
         ("--batch 10", "--batch: expected a minibatch solver"),
         (
             "--solver ftrl --tol 1e-3",
@@ -241,7 +241,15 @@ fn options_that_a_solver_has_no_use_for_are_refused() {
         ("--solver lbfgs --filters fixed-point:2", "expected filters that are exact"),
         ("--solver lbfgs --history 41", "41 is not in 1..=40"),
         ("--history 5", "--history: expected --solver lbfgs, got --solver dbpg"),
-        ("--solver vw", "expected dbpg, lbfgs, sgd, adagrad, ftrl, got \"vw\""),
+        ("--inner cd", "--inner: expected --solver emso, got --solver dbpg"),
+        ("--solver ftrl --inner-iterations 3", "--inner-iterations: expected --solver emso, got --solver ftrl"),
+        ("--solver sgd --inner-tol 0.1", "--inner-tol: expected --solver emso, got --solver sgd"),
+        ("--solver emso --inner newton", "expected cd, gd, got \"newton\""),
+        ("--solver emso --loss hinge", "expected loss one without a kink, as emso needs, got hinge"),
+        ("--solver emso --hogwild", "expected hogwild a solver other than emso"),
+        ("--solver emso --delay 1", "expected delay 0 of emso"),
+        ("--solver emso --grid l1=1,2", "expected grid solver ftrl or adagrad"),
+        ("--solver vw", "expected dbpg, lbfgs, sgd, adagrad, ftrl, emso, got \"vw\""),
         ("--solver ftrl --rate 0", "expected a number above 0"),
         ("--solver ftrl --huber-delta 2", "--huber-delta: expected --loss huber, got --loss logistic"),
         ("--solver ftrl --loss huber --huber-delta 0", "expected a number above 0"),

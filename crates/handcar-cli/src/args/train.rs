@@ -8,7 +8,10 @@ use handcar_train::{
     job::{FitOptions, GridAxes},
     loss::LossKind,
     model::Model,
-    solver::{Solver, Solvers},
+    solver::{
+        Solver, Solvers,
+        minibatch::{Inner, Method},
+    },
 };
 use std::path::PathBuf;
 
@@ -16,8 +19,8 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Training")]
 pub struct TrainArgs {
-    /// Solver: dbpg, lbfgs (batch, to a certified optimum), or sgd, adagrad, ftrl (minibatches, row by row); A+B starts B with
-    /// the weights of A
+    /// Solver: dbpg, lbfgs (batch, to a certified optimum), or sgd, adagrad, ftrl, emso (minibatches, row by row); A+B starts B
+    /// with the weights of A
     #[arg(long, value_name = "SOLVER", default_value = "dbpg")]
     pub solver: Solvers,
     /// Loss: logistic; minibatch solvers also know hinge and squared-hinge, and for labels that are numbers squared, huber and
@@ -48,7 +51,7 @@ pub struct TrainArgs {
     /// lbfgs: pairs of changes that directions are made of, up to 40 [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=40))]
     pub history: Option<u32>,
-    /// Minibatch solvers: step size [default: 0.1; 1 of sgd]
+    /// Minibatch solvers: step size [default: 0.1; 1 of sgd and emso]
     #[arg(long, value_name = "ALPHA", value_parser = positive, allow_negative_numbers = true)]
     pub rate: Option<f64>,
     /// Minibatch solvers: added to what divides the step size [default: 1]
@@ -57,6 +60,15 @@ pub struct TrainArgs {
     /// Minibatch solvers: rows of a batch, of all workers [default: 256]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=131_072))]
     pub batch: Option<u32>,
+    /// emso: what solves a batch, cd (coordinate descent) or gd (gradient steps) [default: cd]
+    #[arg(long, value_name = "METHOD")]
+    pub inner: Option<Method>,
+    /// emso: sweeps or steps on a batch at most [default: 5; 10000 with --inner-tol]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub inner_iterations: Option<u32>,
+    /// emso: go on with a batch until no key violates its optimality condition by more than this share of what the worst did
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
+    pub inner_tol: Option<f64>,
     /// Minibatch solvers: learn row by row, threads racing on the weights: faster, but on several threads no run has the
     /// bits of another; in one process only
     #[arg(long)]
@@ -107,6 +119,7 @@ impl TrainArgs {
             beta: self.beta.unwrap_or(default.beta),
             batch_rows: self.batch.unwrap_or(default.batch_rows),
             hogwild: self.hogwild,
+            inner: self.inner(),
             history: self.history.unwrap_or(default.history),
             tol: self.tol.unwrap_or(default.tol),
             threads,
@@ -116,6 +129,15 @@ impl TrainArgs {
             filters: TableFilters { push: self.filters.clone(), pull: self.pull_filters.clone() },
             init,
         })
+    }
+
+    fn inner(&self) -> Inner {
+        let default = if self.inner_tol.is_some() { Inner::MANY } else { Inner::default().iterations };
+        Inner {
+            method: self.inner.unwrap_or_default(),
+            iterations: self.inner_iterations.unwrap_or(default),
+            tol: self.inner_tol.unwrap_or(0.0),
+        }
     }
 
     fn axes(&self) -> Result<Option<GridAxes>> {
@@ -146,7 +168,7 @@ impl TrainArgs {
         ] {
             ensure!(
                 minibatch || !given,
-                "{name}: expected a minibatch solver (sgd, adagrad, ftrl), got --solver {solver}"
+                "{name}: expected a minibatch solver (sgd, adagrad, ftrl, emso), got --solver {solver}"
             );
         }
         let batch = solver.any(|s| !s.is_minibatch());
@@ -157,6 +179,9 @@ impl TrainArgs {
         for (given, name, of) in [
             (self.no_kkt_filter, "--no-kkt-filter", Solver::Dbpg),
             (self.history.is_some(), "--history", Solver::Lbfgs),
+            (self.inner.is_some(), "--inner", Solver::Emso),
+            (self.inner_iterations.is_some(), "--inner-iterations", Solver::Emso),
+            (self.inner_tol.is_some(), "--inner-tol", Solver::Emso),
         ] {
             ensure!(!given || solver.any(|s| s == of), "{name}: expected --solver {of}, got --solver {solver}");
         }

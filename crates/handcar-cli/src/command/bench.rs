@@ -56,8 +56,8 @@ struct RooflineArgs {
 pub fn run(args: BenchArgs, quiet: bool) -> Result<Outcome> {
     let Kind::Roofline(args) = args.kind;
     ensure!(
-        args.solver.is_minibatch(),
-        "--solver: expected a minibatch solver (sgd, adagrad, ftrl), got {}",
+        args.solver.is_minibatch() && args.solver != Solver::Emso,
+        "--solver: expected a solver that reads each row once (sgd, adagrad, ftrl), got {}",
         args.solver
     );
     let began = Instant::now();

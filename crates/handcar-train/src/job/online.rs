@@ -127,6 +127,7 @@ pub(super) fn settings(options: &FitOptions, solver: Solver, penalty: ElasticNet
         hogwild: options.hogwild,
         delay: options.delay,
         filters: options.filters.clone(),
+        inner: options.inner,
         stage: 0,
     }
 }

@@ -4,7 +4,7 @@ use super::GridAxes;
 use crate::error::{Result, TrainError};
 use crate::loss::LossKind;
 use crate::model::Model;
-use crate::solver::{Solver, Solvers, lbfgs::HISTORY_MAX};
+use crate::solver::{Solver, Solvers, lbfgs::HISTORY_MAX, minibatch::Inner};
 use handcar_ps::Dtype;
 use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 
@@ -38,6 +38,8 @@ pub struct FitOptions {
     /// Penalties and rates to try, each combination a model, all in the same passes; the best of them is the job's. For one solver,
     /// `ftrl` or `adagrad`, in one process; more than one pass need rows to choose by.
     pub grid: Option<GridAxes>,
+    /// EMSO: how each batch is solved.
+    pub inner: Inner,
     /// L-BFGS: pairs of changes that its directions are made of, from 1 to 40; default 10.
     pub history: u32,
     /// Stop when the certified relative gap `(F - D)/F` is at most this; default 1e-4.
@@ -70,6 +72,7 @@ impl Default for FitOptions {
             batch_rows: 256,
             hogwild: false,
             grid: None,
+            inner: Inner::default(),
             history: 10,
             tol: 1e-4,
             threads: 1,
@@ -137,6 +140,9 @@ impl FitOptions {
         {
             return option("loss", "logistic or squared-hinge, as lbfgs needs", &self.loss);
         }
+        if self.solver.any(|s| s == Solver::Emso) {
+            self.check_emso()?;
+        }
         if !(1..=HISTORY_MAX as u32).contains(&self.history) {
             return option("history", "from 1 to 40", &self.history);
         }
@@ -152,6 +158,27 @@ impl FitOptions {
         }
         if self.threads == 0 || self.threads > THREADS_MAX {
             return option("threads", "from 1 to 4096", &self.threads);
+        }
+        Ok(())
+    }
+
+    /// Refuses what EMSO cannot do.
+    fn check_emso(&self) -> Result<()> {
+        let option = |what, expected, got: String| Err(TrainError::Option { what, expected, got });
+        if !self.loss.is_smooth() {
+            return option("loss", "one without a kink, as emso needs", self.loss.to_string());
+        }
+        if self.hogwild {
+            return option("hogwild", "a solver other than emso", "emso".into());
+        }
+        if self.delay > 0 {
+            return option("delay", "0 of emso, whose batches begin where the last ended", self.delay.to_string());
+        }
+        if self.inner.iterations == 0 {
+            return option("inner_iterations", "at least 1", "0".into());
+        }
+        if !(0.0..1.0).contains(&self.inner.tol) {
+            return option("inner_tol", "a number of at least 0 and below 1", self.inner.tol.to_string());
         }
         Ok(())
     }
@@ -206,6 +233,17 @@ mod tests {
             (FitOptions { history: 0, ..d() }, "history"),
             (FitOptions { history: 41, ..d() }, "history from 1 to 40"),
             (FitOptions { threads: 0, ..d() }, "threads"),
+            (FitOptions { loss: LossKind::Hinge, solver: Solver::Emso.into(), ..d() }, "without a kink"),
+            (FitOptions { delay: 1, solver: Solver::Emso.into(), ..d() }, "delay 0 of emso"),
+            (FitOptions { hogwild: true, solver: Solver::Emso.into(), ..d() }, "a solver other than emso"),
+            (
+                FitOptions { inner: Inner { tol: 1.0, ..Inner::default() }, solver: Solver::Emso.into(), ..d() },
+                "inner_tol",
+            ),
+            (
+                FitOptions { inner: Inner { iterations: 0, ..Inner::default() }, solver: Solver::Emso.into(), ..d() },
+                "inner_iterations",
+            ),
             (
                 FitOptions { loss: LossKind::Huber { delta: f32::NAN }, solver: Solver::Sgd.into(), ..d() },
                 "huber_delta",

@@ -19,4 +19,9 @@ impl Loss for Hinge {
     fn derivative(self, margin: f32, label: f32) -> f32 {
         if margin * label < 1.0 { -label } else { 0.0 }
     }
+
+    #[inline(always)]
+    fn curvature(self, margin: f32, label: f32, reach: f32) -> f32 {
+        if (1.0 - margin * label).abs() <= reach { f32::INFINITY } else { 0.0 }
+    }
 }

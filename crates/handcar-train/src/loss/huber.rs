@@ -31,6 +31,11 @@ impl Loss for Huber {
         if low < delta { low } else { delta }
     }
 
+    #[inline(always)]
+    fn curvature(self, margin: f32, label: f32, reach: f32) -> f32 {
+        if (margin - label).abs() - reach < self.delta { 1.0 } else { 0.0 }
+    }
+
     fn size(self, labels: i32) -> Size {
         // The derivative is at most δ, if that is less than what a squared loss has room for.
         let delta = exponent(&[self.delta]).min(Self::SLOPE_EXPONENT + labels);

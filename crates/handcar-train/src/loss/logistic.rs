@@ -32,4 +32,13 @@ impl Loss for Logistic {
         let q = if z >= 0.0 { e * d } else { d };
         -label * q
     }
+
+    #[inline(always)]
+    fn curvature(self, margin: f32, _label: f32, reach: f32) -> f32 {
+        let far = margin.abs() - reach;
+        let far = if far > 0.0 { far } else { 0.0 };
+        let e = exp_nonpositive_f32(-far);
+        let d = 1.0 / (1.0 + e);
+        e * d * d
+    }
 }

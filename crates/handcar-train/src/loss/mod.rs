@@ -66,6 +66,8 @@ pub trait Loss: Copy + Send + Sync + 'static {
     fn value(self, margin: f64, label: f32) -> f64;
     /// Its derivative by the margin; at a kink one of the subgradients. In f32, as a step needs no more.
     fn derivative(self, margin: f32, label: f32) -> f32;
+    /// The largest second derivative at margins no further than `reach` from this one; infinite where a kink is as near.
+    fn curvature(self, margin: f32, label: f32, reach: f32) -> f32;
 
     /// The room that sums need with labels of at most `2^labels` in magnitude.
     fn size(self, _labels: i32) -> Size {
@@ -105,6 +107,11 @@ impl LossKind {
         Self::Huber { delta: Huber::DELTA },
         Self::Poisson,
     ];
+
+    /// Whether it has a derivative everywhere.
+    pub fn is_smooth(self) -> bool {
+        self != Self::Hinge
+    }
 
     /// What its labels must be.
     pub fn labels(self) -> LabelKind {
@@ -212,6 +219,29 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn no_slope_within_reach_changes_faster_than_the_curvature() {
+        for kind in LossKind::ALL.into_iter().filter(|k| k.is_smooth()).chain([LossKind::Huber { delta: 0.25 }]) {
+            with_loss!(kind, loss => for &y in labels(kind) {
+                for i in -60..=60 {
+                    for reach in [0.0, 0.1, 1.0, 5.0] {
+                        let (m, h) = (i as f32 * 0.25 + 0.01, 1e-3);
+                        let most = loss.curvature(m, y, reach + 2.0 * h) as f64;
+                        let at = |m: f32| loss.value(m as f64, y);
+                        for near in [m - reach, m, m + reach] {
+                            let (low, high) = (near - h, near + h);
+                            let got = (at(high) - 2.0 * at(near) + at(low)) / ((high - near) as f64).powi(2);
+                            let slack = 1e-3 * most + 1e-9 * at(near).abs() / (h as f64).powi(2) + 2e-3;
+                            assert!(got <= most + slack, "{kind} {m} {y} {reach}: {got} {most}");
+                        }
+                    }
+                }
+            });
+        }
+        assert_eq!(Hinge.curvature(0.5, 1.0, 1.0), f32::INFINITY);
+        assert_eq!((Hinge.curvature(0.0, 1.0, 0.5), Logistic.curvature(0.3, 1.0, 0.5)), (0.0, 0.25));
     }
 
     #[test]

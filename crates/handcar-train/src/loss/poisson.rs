@@ -45,6 +45,12 @@ impl Loss for Poisson {
         exp_nonpositive_f32(within - most) * MEAN_MAX as f32 - label
     }
 
+    #[inline(always)]
+    fn curvature(self, margin: f32, _label: f32, reach: f32) -> f32 {
+        let (most, far) = (MARGIN_MAX as f32, margin + reach);
+        exp_nonpositive_f32(if far < most { far - most } else { 0.0 }) * MEAN_MAX as f32
+    }
+
     fn size(self, labels: i32) -> Size {
         let labels = labels.max(0);
         Size { slope: Self::SLOPE_EXPONENT + labels, value: Size::UNIT_VALUE + labels }

@@ -20,6 +20,11 @@ impl Loss for Squared {
         margin - label
     }
 
+    #[inline(always)]
+    fn curvature(self, _margin: f32, _label: f32, _reach: f32) -> f32 {
+        1.0
+    }
+
     fn size(self, labels: i32) -> Size {
         Size { slope: Self::SLOPE_EXPONENT + labels, value: Size::UNIT_VALUE + 2 * labels }
     }

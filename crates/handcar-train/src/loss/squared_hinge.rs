@@ -20,4 +20,9 @@ impl Loss for SquaredHinge {
         let short = 1.0 - margin * label;
         if short > 0.0 { -2.0 * label * short } else { 0.0 }
     }
+
+    #[inline(always)]
+    fn curvature(self, margin: f32, label: f32, reach: f32) -> f32 {
+        if margin * label - reach < 1.0 { 2.0 } else { 0.0 }
+    }
 }

@@ -39,11 +39,13 @@ pub enum Solver {
     AdaGrad,
     /// Minibatch FTRL-Proximal.
     Ftrl,
+    /// EMSO: solves each minibatch near the weights before it; see [`minibatch::Inner`].
+    Emso,
 }
 
 impl Solver {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Dbpg, Self::Lbfgs, Self::Sgd, Self::AdaGrad, Self::Ftrl];
+    pub const ALL: [Self; 6] = [Self::Dbpg, Self::Lbfgs, Self::Sgd, Self::AdaGrad, Self::Ftrl, Self::Emso];
 
     /// The name in options, models and reports.
     pub fn name(self) -> &'static str {
@@ -53,6 +55,7 @@ impl Solver {
             Self::Sgd => "sgd",
             Self::AdaGrad => "adagrad",
             Self::Ftrl => "ftrl",
+            Self::Emso => "emso",
         }
     }
 
@@ -63,7 +66,7 @@ impl Solver {
 
     /// Step size unless told otherwise; of use to minibatch solvers alone.
     pub fn default_rate(self) -> f64 {
-        if self == Self::Sgd { 1.0 } else { 0.1 }
+        if matches!(self, Self::Sgd | Self::Emso) { 1.0 } else { 0.1 }
     }
 
     /// Passes unless told otherwise.
@@ -165,9 +168,11 @@ mod tests {
         for text in ["dbpg", "sgd", "ftrl+dbpg", "adagrad+ftrl+dbpg", "lbfgs+dbpg"] {
             assert_eq!(text.parse::<Solvers>().unwrap().to_string(), text);
         }
-        for (text, told) in
-            [("", "got \"\""), ("ftrl+", "got \"\""), ("vw", "expected dbpg, lbfgs, sgd, adagrad, ftrl, got \"vw\"")]
-        {
+        for (text, told) in [
+            ("", "got \"\""),
+            ("ftrl+", "got \"\""),
+            ("vw", "expected dbpg, lbfgs, sgd, adagrad, ftrl, emso, got \"vw\""),
+        ] {
             assert!(text.parse::<Solvers>().unwrap_err().contains(told));
         }
         assert!(["sgd"; 9].join("+").parse::<Solvers>().unwrap_err().contains("at most 8"));

@@ -50,6 +50,9 @@ pub fn gradient_scale(slope: i32, values: i32, weights: i32) -> f32 {
     2f32.powi(slope + values + weights - GRADIENT_BITS)
 }
 
+/// The exponent of slopes for which [`gradient_scale`] is [`CHANGE_SCALE`].
+pub const CHANGE_SLOPE: i32 = GRADIENT_BITS - CHANGE_BITS;
+
 /// A row's loss; `value`: two to this is the largest there is.
 #[inline(always)]
 pub fn loss(x: f64, value: i32) -> i64 {
@@ -59,6 +62,19 @@ pub fn loss(x: f64, value: i32) -> i64 {
 /// The loss that rows add up to, given the exponent of the largest.
 pub fn loss_value(sum: i64, value: i32) -> f64 {
     sum as f64 * power(value - LOSS_BITS)
+}
+
+/// Fraction bits of a change of a weight.
+const CHANGE_BITS: i32 = 36;
+/// What an integer of [`change`] must be multiplied by.
+pub const CHANGE_SCALE: f32 = power(-CHANGE_BITS) as f32;
+/// Largest change, 2^18: those of 2^9 workers still fit a sum.
+const CHANGE_MAX: f64 = (1u64 << 54) as f64;
+
+/// A worker's part of the change of a weight.
+pub fn change(x: f64) -> i64 {
+    let x = x * power(CHANGE_BITS);
+    to_i64_wide(x + if x < 0.0 { -0.5 } else { 0.5 }, CHANGE_MAX)
 }
 
 #[cfg(test)]
@@ -77,6 +93,9 @@ mod tests {
             }
         }
         assert_eq!(power(-30), 2f64.powi(-30));
+        assert_eq!(gradient_scale(CHANGE_SLOPE, 0, 0), CHANGE_SCALE);
+        assert_eq!(change(-0.75) as f32 * CHANGE_SCALE, -0.75);
+        assert_eq!(change(1e30), 1 << 54);
     }
 
     #[test]

@@ -279,6 +279,7 @@ impl<'m, 'a, R: Rule> Member<'m, 'a, R> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Inner;
     use super::super::rule::Ftrl;
     use super::*;
     use crate::loss::{Logistic, LossKind};
@@ -301,9 +302,17 @@ mod tests {
             hogwild: false,
             delay: 0,
             filters: TableFilters::default(),
+            inner: Inner::default(),
             stage: 0,
         };
-        let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 32, batches: data.rows().div_ceil(32) as u64 };
+        let rates = Rates {
+            alpha: 0.1,
+            beta: 1.0,
+            penalty,
+            batch_rows: 32,
+            batches: data.rows().div_ceil(32) as u64,
+            workers: 1,
+        };
         let mut table = LocalTable::<Ftrl>::new(data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();
         let view = RowView { labels: data.labels(), weights: &[], size: LossKind::Logistic.size(0) };
         assert!(!table.pass(Logistic, &view, 0, 32, &mut |_| false).unwrap());
@@ -336,7 +345,7 @@ mod tests {
         let labels = [1.0; 200];
         let data = Dataset::from_csr(&labels, &(0..=200).collect::<Vec<u64>>(), &[7u32; 200], None, None).unwrap();
         let penalty = ElasticNet::NONE;
-        let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 10, batches: 20 };
+        let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 10, batches: 20, workers: 1 };
         let settings = Settings {
             solver: Solver::Ftrl,
             loss: LossKind::Logistic,
@@ -349,6 +358,7 @@ mod tests {
             hogwild: false,
             delay: 0,
             filters: TableFilters::default(),
+            inner: Inner::default(),
             stage: 0,
         };
         let mut table = LocalTable::<Ftrl>::new(&data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();

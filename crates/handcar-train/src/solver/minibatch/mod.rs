@@ -1,4 +1,4 @@
-//! Minibatch solvers: SGD, AdaGrad and FTRL-Proximal over one table, in this process or on servers.
+//! Minibatch solvers: SGD, AdaGrad, FTRL-Proximal and EMSO over one table, in this process or on servers.
 //!
 //! The rows come in the order of the data. For each batch the margins are those that the weights give as the batch begins;
 //! the sums of its gradients then update every key once, by a rule. Losses are measured before the update, so they are
@@ -7,9 +7,10 @@
 //!
 //! In one process the table belongs to the solver: each thread owns some keys with their columns, reads and updates them
 //! without locks or copies, and meets the others once a batch to add up margins (`local.rs`). Whoever prefers speed to equal
-//! bits lets the threads race, row by row (`hogwild/`). On servers the same rules run
-//! as updaters (`updater.rs`, `remote.rs`). `docs/decisions/0010-minibatch.md` tells why.
+//! bits lets the threads race, row by row (`hogwild/`). EMSO solves each batch, with its columns (`emso/`). On servers the same
+//! rules run as updaters (`updater.rs`, `remote.rs`). `docs/decisions/0010-minibatch.md` tells why.
 
+mod emso;
 mod evaluate;
 mod fixed;
 mod grid;
@@ -24,6 +25,7 @@ mod slot;
 mod team;
 mod updater;
 
+pub use emso::{Inner, Method};
 pub(crate) use evaluate::Found;
 pub(crate) use fixed::{loss_value, margin_value};
 pub(crate) use grid::{Choice, Grid, Lot};
@@ -34,6 +36,7 @@ use crate::error::Result;
 use crate::loss::{Loss, LossKind, Size, with_loss};
 use crate::penalty::ElasticNet;
 use crate::solver::Solver;
+use emso::EmsoTable;
 use handcar_data::Dataset;
 use handcar_ps::{Worker, filter::TableFilters};
 use hogwild::HogwildTable;
@@ -60,6 +63,8 @@ pub(crate) struct Settings {
     /// Batches that may be under way when one begins.
     pub delay: u32,
     pub filters: TableFilters,
+    /// How EMSO solves a batch.
+    pub inner: Inner,
     /// Which of the job's solvers this is.
     pub stage: usize,
 }
@@ -96,6 +101,7 @@ trait Table {
 struct Here<'a, R: Rule, L>(LocalTable<'a, R>, L);
 struct Racing<'a, R: Rule, L>(HogwildTable<'a, R>, L);
 struct There<'a, R: Rule, L>(RemoteTable<'a, R>, L);
+struct Emso<'a, L>(EmsoTable<'a>, L);
 
 /// Lets who hears fail: the pass ends, and fails with what went wrong.
 fn hear_with(
@@ -164,6 +170,23 @@ impl<R: Rule, L: Loss> Table for There<'_, R, L> {
     }
 }
 
+impl<L: Loss> Table for Emso<'_, L> {
+    fn pass(
+        &mut self,
+        worker: &mut Worker,
+        rows: &RowView<'_>,
+        batch: u64,
+        batch_rows: usize,
+        listen: &mut Listen<'_>,
+    ) -> Result<bool> {
+        self.0.pass(worker, self.1, rows, batch, batch_rows, listen)
+    }
+
+    fn weights(&mut self, worker: &mut Worker, batch: u64) -> Result<(Vec<f32>, f32)> {
+        self.0.weights(worker, batch)
+    }
+}
+
 /// A running solve on one worker.
 pub(crate) struct Minibatch<'a> {
     settings: Settings,
@@ -188,7 +211,14 @@ impl<'a> Minibatch<'a> {
     ) -> Result<Self> {
         let batches = data.rows().div_ceil(settings.batch_rows) as u64;
         let Settings { alpha, beta, penalty, .. } = settings;
-        let rates = Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches };
+        let rates = Rates {
+            alpha,
+            beta,
+            penalty,
+            batch_rows: settings.batch_rows as u64,
+            batches,
+            workers: worker.workers() as u64,
+        };
         let (weight_exponent, weights) = scaled(weights);
         // Delay and filters are the servers' business.
         let here = worker.embedded() && settings.filters == TableFilters::default() && settings.delay == 0;
@@ -200,7 +230,9 @@ impl<'a> Minibatch<'a> {
             } else {
                 Box::new(There(RemoteTable::<R>::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
             }
-        }), else unreachable!("only minibatch solvers come here"));
+        }), else with_loss!(settings.loss, loss => {
+            Box::new(Emso(EmsoTable::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
+        }));
         let size = settings.loss.size(part::exponent(data.labels()));
         Ok(Self { settings, table, labels: data.labels(), size, weights, batch: 0 })
     }

@@ -68,6 +68,31 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         let value_exponents = blocks.iter().map(|(e, b)| (data.keys()[b.keys.start], *e)).collect();
         let slope_exponent = settings.loss.size(exponent(data.labels())).slope;
         let params = Params { rates, slope_exponent, weight_exponent, value_exponents };
+        Self::with(worker, data, settings, params, blocks, start)
+    }
+
+    /// As [`new`](Self::new), for changes in place of gradients: see [`fixed::change`].
+    pub fn of_changes(
+        worker: &mut Worker,
+        data: &'a Dataset,
+        settings: &Settings,
+        rates: Rates,
+        start: (&dyn Fn(usize) -> f32, f32),
+    ) -> Result<Self> {
+        let (slope_exponent, value_exponents) = (fixed::CHANGE_SLOPE, Vec::new());
+        let params = Params { rates, slope_exponent, weight_exponent: 0, value_exponents };
+        Self::with(worker, data, settings, params, Vec::new(), start)
+    }
+
+    fn with(
+        worker: &mut Worker,
+        data: &'a Dataset,
+        settings: &Settings,
+        params: Params,
+        blocks: Vec<(i32, ColumnBlock<'a>)>,
+        start: (&dyn Fn(usize) -> f32, f32),
+    ) -> Result<Self> {
+        let rates = params.rates;
         // A pull and a push a batch.
         worker.set_policy(Policy::BoundedDelay(2 * settings.delay as u64));
         let table = worker.create_table_with(
@@ -167,8 +192,25 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         Ok(false)
     }
 
+    /// The weights of some keys as a batch finds them.
+    pub fn read(&mut self, worker: &mut Worker, batch: u64, ids: &[u32]) -> Result<Vec<f64>> {
+        let keys = self.key_list(ids)?;
+        let pull = worker.pull(self.table, &keys).submit()?;
+        let asked = Asked { batch, rows: 0..0, ids: ids.to_vec(), keys, pull };
+        self.take_weights(worker, &asked)?;
+        Ok(ids.iter().map(|&id| self.weights[id as usize] as f64).collect())
+    }
+
+    /// Pushes this worker's part of what a batch changes, and waits for that of all workers.
+    pub fn write(&mut self, worker: &mut Worker, batch: u64, ids: &[u32], values: Vec<i64>) -> Result<()> {
+        let keys = self.key_list(ids)?;
+        let request = Request::Learn { batch };
+        worker.push(self.table, &keys, values).args(&request.to_bytes()).wait()?;
+        Ok(())
+    }
+
     /// Sends what filters hold back, and waits for that of all workers.
-    fn settle(&mut self, worker: &mut Worker) -> Result<()> {
+    pub fn settle(&mut self, worker: &mut Worker) -> Result<()> {
         if self.filtered {
             worker.flush(self.table)?;
             worker.barrier()?;

@@ -1,8 +1,8 @@
 //! What the memory of this machine gives: the lines that a pass looks up, in its order, and no arithmetic on them.
 
-use super::Settings;
 use super::local::{LocalTable, batches};
 use super::rule::{Ftrl, Rates};
+use super::{Inner, Settings};
 use crate::error::Result;
 use crate::loss::LossKind;
 use crate::penalty::ElasticNet;
@@ -40,9 +40,10 @@ pub fn gather_time(data: &Dataset, batch_rows: usize) -> Result<Duration> {
         hogwild: false,
         delay: 0,
         filters: TableFilters::default(),
+        inner: Inner::default(),
         stage: 0,
     };
-    let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: batch_rows as u64, batches: 1 };
+    let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: batch_rows as u64, batches: 1, workers: 1 };
     // Weights that are no zeros, so that every page of the table is one of its own.
     let mut table = LocalTable::<Ftrl>::new(data, &settings, rates, 0, (&|i| 1.0 + i as f32, 0.0))?;
     let begin = Instant::now();

@@ -1,7 +1,7 @@
 //! The server half: the same rules, on servers.
 
 use super::fixed;
-use super::rule::{AdaGrad, Ftrl, Rates, Rule, Sgd};
+use super::rule::{AdaGrad, Average, Ftrl, Rates, Rule, Sgd};
 use crate::penalty::ElasticNet;
 use handcar_base::{Key, key};
 use handcar_ps::{Registry, Updater};
@@ -43,10 +43,11 @@ impl Request {
 
 impl Params {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let Rates { alpha, beta, penalty, batch_rows, batches } = self.rates;
+        let Rates { alpha, beta, penalty, batch_rows, batches, workers } = self.rates;
         let mut out: Vec<u8> = [alpha, beta, penalty.l1, penalty.l2].iter().flat_map(|x| x.to_le_bytes()).collect();
         out.extend(batch_rows.to_le_bytes());
         out.extend(batches.to_le_bytes());
+        out.extend(workers.to_le_bytes());
         out.extend(self.slope_exponent.to_le_bytes());
         out.extend(self.weight_exponent.to_le_bytes());
         for (first, e) in &self.value_exponents {
@@ -57,7 +58,7 @@ impl Params {
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, blocks) = bytes.split_at_checked(56)?;
+        let (head, blocks) = bytes.split_at_checked(64)?;
         let word = |i: usize| <[u8; 8]>::try_from(&head[8 * i..8 * i + 8]).ok();
         let float = |i: usize| word(i).map(f64::from_le_bytes).filter(|x| x.is_finite() && *x >= 0.0);
         let (records, rest) = blocks.as_chunks::<12>();
@@ -75,9 +76,10 @@ impl Params {
                 penalty: ElasticNet { l1: float(2)?, l2: float(3)? },
                 batch_rows: u64::from_le_bytes(word(4)?),
                 batches: u64::from_le_bytes(word(5)?),
+                workers: u64::from_le_bytes(word(6)?),
             },
-            slope_exponent: i32::from_le_bytes(head[48..52].try_into().ok()?),
-            weight_exponent: i32::from_le_bytes(head[52..].try_into().ok()?),
+            slope_exponent: i32::from_le_bytes(head[56..60].try_into().ok()?),
+            weight_exponent: i32::from_le_bytes(head[60..].try_into().ok()?),
             value_exponents: records.iter().map(block).collect::<Option<_>>()?,
         })
     }
@@ -88,6 +90,7 @@ pub fn register(registry: &mut Registry) {
     register_rule::<Sgd>(registry);
     register_rule::<AdaGrad>(registry);
     register_rule::<Ftrl>(registry);
+    register_rule::<Average>(registry);
 }
 
 /// The name of a rule's updater.
@@ -170,7 +173,7 @@ mod tests {
     fn params() -> Params {
         let penalty = ElasticNet { l1: 1.0, l2: 0.5 };
         Params {
-            rates: Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 512, batches: 9 },
+            rates: Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 512, batches: 9, workers: 1 },
             slope_exponent: 15,
             weight_exponent: -3,
             value_exponents: vec![(1, 4), (7, -2)],

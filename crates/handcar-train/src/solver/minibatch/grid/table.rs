@@ -42,7 +42,7 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
                 .iter()
                 .map(|&Choice { alpha, beta, penalty }| {
                     let penalty = if free { ElasticNet::NONE } else { penalty };
-                    R::new(Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches })
+                    R::new(Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches, workers: 1 })
                 })
                 .collect();
             // Lanes that nobody asks for do as the last model does.

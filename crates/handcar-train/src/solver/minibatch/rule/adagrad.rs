@@ -96,8 +96,14 @@ mod tests {
     #[test]
     fn a_hundred_thousand_missed_batches_are_caught_up_on() {
         for (l1, l2) in [(4.0, 1.0), (20.0, 1e-3), (0.0, 5.0), (0.5, 1e4)] {
-            let rates =
-                Rates { alpha: 0.1, beta: 1.0, penalty: ElasticNet { l1, l2 }, batch_rows: 1, batches: 180_000 };
+            let rates = Rates {
+                alpha: 0.1,
+                beta: 1.0,
+                penalty: ElasticNet { l1, l2 },
+                batch_rows: 1,
+                batches: 180_000,
+                workers: 1,
+            };
             let mut rule = AdaGrad::new(rates);
             let state = [0.3, 9.0, 0.0];
             let (e, mut want) = (0.1 / 10.0, 0.3f64);

@@ -95,7 +95,7 @@ mod tests {
             let mut r = Rng::new(Seed(seed), 0);
             let penalty = ElasticNet { l1: 2.0 * r.uniform(), l2: r.uniform() };
             let (alpha, beta) = (0.1 + r.uniform(), 0.2 + r.uniform());
-            let rule = Ftrl::new(Rates { alpha, beta, penalty, batch_rows: 1, batches: 100 });
+            let rule = Ftrl::new(Rates { alpha, beta, penalty, batch_rows: 1, batches: 100, workers: 1 });
             let mut state = [0.0; 2];
             let (mut gradients, mut squares) = (0.0, 0.0f64);
             // Each σ with the weight it holds on to.
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn without_penalty_it_is_adagrad() {
-        let rates = Rates { alpha: 0.3, beta: 1.0, penalty: ElasticNet::NONE, batch_rows: 1, batches: 9 };
+        let rates = Rates { alpha: 0.3, beta: 1.0, penalty: ElasticNet::NONE, batch_rows: 1, batches: 9, workers: 1 };
         let (ftrl, mut adagrad) = (Ftrl::new(rates), super::super::AdaGrad::new(rates));
         let (mut a, mut b) = ([0.0; 2], [0.0; 3]);
         let mut r = Rng::new(Seed(1), 0);
@@ -140,11 +140,18 @@ mod tests {
     #[test]
     fn a_warm_start_has_the_weight_it_was_given() {
         let penalty = ElasticNet { l1: 1.0, l2: 0.5 };
-        let rule = Ftrl::new(Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 1, batches: 1 });
+        let rule = Ftrl::new(Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 1, batches: 1, workers: 1 });
         for w in [0.0, 1.5, -0.25] {
             assert!((rule.weight(&rule.start(w)) - w).abs() < 1e-6);
         }
-        let bare = Ftrl::new(Rates { alpha: 0.1, beta: 0.0, penalty: ElasticNet::NONE, batch_rows: 1, batches: 1 });
+        let bare = Ftrl::new(Rates {
+            alpha: 0.1,
+            beta: 0.0,
+            penalty: ElasticNet::NONE,
+            batch_rows: 1,
+            batches: 1,
+            workers: 1,
+        });
         let mut state = bare.start(0.5);
         assert!((bare.weight(&state) - 0.5).abs() < 1e-6 && bare.weight(&[0.0; 2]) == 0.0);
         bare.update(&mut state, 1.0);

@@ -3,12 +3,16 @@
 //! The same code runs where the table is in this process and on servers, so both give equal bits.
 
 mod adagrad;
+mod average;
 mod ftrl;
 mod sgd;
+mod shrink;
 
 pub use adagrad::AdaGrad;
+pub use average::Average;
 pub use ftrl::Ftrl;
 pub use sgd::Sgd;
+pub use shrink::Shrink;
 
 use crate::penalty::ElasticNet;
 use handcar_ps::Entry;
@@ -26,6 +30,16 @@ pub struct Rates {
     pub batch_rows: u64,
     /// Batches of a pass: each takes its share of the penalty, so that a pass adds up to the objective's.
     pub batches: u64,
+    /// Workers that take part.
+    pub workers: u64,
+}
+
+impl Rates {
+    /// The penalty's share of a batch.
+    pub fn share(&self) -> ElasticNet {
+        let batches = self.batches.max(1) as f64;
+        ElasticNet { l1: self.penalty.l1 / batches, l2: self.penalty.l2 / batches }
+    }
 }
 
 /// How one weight follows its gradients, at some batch.
