@@ -8,7 +8,7 @@ use handcar_ps::driver::local;
 use handcar_ps::filter::{Saved, TableFilters};
 use handcar_train::job::{self, FitOptions, GridModel, Observer, OnlineTrace, PassTrace, TrainInput};
 use handcar_train::loss::LossKind;
-use handcar_train::solver::Solvers;
+use handcar_train::solver::{Solvers, minibatch::Inner};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -72,6 +72,7 @@ pub fn fit<'py>(
         seed,
         kkt_filter,
         filters,
+        inner: Inner::default(),
         init,
     };
     let mut watch = Watch { observer, heard: Instant::now(), wish: RefCell::new(Wish::GoOn) };
