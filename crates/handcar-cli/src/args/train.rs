@@ -51,7 +51,7 @@ pub struct TrainArgs {
     /// lbfgs: pairs of changes that directions are made of, up to 40 [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=40))]
     pub history: Option<u32>,
-    /// Minibatch solvers: step size [default: 0.1; 1 of sgd and emso]
+    /// Minibatch solvers: step size [default: 0.1; 1 of sgd, 3 of emso]
     #[arg(long, value_name = "ALPHA", value_parser = positive, allow_negative_numbers = true)]
     pub rate: Option<f64>,
     /// Minibatch solvers: added to what divides the step size [default: 1]

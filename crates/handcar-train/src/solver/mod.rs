@@ -66,7 +66,11 @@ impl Solver {
 
     /// Step size unless told otherwise; of use to minibatch solvers alone.
     pub fn default_rate(self) -> f64 {
-        if matches!(self, Self::Sgd | Self::Emso) { 1.0 } else { 0.1 }
+        match self {
+            Self::Sgd => 1.0,
+            Self::Emso => 3.0,
+            _ => 0.1,
+        }
     }
 
     /// Passes unless told otherwise.
