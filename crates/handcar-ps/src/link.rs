@@ -4,6 +4,7 @@ use crate::engine::worker::Input;
 use crate::error::Result;
 use crate::filter::Saved;
 use crate::message::{Millis, Request};
+use std::time::Duration;
 
 /// Counters of a worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Stats {
     pub plain_sent: u64,
     /// Bytes of the answers, had every number pulled been written with 4.
     pub plain_received: u64,
+    /// Time that this worker's thread lay idle, waiting for servers and, through them, for other workers.
+    pub waited: Duration,
 }
 
 impl Stats {

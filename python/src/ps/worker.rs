@@ -241,7 +241,7 @@ impl Worker {
 
     /// Counters so far: `bytes_sent` and `bytes_received` (0 where servers are in this process), `staleness_max` (the
     /// most unfinished tasks of a table that a task was sent past), `staleness` (a list: entry n counts the tasks sent past n
-    /// of them), `filters` (a list of dictionaries: name, direction,
+    /// of them), `waited` (seconds that this worker lay idle, waiting for servers and, through them, for others), `filters` (a list of dictionaries: name, direction,
     /// and the bytes before and after each filter; within one process those that only save bytes are left out).
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.shared.enter("stats")?.worker()?.stats();
@@ -250,6 +250,7 @@ impl Worker {
         all.set_item("bytes_received", stats.bytes_received)?;
         all.set_item("staleness_max", stats.staleness_max())?;
         all.set_item("staleness", &stats.staleness)?;
+        all.set_item("waited", stats.waited.as_secs_f64())?;
         all.set_item("filters", crate::fit::savings(py, &stats.filters)?)?;
         Ok(all)
     }

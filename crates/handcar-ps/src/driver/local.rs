@@ -65,7 +65,8 @@ pub fn cluster_with(config: &LocalConfig, registry: &Registry) -> Vec<Worker> {
             plan_bytes_max: config.plan_bytes_max,
             key_cache_bytes_max: 0,
         };
-        let link = LocalLink { hub: Arc::clone(&hub), rank, own: Vec::new(), out: Vec::new(), left: false };
+        let (own, out, waited) = (Vec::new(), Vec::new(), Duration::ZERO);
+        let link = LocalLink { hub: Arc::clone(&hub), rank, own, out, left: false, waited };
         let engine = WorkerEngine::new(params, Arc::clone(&view));
         let engine = engine.with_filters(registry.filters().clone(), Seed(rank as u64));
         Worker::new(rank, engine, Box::new(link))
@@ -104,6 +105,7 @@ struct LocalLink {
     own: Vec<Input>,
     out: Vec<server::Output>,
     left: bool,
+    waited: Duration,
 }
 
 impl LocalLink {
@@ -160,8 +162,10 @@ impl Link for LocalLink {
             if left_ms == 0 {
                 break;
             }
-            let waited = mine.arrived.wait_timeout(post, Duration::from_millis(left_ms));
-            post = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let began = Instant::now();
+            let woken = mine.arrived.wait_timeout(post, Duration::from_millis(left_ms));
+            post = woken.unwrap_or_else(PoisonError::into_inner).0;
+            self.waited += began.elapsed();
         }
         drop(post);
         // Out of time: let the servers say which workers are missing.
@@ -183,7 +187,7 @@ impl Link for LocalLink {
     }
 
     fn stats(&self) -> Stats {
-        Stats::default()
+        Stats { waited: self.waited, ..Stats::default() }
     }
 }
 

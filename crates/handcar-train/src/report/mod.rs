@@ -127,6 +127,9 @@ pub struct Seconds {
     /// Training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train: Option<f64>,
+    /// Of it, what worker 0 lay idle, waiting for servers and, through them, for other workers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waited: Option<f64>,
     /// All of it.
     pub total: f64,
 }
@@ -288,7 +291,7 @@ mod tests {
             rows: Some(1),
             passes: Some(1),
             rows_per_second: Some(1.0),
-            seconds: Seconds { read: Some(1.0), train: Some(1.0), total: 2.0 },
+            seconds: Seconds { read: Some(1.0), train: Some(1.0), waited: Some(0.5), total: 2.0 },
             metrics: Some(Metrics {
                 logloss: Some(0.1),
                 auc: Some(0.9),
@@ -320,6 +323,7 @@ mod tests {
             "rows_per_second",
             "seconds/read",
             "seconds/train",
+            "seconds/waited",
             "seconds/total",
             "metrics/logloss",
             "metrics/auc",

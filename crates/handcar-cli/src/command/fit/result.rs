@@ -57,7 +57,12 @@ pub fn report(fitted: &Fitted, data: &Dataset, read_seconds: f64, worker: &Worke
         passes: Some(facts.passes),
         converged: Some(facts.converged),
         rows_per_second: (train_seconds > 0.0).then(|| rows_done / train_seconds),
-        seconds: Seconds { read: Some(read_seconds), train: Some(train_seconds), total: 0.0 },
+        seconds: Seconds {
+            read: Some(read_seconds),
+            train: Some(train_seconds),
+            waited: (!worker.embedded()).then_some(stats.waited.as_secs_f64()),
+            total: 0.0,
+        },
         metrics: fitted.metrics.as_ref().map(|m| m.metrics),
         kkt: facts.gap.map(|gap| Kkt { violation: facts.violation, gap_bound: Some(gap) }),
         bytes: (stats.bytes_sent > 0).then_some(Bytes { sent: stats.bytes_sent, received: stats.bytes_received }),

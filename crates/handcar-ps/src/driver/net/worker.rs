@@ -57,6 +57,7 @@ pub fn connect_worker(scheduler: &str, config: &NodeConfig) -> Result<Worker> {
         welcome,
         conns: BTreeMap::new(),
         retry_at: Instant::now(),
+        waited: Duration::ZERO,
         attempt: ATTEMPT,
         unreached: String::new(),
         bytes: (0, 0),
@@ -95,6 +96,8 @@ struct NetLink {
     /// By server. One is missing while its connection is broken.
     conns: BTreeMap<usize, Conn>,
     retry_at: Instant,
+    /// Time spent waiting in `poll`.
+    waited: Duration,
     /// How long one attempt may take.
     attempt: Duration,
     /// How the last one failed.
@@ -256,10 +259,12 @@ impl NetLink {
             let out = if writing == Some(server) { PollFlags::OUT } else { PollFlags::empty() };
             fds.push(PollFd::new(&conn.stream, PollFlags::IN | out));
         }
+        let began = Instant::now();
         match poll(&mut fds, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(Error::System { op: "poll", how: io::Error::from(e).to_string() }),
         }
+        self.waited += began.elapsed();
         let readable = |f: &PollFd<'_>| f.revents().intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
         let news = readable(&fds[0]);
         let ready: Vec<usize> =
@@ -341,6 +346,6 @@ impl Link for NetLink {
     fn stats(&self) -> Stats {
         let bytes_sent = self.bytes.0 + self.conns.values().map(|c| c.outbox.bytes()).sum::<u64>();
         let bytes_received = self.bytes.1 + self.conns.values().map(|c| c.inbox.bytes()).sum::<u64>();
-        Stats { bytes_sent, bytes_received, ..Stats::default() }
+        Stats { bytes_sent, bytes_received, waited: self.waited, ..Stats::default() }
     }
 }
