@@ -73,6 +73,7 @@ pub fn fit<'py>(
         kkt_filter,
         filters,
         inner: Inner::default(),
+        slow: 1.0,
         init,
     };
     let mut watch = Watch { observer, heard: Instant::now(), wish: RefCell::new(Wish::GoOn) };

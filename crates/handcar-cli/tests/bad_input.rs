@@ -220,11 +220,45 @@ fn rows_of_one_label_only_are_refused() {
 }
 
 #[test]
+fn a_slow_worker_must_exist_and_go_by_batches() {
+    let place = Place::new();
+    place.small_data("data");
+    let fit = "fit data --format libsvm -m model --solver adadelay";
+    for (option, told) in [
+        ("2:10", "expected a rank below 2, the number of --workers, got 2"),
+        ("0:0.5", "RANK:FACTOR"),
+        ("1", "RANK:FACTOR"),
+    ] {
+        let ran = place.run(&format!("launch local --workers 2 --slow-worker {option} -- {fit}"));
+        assert!(ran.err.contains(told) && ran.code != Some(0), "{option}: {}", ran.err);
+    }
+    let words = ["--slow-worker: expected a minibatch solver", "got --solver dbpg"];
+    place.refused("launch local --workers 2 --slow-worker 0:10 -- fit data --format libsvm -m model", &words);
+}
+
+#[test]
+fn simulated_delays_need_clicks_and_sound_numbers() {
+    let place = Place::new();
+    place.small_data("data");
+    for (options, told) in [
+        ("--workers 0", "0 is not in 1..=100000"),
+        ("--spread 0.5", "expected spread a number from 1 to 1e6, got 0.5"),
+        ("--rates 0.1,-1", "expected a number above 0"),
+        ("--pushes 1e9", "expected pushes from 1 to 10000000"),
+        ("--seeds 0..2000", "expected at most 1000 seeds"),
+    ] {
+        let ran = place.run(&format!("simulate delay data --format libsvm {options}"));
+        assert!(ran.err.contains(told) && ran.code != Some(0), "{options}: {}", ran.err);
+    }
+    place.refused("simulate delay nowhere.libsvm", &["nowhere.libsvm"]);
+}
+
+#[test]
 fn options_that_a_solver_has_no_use_for_are_refused() {
     let place = Place::new();
     place.small_data("data");
     for (options, told) in [
-        ("--rate 0.1", "--rate: expected a minibatch solver (sgd, adagrad, ftrl, emso), got --solver dbpg"),
+        ("--rate 0.1", "--rate: expected a minibatch solver (sgd, adagrad, ftrl, emso, adadelay, "),
         ("--batch 10", "--batch: expected a minibatch solver"),
         (
             "--solver ftrl --tol 1e-3",
@@ -246,10 +280,23 @@ fn options_that_a_solver_has_no_use_for_are_refused() {
         ("--solver sgd --inner-tol 0.1", "--inner-tol: expected --solver emso, got --solver sgd"),
         ("--solver emso --inner newton", "expected cd, gd, got \"newton\""),
         ("--solver emso --loss hinge", "expected loss one without a kink, as emso needs, got hinge"),
-        ("--solver emso --hogwild", "expected hogwild a solver other than emso"),
+        ("--solver emso --hogwild", "expected hogwild with sgd, adagrad or ftrl"),
         ("--solver emso --delay 1", "expected delay 0 of emso"),
         ("--solver emso --grid l1=1,2", "expected grid solver ftrl or adagrad"),
-        ("--solver vw", "expected dbpg, lbfgs, sgd, adagrad, ftrl, emso, got \"vw\""),
+        ("--solver vw", "ftrl, emso, adadelay, async-adagrad, adaptive-revision, got \"vw\""),
+        (
+            "--solver adaptive-revision",
+            "expected l1 0 of adaptive-revision, which could not revise a penalised step, got 1",
+        ),
+        ("--solver adaptive-revision --l1 0 --l2 2", "expected l2 0 of adaptive-revision"),
+        (
+            "--solver adadelay --hogwild",
+            "expected hogwild with sgd, adagrad or ftrl, which go row by row and count no delays, got adadelay",
+        ),
+        ("--solver adadelay --filters fixed-point:2", "expected filters that are exact"),
+        ("--solver async-adagrad --grid l1=1,2", "expected grid solver ftrl or adagrad"),
+        ("--solver adadelay --delay 2000", "expected delay at most 1024"),
+        ("--solver adadelay --tol 1e-3", "--tol: expected --solver dbpg or lbfgs"),
         ("--solver ftrl --rate 0", "expected a number above 0"),
         ("--solver ftrl --huber-delta 2", "--huber-delta: expected --loss huber, got --loss logistic"),
         ("--solver ftrl --loss huber --huber-delta 0", "expected a number above 0"),

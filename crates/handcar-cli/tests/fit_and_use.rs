@@ -252,5 +252,8 @@ fn the_roofline_is_measured_and_told() {
     assert!(ran.out.contains("gather") && ran.out.contains("of the gather's"), "{}", ran.out);
     let r: serde_json::Value = serde_json::from_slice(&place.read("r.json")).unwrap();
     assert!(r["roofline"]["share"].as_f64().is_some_and(|s| s > 0.0), "{r}");
-    place.refused("bench roofline clicks.tsv --solver dbpg", &["--solver: expected a minibatch solver"]);
+    place.refused(
+        "bench roofline clicks.tsv --solver dbpg",
+        &["--solver: expected a minibatch solver that reads each row once (sgd, adagrad, ftrl, adadelay, "],
+    );
 }

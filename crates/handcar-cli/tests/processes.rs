@@ -39,12 +39,57 @@ fn two_servers_and_two_workers_write_the_same_model() {
 #[test]
 fn every_solver_writes_the_same_model_over_processes() {
     let place = place_with_clicks();
-    for solver in ["sgd", "adagrad", "ftrl+dbpg", "lbfgs", "ftrl+lbfgs --passes 30", "lbfgs+dbpg --l2 0.5"] {
-        let fit = format!("fit clicks.tsv --format criteo --l1 2 --solver {solver}");
+    for solver in [
+        "sgd",
+        "adagrad",
+        "adadelay",
+        "adaptive-revision --l1 0",
+        "ftrl+dbpg",
+        "lbfgs",
+        "ftrl+lbfgs --passes 30",
+        "lbfgs+dbpg --l2 0.5",
+    ] {
+        let l1 = if solver.contains("--l1") { "" } else { "--l1 2" };
+        let fit = format!("fit clicks.tsv --format criteo {l1} --solver {solver}");
         place.ok(&format!("{fit} -m one"));
         place.ok(&format!("launch local --servers 2 --workers 2 -- {fit} -m four"));
         assert_eq!(place.read("one"), place.read("four"), "{solver}");
     }
+}
+
+#[test]
+fn workers_that_do_not_wait_learn_from_every_row_beside_a_slow_one() {
+    let place = place_with_clicks();
+    let fit = "fit clicks.tsv --format criteo --delay 2 --passes 2 --l1 0 --rate 0.05";
+    for solver in ["adadelay", "async-adagrad", "adaptive-revision"] {
+        place.ok(&format!("{fit} --solver {solver} -m one --report one.json"));
+        let launch = "launch local --servers 2 --workers 3 --slow-worker 2:10 --";
+        place.ok(&format!("{launch} {fit} --solver {solver} -m many --report many.json"));
+        let report = |name| serde_json::from_slice::<serde_json::Value>(&place.read(name)).expect("a report");
+        let (one, many) = (report("one.json"), report("many.json"));
+        let rows: Vec<_> = many["online"].as_array().expect("lines").iter().map(|l| l["rows"].as_u64()).collect();
+        assert_eq!(rows, [Some(20000); 2], "{solver}: a line a pass, of all rows");
+        let loss = |r: &serde_json::Value| r["loss"].as_f64().expect("a loss");
+        assert!(loss(&many) < 1.1 * loss(&one), "{solver}: {} {}", loss(&many), loss(&one));
+    }
+}
+
+#[test]
+fn with_two_copies_workers_that_do_not_wait_lose_no_push_when_a_server_is_lost() {
+    let place = place_with_clicks();
+    let fit = "fit clicks.tsv --format criteo --solver adadelay --delay 2 --passes 12 --l1 0 -m model --report r.json";
+    let launch = format!("launch local --servers 3 --workers 2 --replicas 2 -- {fit}");
+    let (mut job, mut err) = start(place.command(&launch));
+    read_until(&mut err, is_pass);
+    read_until(&mut err, is_pass);
+    let is_victim = |line: &str| line.split(' ').nth(1) == Some("server") && line.contains("--rank 1 ");
+    send(children(&job).iter().find(|(_, line)| is_victim(line)).expect("the victim").0, Signal::KILL);
+    let mut said = String::new();
+    err.read_to_string(&mut said).expect("the rest of standard error");
+    assert_eq!(job.wait().expect("wait for the launcher").code(), Some(0), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&place.read("r.json")).expect("a report");
+    let online = report["online"].as_array().expect("lines");
+    assert!(online.len() == 12 && online.iter().all(|l| l["rows"].as_u64() == Some(20000)), "{said}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `handcar simulate faults`: seeds, stories, replays, reports, and arguments that make no sense.
+//! `handcar simulate`: seeds, stories, replays, reports, and arguments that make no sense.
 
 mod common;
 use common::Place;
@@ -69,4 +69,20 @@ fn help_names_what_can_be_simulated_and_how() {
     for option in ["--seeds", "--minutes", "--story", "--broken", "--count", "--report"] {
         assert!(help.contains(option), "{option}\n{help}");
     }
+}
+
+#[test]
+fn delays_tell_the_same_twice_and_on_any_number_of_threads() {
+    let place = Place::new();
+    place.ok("synth criteo --rows 2000 --seed 3 -o clicks.tsv");
+    let delay = "-q simulate delay clicks.tsv --format criteo --workers 20 --spread 30 --pushes 200 --rates 0.05,0.1 --seeds 3..5";
+    let ran = place.ok(&format!("{delay} --report one.json --threads 1"));
+    assert!(ran.out.contains("delays") && ran.out.contains("median"), "{}", ran.out);
+    place.ok(&format!("{delay} --report two.json --threads 3"));
+    assert_eq!(place.text("one.json"), place.text("two.json"));
+    let report = json(&place, "one.json");
+    assert_eq!(report["seeds"].as_array().map(Vec::len), Some(2));
+    let names: Vec<_> = report["solvers"].as_array().expect("solvers").iter().map(|s| s["solver"].clone()).collect();
+    assert_eq!(names, ["async-adagrad", "adadelay", "adaptive-revision"]);
+    assert_eq!(report["solvers"][0]["share"].as_f64(), Some(1.0));
 }

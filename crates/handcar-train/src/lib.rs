@@ -7,6 +7,7 @@
 //! Knows nothing about command lines, terminals or Python.
 #![forbid(unsafe_code)]
 
+pub mod delay;
 pub mod error;
 pub mod job;
 pub mod loss;

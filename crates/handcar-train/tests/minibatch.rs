@@ -129,7 +129,7 @@ impl Problem {
                             let passes = (t as f64 / batches as f64).max(1.0);
                             w[k] = -soft(z[k], passes * l1) / ((o.beta + g2[k].sqrt()) / rate + passes * l2);
                         }
-                        Solver::Dbpg | Solver::Lbfgs | Solver::Emso => unreachable!("none of these rules"),
+                        _ => unreachable!("not of those here"),
                     }
                 }
             }

@@ -20,6 +20,11 @@ pub fn part(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0 && x <= 1.0, "a number above 0 and at most 1")
 }
 
+/// A number from 1 to 1000.
+pub fn factor(text: &str) -> Result<f64, String> {
+    number(text, |x| (1.0..=1000.0).contains(&x), "a number from 1 to 1000")
+}
+
 /// A whole number of at least one; `_` and a round power such as `1e6` are accepted.
 pub fn count(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");

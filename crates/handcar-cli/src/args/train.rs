@@ -19,8 +19,9 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Training")]
 pub struct TrainArgs {
-    /// Solver: dbpg, lbfgs (batch, to a certified optimum), or sgd, adagrad, ftrl, emso (minibatches, row by row); A+B starts B
-    /// with the weights of A
+    /// Solver: dbpg, lbfgs (batch, to a certified optimum), or sgd, adagrad, ftrl, emso (minibatches, row by row), or adadelay,
+    /// async-adagrad, adaptive-revision (minibatches, by workers that with --delay do not wait for each other); A+B starts B with the
+    /// weights of A
     #[arg(long, value_name = "SOLVER", default_value = "dbpg")]
     pub solver: Solvers,
     /// Loss: logistic; minibatch solvers also know hinge and squared-hinge, and for labels that are numbers squared, huber and
@@ -39,7 +40,8 @@ pub struct TrainArgs {
     /// Fit no intercept
     #[arg(long)]
     pub no_intercept: bool,
-    /// Blocks or batches that a step may be computed before the steps it builds on are known; 0 is sequential
+    /// Blocks or batches that a step may be computed before the steps it builds on are known; 0 is sequential. adadelay and its
+    /// kin: above 0, workers do not wait for each other, and this is how many batches each has under way
     #[arg(long, value_name = "TAU", default_value_t = 0)]
     pub delay: u32,
     /// Most passes over the data by the last solver [default: 200; 1000 of lbfgs; 1 of minibatch solvers]
@@ -120,6 +122,7 @@ impl TrainArgs {
             batch_rows: self.batch.unwrap_or(default.batch_rows),
             hogwild: self.hogwild,
             inner: self.inner(),
+            slow: default.slow,
             history: self.history.unwrap_or(default.history),
             tol: self.tol.unwrap_or(default.tol),
             threads,
@@ -168,7 +171,8 @@ impl TrainArgs {
         ] {
             ensure!(
                 minibatch || !given,
-                "{name}: expected a minibatch solver (sgd, adagrad, ftrl, emso), got --solver {solver}"
+                "{name}: expected a minibatch solver ({}), got --solver {solver}",
+                Solver::names(Solver::is_minibatch)
             );
         }
         let batch = solver.any(|s| !s.is_minibatch());

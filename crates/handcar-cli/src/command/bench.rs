@@ -57,7 +57,8 @@ pub fn run(args: BenchArgs, quiet: bool) -> Result<Outcome> {
     let Kind::Roofline(args) = args.kind;
     ensure!(
         args.solver.is_minibatch() && args.solver != Solver::Emso,
-        "--solver: expected a solver that reads each row once (sgd, adagrad, ftrl), got {}",
+        "--solver: expected a minibatch solver that reads each row once ({}), got {}",
+        Solver::names(|s| s.is_minibatch() && s != Solver::Emso),
         args.solver
     );
     let began = Instant::now();

@@ -17,6 +17,7 @@ use handcar_ps::{Worker, driver::local};
 use handcar_train::{
     job::{self, TrainInput},
     model::Model,
+    solver::Solver,
 };
 use std::{
     path::{Path, PathBuf},
@@ -42,6 +43,9 @@ pub struct FitArgs {
     train: TrainArgs,
     #[command(flatten)]
     report: ReportArgs,
+    /// How many times as long as it could each batch takes this process.
+    #[arg(skip)]
+    slow: Option<f64>,
 }
 
 /// Runs the command: one worker and one server inside this process.
@@ -90,6 +94,21 @@ impl FitArgs {
         self.input.share_cores(workers);
     }
 
+    /// Makes this process slow, to measure what that does to the others.
+    ///
+    /// # Errors
+    /// If no solver of the job goes batch by batch.
+    pub fn slow_down(&mut self, factor: f64) -> Result<()> {
+        let solver = &self.train.solver;
+        ensure!(
+            solver.any(Solver::is_minibatch),
+            "--slow-worker: expected a minibatch solver ({}), got --solver {solver}",
+            Solver::names(Solver::is_minibatch)
+        );
+        self.slow = Some(factor);
+        Ok(())
+    }
+
     /// Reads, trains as one worker of a job, and, as the first one, saves and tells the result.
     pub fn train_on(&self, worker: &mut Worker, general: &General, began: Instant) -> Result<Outcome> {
         let first = worker.rank() == 0;
@@ -109,7 +128,8 @@ impl FitArgs {
         let part = rows * rank / workers..rows * (rank + 1) / workers;
         let input = TrainInput { data: &data, rows: part, holdout: self.train.holdout, valid: valid.as_ref() };
         progress.begin();
-        let options = self.train.options(self.input.thread_count(), init)?;
+        let mut options = self.train.options(self.input.thread_count(), init)?;
+        options.slow = self.slow.unwrap_or(options.slow);
         let mut watch = Watch::new(&mut progress, stop.clone());
         let fitted = job::fit(worker, input, &options, &mut watch)?;
         drop(progress);

@@ -1,7 +1,7 @@
 //! `handcar scheduler`, `server`, `worker`: the processes that launchers start.
 
 use super::{General, job::Job};
-use crate::outcome::Outcome;
+use crate::{args::factor, outcome::Outcome};
 use anyhow::Result;
 use clap::Args;
 use handcar_ps::driver::net::{self, LossHook, NodeConfig, SchedulerConfig};
@@ -96,6 +96,9 @@ pub struct WorkerArgs {
     /// Workers on this machine, which divide its cores unless the job says --threads
     #[arg(long, value_name = "N", default_value_t = 1)]
     share_cores: usize,
+    /// Take this many times as long as possible for each batch, to measure what that does to the others
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    slow: Option<f64>,
     #[command(flatten)]
     role: RoleArgs,
     /// The job: fit and its options, behind --
@@ -135,6 +138,9 @@ pub fn worker(args: WorkerArgs, general: &General) -> Result<Outcome> {
     job.general.quiet |= general.quiet;
     job.fit.share_cores(args.share_cores);
     job.fit.check()?;
+    if let Some(factor) = args.slow {
+        job.fit.slow_down(factor)?;
+    }
     let began = Instant::now();
     let config = NodeConfig { rank: args.rank, on_loss: Some(end_soon()), ..NodeConfig::default() };
     let mut worker = net::connect_worker(&args.scheduler, &config)?;

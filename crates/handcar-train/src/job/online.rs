@@ -42,6 +42,7 @@ pub(super) fn run(
     let at_zero: f64 = data.labels().iter().enumerate().map(of_zero).sum();
 
     let mut telling = Telling::new(options, solve.size(), data.rows() as u64, began);
+    telling.alone = solver.is_asynchronous() && options.delay > 0 && worker.workers() > 1;
     let mut trace: Vec<PassTrace> = Vec::new();
     let (mut before, stats) = (f64::INFINITY, worker.stats());
     let (mut sent, mut plain) = (stats.bytes_sent, stats.plain_sent);
@@ -53,7 +54,8 @@ pub(super) fn run(
             solve.pass(worker, &mut |worker, seen| telling.hear(worker, seen, data.labels(), observer))?;
         let told = telling.tell(worker)?;
         let online = told.or(telling.trace.last().copied());
-        let rows_per_second = telling.rows_done() as f64 / started.elapsed().as_secs_f64().max(1e-9);
+        let rows_done = told.filter(|_| telling.alone).map_or(telling.rows_done(), |line| line.rows);
+        let rows_per_second = rows_done as f64 / started.elapsed().as_secs_f64().max(1e-9);
         let solution = solve.solution(worker)?;
         let found = Found::new(worker, data, input.rows.clone(), solution, options.loss, penalty, &example, threads)?;
         let sound = found.objective.is_finite() && found.weights.iter().all(|w| w.is_finite());
@@ -88,7 +90,8 @@ pub(super) fn run(
             observer.pass(last);
         }
         (before, sent, plain) = (found.objective, stats.bytes_sent, stats.plain_sent);
-        stopped = stopped || worker.reduce_max(&[observer.stop() as i64])?[0] != 0;
+        // Workers that do not go in step may not all have seen who ended the pass.
+        stopped = worker.reduce_max(&[(stopped || observer.stop()) as i64])?[0] != 0;
         if stopped || pass >= passes as u64 {
             break found;
         }
@@ -126,6 +129,7 @@ pub(super) fn settings(options: &FitOptions, solver: Solver, penalty: ElasticNet
         threads: options.threads.min(cores),
         hogwild: options.hogwild,
         delay: options.delay,
+        slow: options.slow,
         filters: options.filters.clone(),
         inner: options.inner,
         stage: 0,
@@ -138,6 +142,8 @@ struct Telling {
     size: Size,
     rows_total: u64,
     batch_rows: u64,
+    /// Whether workers do not go in step: then they meet at the end of a pass only.
+    alone: bool,
     began: Instant,
     pass: u64,
     /// Batches of this pass so far.
@@ -157,6 +163,7 @@ impl Telling {
             size,
             rows_total,
             batch_rows: options.batch_rows as u64,
+            alone: false,
             began,
             pass: 0,
             batches: 0,
@@ -191,6 +198,13 @@ impl Telling {
             }
         }
         self.batches += 1;
+        if self.alone {
+            // Batches are taken in order, so the last row tells how far all have come. Who stops ends the pass for all.
+            if self.batches.is_multiple_of(STOP_EVERY) {
+                observer.progress(seen.rows.end as f64 / self.rows_total.max(1) as f64);
+            }
+            return Ok(observer.stop());
+        }
         let done = self.rows_done();
         let due = done >= self.next_rows && done < self.rows_total;
         if due && let Some(line) = self.tell(worker)? {

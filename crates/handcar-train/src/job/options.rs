@@ -24,6 +24,9 @@ pub struct FitOptions {
     /// τ: how many blocks or batches may be under way when one starts; default 0, which gives equal bits for any number of
     /// threads, workers and servers.
     pub delay: u32,
+    /// Minibatch solvers: how many times as long as it could each batch takes this worker, to measure what that does to others; the one
+    /// option that workers may give differently; default 1.
+    pub slow: f64,
     /// Passes of the last solver at most; default 200, as of DBPG. Minibatch solvers before the last make one.
     pub passes: u32,
     /// Minibatch solvers: step size α; default [`Solver::default_rate`].
@@ -66,6 +69,7 @@ impl Default for FitOptions {
             l2: 0.0,
             intercept: true,
             delay: 0,
+            slow: 1.0,
             passes: 200,
             rate: None,
             beta: 1.0,
@@ -91,6 +95,8 @@ const BATCH_ROWS_MAX: u32 = 1 << 17;
 /// δ of Huber's loss: what fixed-point sums have room for, and more than labels ask for.
 const HUBER_DELTA_MIN: f32 = 1e-6;
 const HUBER_DELTA_MAX: f32 = 1e6;
+/// Slower than this tells nothing more.
+const SLOW_MAX: f64 = 1000.0;
 /// Threads at most.
 const THREADS_MAX: usize = 4096;
 
@@ -149,6 +155,19 @@ impl FitOptions {
         if self.passes == 0 {
             return option("passes", "at least 1", &self.passes);
         }
+        if !(1.0..=SLOW_MAX).contains(&self.slow) {
+            return option("slow", "a number from 1 to 1000", &self.slow);
+        }
+        let other = self.solver.solvers().iter().find(|s| s.is_asynchronous() || **s == Solver::Emso);
+        if let Some(solver) = other.filter(|_| self.hogwild) {
+            return option("hogwild", "with sgd, adagrad or ftrl, which go row by row and count no delays", solver);
+        }
+        let revises = self.solver.any(|s| s == Solver::AdaptiveRevision);
+        for (what, weight) in [("l1", self.l1), ("l2", self.l2)] {
+            if revises && weight > 0.0 {
+                return option(what, "0 of adaptive-revision, which could not revise a penalised step", &weight);
+            }
+        }
         if self.delay > DELAY_MAX {
             return option("delay", "at most 1024", &self.delay);
         }
@@ -167,9 +186,6 @@ impl FitOptions {
         let option = |what, expected, got: String| Err(TrainError::Option { what, expected, got });
         if !self.loss.is_smooth() {
             return option("loss", "one without a kink, as emso needs", self.loss.to_string());
-        }
-        if self.hogwild {
-            return option("hogwild", "a solver other than emso", "emso".into());
         }
         if self.delay > 0 {
             return option("delay", "0 of emso, whose batches begin where the last ended", self.delay.to_string());
@@ -194,6 +210,13 @@ impl FitOptions {
                 Ok(chain) => chain.is_exact(),
                 Err(e) => return refuse(what, "that fit", format!("{:?}: {e}", spec.to_string())),
             };
+            if let Some(solver) = self.solver.solvers().iter().find(|s| s.is_asynchronous())
+                && direction == Direction::Push
+                && !exact
+            {
+                let expected = "that are exact (key-cache, zero, lz4, zstd) of solvers whose pushes stand alone";
+                return refuse(what, expected, format!("{:?} of {solver}", spec.to_string()));
+            }
             if direction == Direction::Push && !exact && !self.solver.any(|s| s != Solver::Lbfgs) {
                 let expected = "that are exact (key-cache, zero, lz4, zstd) of lbfgs, which compares gradients";
                 return refuse(what, expected, format!("{:?}", spec.to_string()));
@@ -230,12 +253,19 @@ mod tests {
                 "loss logistic or squared-hinge",
             ),
             (FitOptions { delay: 1, solver: Solver::Lbfgs.into(), ..d() }, "delay 0 of lbfgs"),
+            (FitOptions { slow: 0.5, ..d() }, "slow"),
+            (FitOptions { hogwild: true, solver: Solver::AdaDelay.into(), ..d() }, "hogwild with sgd, adagrad or ftrl"),
+            (FitOptions { solver: Solver::AdaptiveRevision.into(), ..d() }, "l1 0 of adaptive-revision"),
+            (
+                FitOptions { l1: 0.0, l2: 1.0, solver: Solver::AdaptiveRevision.into(), ..d() },
+                "l2 0 of adaptive-revision",
+            ),
             (FitOptions { history: 0, ..d() }, "history"),
             (FitOptions { history: 41, ..d() }, "history from 1 to 40"),
             (FitOptions { threads: 0, ..d() }, "threads"),
             (FitOptions { loss: LossKind::Hinge, solver: Solver::Emso.into(), ..d() }, "without a kink"),
             (FitOptions { delay: 1, solver: Solver::Emso.into(), ..d() }, "delay 0 of emso"),
-            (FitOptions { hogwild: true, solver: Solver::Emso.into(), ..d() }, "a solver other than emso"),
+            (FitOptions { hogwild: true, solver: Solver::Emso.into(), ..d() }, "hogwild with sgd, adagrad or ftrl"),
             (
                 FitOptions { inner: Inner { tol: 1.0, ..Inner::default() }, solver: Solver::Emso.into(), ..d() },
                 "inner_tol",

@@ -41,11 +41,29 @@ pub enum Solver {
     Ftrl,
     /// EMSO: solves each minibatch near the weights before it; see [`minibatch::Inner`].
     Emso,
+    /// AdaGrad with steps that fall with the delay of each gradient.
+    AdaDelay,
+    /// AdaGrad that ignores delays.
+    #[serde(rename = "async-adagrad")]
+    AsyncAdaGrad,
+    /// AdaGrad that revises what it did when a late gradient comes.
+    #[serde(rename = "adaptive-revision")]
+    AdaptiveRevision,
 }
 
 impl Solver {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Dbpg, Self::Lbfgs, Self::Sgd, Self::AdaGrad, Self::Ftrl, Self::Emso];
+    pub const ALL: [Self; 9] = [
+        Self::Dbpg,
+        Self::Lbfgs,
+        Self::Sgd,
+        Self::AdaGrad,
+        Self::Ftrl,
+        Self::Emso,
+        Self::AdaDelay,
+        Self::AsyncAdaGrad,
+        Self::AdaptiveRevision,
+    ];
 
     /// The name in options, models and reports.
     pub fn name(self) -> &'static str {
@@ -56,12 +74,26 @@ impl Solver {
             Self::AdaGrad => "adagrad",
             Self::Ftrl => "ftrl",
             Self::Emso => "emso",
+            Self::AdaDelay => "adadelay",
+            Self::AsyncAdaGrad => "async-adagrad",
+            Self::AdaptiveRevision => "adaptive-revision",
         }
+    }
+
+    /// The names of some, as in a message.
+    pub fn names(which: impl Fn(Self) -> bool) -> String {
+        let names: Vec<_> = Self::ALL.into_iter().filter(|s| which(*s)).map(Self::name).collect();
+        names.join(", ")
     }
 
     /// Whether it learns row by row as it goes, in minibatches; else it goes on to a tolerance.
     pub fn is_minibatch(self) -> bool {
         !matches!(self, Self::Dbpg | Self::Lbfgs)
+    }
+
+    /// Whether workers push by themselves, without waiting for each other, if they are allowed a delay.
+    pub fn is_asynchronous(self) -> bool {
+        matches!(self, Self::AdaDelay | Self::AsyncAdaGrad | Self::AdaptiveRevision)
     }
 
     /// Step size unless told otherwise; of use to minibatch solvers alone.
@@ -93,7 +125,7 @@ impl FromStr for Solver {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let known = Self::ALL.into_iter().find(|s| s.name() == text);
-        known.ok_or_else(|| format!("expected {}, got {text:?}", Self::ALL.map(Self::name).join(", ")))
+        known.ok_or_else(|| format!("expected {}, got {text:?}", Self::names(|_| true)))
     }
 }
 
@@ -169,13 +201,16 @@ mod tests {
 
     #[test]
     fn solvers_in_turn_are_read_and_written() {
-        for text in ["dbpg", "sgd", "ftrl+dbpg", "adagrad+ftrl+dbpg", "lbfgs+dbpg"] {
+        for text in ["dbpg", "sgd", "ftrl+dbpg", "adagrad+ftrl+dbpg", "lbfgs+dbpg", "async-adagrad+adadelay"] {
             assert_eq!(text.parse::<Solvers>().unwrap().to_string(), text);
         }
         for (text, told) in [
             ("", "got \"\""),
             ("ftrl+", "got \"\""),
-            ("vw", "expected dbpg, lbfgs, sgd, adagrad, ftrl, emso, got \"vw\""),
+            (
+                "vw",
+                "expected dbpg, lbfgs, sgd, adagrad, ftrl, emso, adadelay, async-adagrad, adaptive-revision, got \"vw\"",
+            ),
         ] {
             assert!(text.parse::<Solvers>().unwrap_err().contains(told));
         }

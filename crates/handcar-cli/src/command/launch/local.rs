@@ -2,6 +2,7 @@
 
 use super::children::{Children, Show, by_signal, describe, pause};
 use crate::{
+    args::factor,
     command::{General, job::Job},
     outcome::Outcome,
     progress::ClearLine,
@@ -37,14 +38,39 @@ pub struct LocalArgs {
     /// Copies of each key in all: with K, up to K - 1 servers at a time may be lost; others take their place
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     replicas: u16,
+    /// Let the worker of this rank take FACTOR times as long for each batch: to measure what one slow machine does to a job
+    #[arg(long, value_name = "RANK:FACTOR", value_parser = slow_worker)]
+    slow_worker: Option<SlowWorker>,
     /// The job: fit and its options, behind --
     #[arg(value_name = "JOB", required = true, last = true)]
     job: Vec<OsString>,
 }
 
+/// A worker that is slow on purpose.
+#[derive(Clone, Copy, Debug)]
+struct SlowWorker {
+    rank: u16,
+    factor: f64,
+}
+
+fn slow_worker(text: &str) -> Result<SlowWorker, String> {
+    let both = text.split_once(':').and_then(|(rank, by)| Some((rank.parse().ok()?, factor(by).ok()?)));
+    let (rank, factor) = both.ok_or("expected RANK:FACTOR, as in 0:10, the factor from 1 to 1000")?;
+    Ok(SlowWorker { rank, factor })
+}
+
 /// Runs the command.
 pub fn run(args: LocalArgs, general: &General) -> Result<Outcome> {
-    let job = Job::parse(&args.job)?;
+    let mut job = Job::parse(&args.job)?;
+    if let Some(slow) = args.slow_worker {
+        ensure!(
+            slow.rank < args.workers,
+            "--slow-worker: expected a rank below {}, the number of --workers, got {}",
+            args.workers,
+            slow.rank
+        );
+        job.fit.slow_down(slow.factor)?;
+    }
     ensure!(
         args.replicas <= args.servers,
         "launch local: expected at most as many --replicas as --servers, got {} of {}",
@@ -132,6 +158,9 @@ impl Launch<'_> {
                 self.words(&["worker", "--scheduler", &addr, "--rank", &rank_text, "--share-cores", &workers]);
             if general.quiet {
                 job.push("--quiet".into());
+            }
+            if let Some(slow) = args.slow_worker.filter(|slow| slow.rank == rank) {
+                job.extend(["--slow".into(), slow.factor.to_string().into()]);
             }
             job.push("--".into());
             job.extend(args.job.iter().cloned());

@@ -193,7 +193,7 @@ mod tests {
 
     fn parsed(line: &str) -> FaultsArgs {
         let Command::Simulate(args) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!("{line}") };
-        let super::super::Kind::Faults(args) = args.kind;
+        let super::super::Kind::Faults(args) = args.kind else { panic!("expected faults") };
         args
     }
 

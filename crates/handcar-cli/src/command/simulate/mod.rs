@@ -1,6 +1,7 @@
 //! `handcar simulate`: the same engines in virtual time.
 
 mod campaign;
+mod delay;
 mod faults;
 mod markdown;
 mod mistakes;
@@ -27,10 +28,18 @@ enum Kind {
     /// processes killed and stopped, writes torn. It ends with a phase without faults in which everything must finish.
     /// The same seed gives the same story. The exit status is 1 if a promise was broken.
     Faults(faults::FaultsArgs),
+    /// Let many workers of different pace push late gradients, and count the pushes each solver needs
+    ///
+    /// Workers begin together, each computes a batch's gradient at the weights it pulled and pushes it when it is done; meanwhile
+    /// others have pushed theirs. adadelay, async-adagrad and adaptive-revision go through the same story, each tuned on the same
+    /// step sizes. Equal seeds give equal bits.
+    Delay(Box<delay::DelayArgs>),
 }
 
 /// Runs the command.
 pub fn run(args: SimulateArgs, general: &General) -> Result<Outcome> {
-    let Kind::Faults(a) = args.kind;
-    faults::run(&a, general)
+    match args.kind {
+        Kind::Faults(a) => faults::run(&a, general),
+        Kind::Delay(a) => delay::run(&a, general),
+    }
 }

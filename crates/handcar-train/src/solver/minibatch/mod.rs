@@ -1,4 +1,4 @@
-//! Minibatch solvers: SGD, AdaGrad, FTRL-Proximal and EMSO over one table, in this process or on servers.
+//! Minibatch solvers: SGD, AdaGrad with its kin for late gradients, FTRL-Proximal and EMSO over one table, in this process or on servers.
 //!
 //! The rows come in the order of the data. For each batch the margins are those that the weights give as the batch begins;
 //! the sums of its gradients then update every key once, by a rule. Losses are measured before the update, so they are
@@ -8,20 +8,23 @@
 //! In one process the table belongs to the solver: each thread owns some keys with their columns, reads and updates them
 //! without locks or copies, and meets the others once a batch to add up margins (`local.rs`). Whoever prefers speed to equal
 //! bits lets the threads race, row by row (`hogwild/`). EMSO solves each batch, with its columns (`emso/`). On servers the same
-//! rules run as updaters (`updater.rs`, `remote.rs`). `docs/decisions/0010-minibatch.md` tells why.
+//! rules run as updaters (`updater.rs`, `remote.rs`); rules for late gradients let workers push without waiting for each other
+//! (`late/`). `docs/decisions/0010-minibatch.md` tells why.
 
 mod emso;
 mod evaluate;
 mod fixed;
 mod grid;
 mod hogwild;
+mod late;
 mod local;
 mod part;
 mod remote;
 mod roofline;
 mod rows;
-mod rule;
+pub(crate) mod rule;
 mod slot;
+mod slow;
 mod team;
 mod updater;
 
@@ -40,10 +43,11 @@ use emso::EmsoTable;
 use handcar_data::Dataset;
 use handcar_ps::{Worker, filter::TableFilters};
 use hogwild::HogwildTable;
+use late::LateTable;
 use local::LocalTable;
 use remote::RemoteTable;
 use rows::RowView;
-use rule::{Rates, Rule, with_rule};
+use rule::{Late, Rates, Rule, with_late, with_rule};
 use std::ops::Range;
 
 /// What a minibatch solver is to do.
@@ -62,6 +66,8 @@ pub(crate) struct Settings {
     pub hogwild: bool,
     /// Batches that may be under way when one begins.
     pub delay: u32,
+    /// How many times as long as it could each batch takes this worker.
+    pub slow: f64,
     pub filters: TableFilters,
     /// How EMSO solves a batch.
     pub inner: Inner,
@@ -102,6 +108,7 @@ struct Here<'a, R: Rule, L>(LocalTable<'a, R>, L);
 struct Racing<'a, R: Rule, L>(HogwildTable<'a, R>, L);
 struct There<'a, R: Rule, L>(RemoteTable<'a, R>, L);
 struct Emso<'a, L>(EmsoTable<'a>, L);
+struct Alone<'a, R: Late, L>(LateTable<'a, R>, L);
 
 /// Lets who hears fail: the pass ends, and fails with what went wrong.
 fn hear_with(
@@ -187,6 +194,23 @@ impl<L: Loss> Table for Emso<'_, L> {
     }
 }
 
+impl<R: Late, L: Loss> Table for Alone<'_, R, L> {
+    fn pass(
+        &mut self,
+        worker: &mut Worker,
+        rows: &RowView<'_>,
+        _batch: u64,
+        batch_rows: usize,
+        listen: &mut Listen<'_>,
+    ) -> Result<bool> {
+        self.0.pass(worker, self.1, rows, batch_rows, listen)
+    }
+
+    fn weights(&mut self, worker: &mut Worker, _batch: u64) -> Result<(Vec<f32>, f32)> {
+        self.0.weights(worker)
+    }
+}
+
 /// A running solve on one worker.
 pub(crate) struct Minibatch<'a> {
     settings: Settings,
@@ -230,9 +254,17 @@ impl<'a> Minibatch<'a> {
             } else {
                 Box::new(There(RemoteTable::<R>::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
             }
+        }), else with_late!(settings.solver, R => with_loss!(settings.loss, loss => {
+            if settings.delay > 0 {
+                Box::new(Alone(LateTable::<R>::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
+            } else if here {
+                Box::new(Here(LocalTable::<R>::new(data, &settings, rates, weight_exponent, start)?, loss))
+            } else {
+                Box::new(There(RemoteTable::<R>::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
+            }
         }), else with_loss!(settings.loss, loss => {
             Box::new(Emso(EmsoTable::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
-        }));
+        })));
         let size = settings.loss.size(part::exponent(data.labels()));
         Ok(Self { settings, table, labels: data.labels(), size, weights, batch: 0 })
     }

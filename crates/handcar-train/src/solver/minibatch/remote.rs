@@ -6,7 +6,7 @@ use super::part::exponent;
 use super::rows::RowView;
 use super::rule::{Rates, Rule};
 use super::updater::{Params, Request, name};
-use super::{Seen, Settings, fixed};
+use super::{Seen, Settings, fixed, slow};
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::penalty::ElasticNet;
@@ -17,6 +17,7 @@ use handcar_ps::filter::Spec;
 use handcar_ps::{Policy, TableId, Task, Values, Worker};
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::time::Instant;
 
 /// Keys pulled at a time where all are wanted.
 const CHUNK_KEYS: usize = 1 << 20;
@@ -31,6 +32,7 @@ pub(super) struct RemoteTable<'a, R: Rule> {
     blocks: Vec<(ColumnBlock<'a>, f64)>,
     intercept: bool,
     delay: u32,
+    slow: f64,
     /// Whether filters may hold back a part of what is pushed.
     filtered: bool,
     /// Of each key of the data, and last the intercept: this batch's weight and sum, and whether a batch has it.
@@ -40,10 +42,10 @@ pub(super) struct RemoteTable<'a, R: Rule> {
 }
 
 /// A batch whose keys have been asked for.
-struct Asked {
+pub(super) struct Asked {
     batch: u64,
     /// This worker's rows of it.
-    rows: Range<usize>,
+    pub(super) rows: Range<usize>,
     /// Its keys, as indices; the intercept is one past the last key of the data.
     ids: Vec<u32>,
     keys: KeyList,
@@ -60,6 +62,22 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         weight_exponent: i32,
         start: (&dyn Fn(usize) -> f32, f32),
     ) -> Result<Self> {
+        // A pull and a push a batch.
+        worker.set_policy(Policy::BoundedDelay(2 * settings.delay as u64));
+        let updater = (name::<R>(), 1);
+        Self::with_updater(worker, data, settings, rates, weight_exponent, start, updater)
+    }
+
+    /// As [`new`](Self::new), with the name and push width of an updater that takes the same parameters, and under the worker's policy.
+    pub fn with_updater(
+        worker: &mut Worker,
+        data: &'a Dataset,
+        settings: &Settings,
+        rates: Rates,
+        weight_exponent: i32,
+        start: (&dyn Fn(usize) -> f32, f32),
+        (updater, push_width): (String, usize),
+    ) -> Result<Self> {
         let of = |b: &ColumnBlock<'_>| match b.entries {
             Entries::Sparse { values: Some(v), .. } => exponent(v),
             _ => 0,
@@ -68,7 +86,7 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         let value_exponents = blocks.iter().map(|(e, b)| (data.keys()[b.keys.start], *e)).collect();
         let slope_exponent = settings.loss.size(exponent(data.labels())).slope;
         let params = Params { rates, slope_exponent, weight_exponent, value_exponents };
-        Self::with(worker, data, settings, params, blocks, start)
+        Self::with(worker, data, settings, params, blocks, start, (updater, push_width))
     }
 
     /// As [`new`](Self::new), for changes in place of gradients: see [`fixed::change`].
@@ -81,7 +99,9 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
     ) -> Result<Self> {
         let (slope_exponent, value_exponents) = (fixed::CHANGE_SLOPE, Vec::new());
         let params = Params { rates, slope_exponent, weight_exponent: 0, value_exponents };
-        Self::with(worker, data, settings, params, Vec::new(), start)
+        // A pull and a push a batch.
+        worker.set_policy(Policy::BoundedDelay(2 * settings.delay as u64));
+        Self::with(worker, data, settings, params, Vec::new(), start, (name::<R>(), 1))
     }
 
     fn with(
@@ -91,13 +111,12 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         params: Params,
         blocks: Vec<(i32, ColumnBlock<'a>)>,
         start: (&dyn Fn(usize) -> f32, f32),
+        (updater, push_width): (String, usize),
     ) -> Result<Self> {
         let rates = params.rates;
-        // A pull and a push a batch.
-        worker.set_policy(Policy::BoundedDelay(2 * settings.delay as u64));
         let table = worker.create_table_with(
-            &table_name(&name::<R>(), settings.stage),
-            &name::<R>(),
+            &table_name(&updater, settings.stage),
+            &updater,
             &params.to_bytes(),
             &settings.filters,
         )?;
@@ -110,16 +129,17 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
             blocks: blocks.into_iter().map(|(e, b)| (b, 2f64.powi(-e))).collect(),
             intercept: settings.intercept,
             delay: settings.delay,
+            slow: settings.slow,
             filtered: settings.filters.push != Spec::default(),
             weights: vec![0.0; n + 1],
             sums: vec![0; n + 1],
             marks: vec![false; n + 1],
         };
-        this.push_start(worker, start)?;
+        this.push_start(worker, start, push_width)?;
         Ok(this)
     }
 
-    fn push_start(&self, worker: &mut Worker, start: (&dyn Fn(usize) -> f32, f32)) -> Result<()> {
+    fn push_start(&self, worker: &mut Worker, start: (&dyn Fn(usize) -> f32, f32), width: usize) -> Result<()> {
         let first = worker.rank() == 0;
         let all = self.keys.len() + self.intercept as usize;
         for begin in (0..all).step_by(CHUNK_KEYS) {
@@ -129,8 +149,10 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
             worker.insert(self.table, &keys).wait()?;
             // Equal on all workers, so all skip the same.
             if ids.iter().map(weight).any(|w| w != 0.0) {
-                let values: Vec<i64> =
-                    ids.iter().map(|id| if first { weight(id).to_bits() as i64 } else { 0 }).collect();
+                let mut values = vec![0i64; width * ids.len()];
+                if first {
+                    values.iter_mut().step_by(width).zip(&ids).for_each(|(v, id)| *v = weight(id).to_bits() as i64);
+                }
                 let push = worker.push(self.table, &keys, values).args(&Request::Start.to_bytes());
                 push.lossless().wait()?;
             }
@@ -167,15 +189,16 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
                 asked.push_back(self.ask(worker, batch, cut(rank)..cut(rank + 1))?);
             }
             let Some(now) = asked.pop_front() else { break };
-            self.take_weights(worker, &now)?;
+            let began = Instant::now();
+            self.take_weights(worker, &now, None)?;
             for buffer in [&mut margins, &mut gradients, &mut losses] {
                 buffer.clear();
                 buffer.resize(now.rows.len(), 0);
             }
             self.add_margins(&now.rows, &mut margins);
             view.gradients(loss, &now.rows, &margins, &mut gradients, Some(&mut losses));
-            self.add_gradients(&now.rows, &gradients);
-            let values: Vec<i64> = now.ids.iter().map(|&id| std::mem::take(&mut self.sums[id as usize])).collect();
+            let values = self.sums(&now, &gradients);
+            slow::down(self.slow, began);
             let request = Request::Learn { batch: now.batch };
             pushed = Some(worker.push(self.table, &now.keys, values).args(&request.to_bytes()).submit()?);
             if hear(worker, &Seen { rows: now.rows.clone(), margins: &margins, losses: &losses, weights: None })? {
@@ -197,7 +220,7 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         let keys = self.key_list(ids)?;
         let pull = worker.pull(self.table, &keys).submit()?;
         let asked = Asked { batch, rows: 0..0, ids: ids.to_vec(), keys, pull };
-        self.take_weights(worker, &asked)?;
+        self.take_weights(worker, &asked, None)?;
         Ok(ids.iter().map(|&id| self.weights[id as usize] as f64).collect())
     }
 
@@ -218,8 +241,13 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         Ok(())
     }
 
+    /// Pushes by itself what came of a batch; applied on arrival.
+    pub(super) fn push(&self, worker: &mut Worker, asked: &Asked, values: Vec<i64>, args: &[u8]) -> Result<Task> {
+        Ok(worker.push(self.table, &asked.keys, values).args(args).immediate().submit()?)
+    }
+
     /// Asks for the keys of some rows.
-    fn ask(&mut self, worker: &mut Worker, batch: u64, rows: Range<usize>) -> Result<Asked> {
+    pub(super) fn ask(&mut self, worker: &mut Worker, batch: u64, rows: Range<usize>) -> Result<Asked> {
         let mut ids = Vec::new();
         let Self { blocks, marks, .. } = self;
         for (block, _) in blocks.iter() {
@@ -240,7 +268,14 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         Ok(Asked { batch, rows, ids, keys, pull })
     }
 
-    fn take_weights(&mut self, worker: &mut Worker, asked: &Asked) -> Result<()> {
+    /// Waits for the weights of a batch; what else is to be remembered of each key's state.
+    pub(super) fn take_weights(
+        &mut self,
+        worker: &mut Worker,
+        asked: &Asked,
+        remember: Option<fn(&R::State) -> f32>,
+    ) -> Result<Vec<f32>> {
+        let mut remembered = Vec::new();
         let pulled = worker.wait(asked.pull)?.pulled;
         self.rule.go_to(asked.batch);
         self.free.go_to(asked.batch);
@@ -248,17 +283,24 @@ impl<'a, R: Rule> RemoteTable<'a, R> {
         for (&id, state) in asked.ids.iter().zip(states) {
             let rule = if id as usize == self.keys.len() { &self.free } else { &self.rule };
             self.weights[id as usize] = rule.weight(&state);
+            remembered.extend(remember.map(|of| of(&state)));
         }
-        Ok(())
+        Ok(remembered)
     }
 
-    fn add_margins(&self, rows: &Range<usize>, margins: &mut [i64]) {
+    pub(super) fn add_margins(&self, rows: &Range<usize>, margins: &mut [i64]) {
         if self.intercept {
             margins.fill(fixed::margin(self.weights[self.keys.len()]));
         }
         for (block, _) in &self.blocks {
             for_each(block, rows, |row, id, x| margins[row] += fixed::margin(self.weights[id] * x));
         }
+    }
+
+    /// The sums of a batch's gradients by its keys.
+    pub(super) fn sums(&mut self, asked: &Asked, gradients: &[i64]) -> Vec<i64> {
+        self.add_gradients(&asked.rows, gradients);
+        asked.ids.iter().map(|&id| std::mem::take(&mut self.sums[id as usize])).collect()
     }
 
     fn add_gradients(&mut self, rows: &Range<usize>, gradients: &[i64]) {

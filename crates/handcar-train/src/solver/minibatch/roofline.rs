@@ -39,6 +39,7 @@ pub fn gather_time(data: &Dataset, batch_rows: usize) -> Result<Duration> {
         threads: 1,
         hogwild: false,
         delay: 0,
+        slow: 1.0,
         filters: TableFilters::default(),
         inner: Inner::default(),
         stage: 0,

@@ -1,7 +1,7 @@
 //! The server half: the same rules, on servers.
 
 use super::fixed;
-use super::rule::{AdaGrad, Average, Ftrl, Rates, Rule, Sgd};
+use super::rule::{AdaDelay, AdaGrad, AdaptiveRevision, AsyncAdaGrad, Average, Ftrl, Rates, Rule, Sgd};
 use crate::penalty::ElasticNet;
 use handcar_base::{Key, key};
 use handcar_ps::{Registry, Updater};
@@ -57,7 +57,18 @@ impl Params {
         out
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// What a key's sums of gradients must be multiplied by.
+    pub fn scale_of(&self, key: Key) -> f32 {
+        let blocks = &self.value_exponents;
+        let values = match blocks.partition_point(|b| b.0 <= key) {
+            0 => 0,
+            _ if key == key::INTERCEPT => 0,
+            n => blocks[n - 1].1,
+        };
+        fixed::gradient_scale(self.slope_exponent, values, self.weight_exponent)
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (head, blocks) = bytes.split_at_checked(64)?;
         let word = |i: usize| <[u8; 8]>::try_from(&head[8 * i..8 * i + 8]).ok();
         let float = |i: usize| word(i).map(f64::from_le_bytes).filter(|x| x.is_finite() && *x >= 0.0);
@@ -91,6 +102,10 @@ pub fn register(registry: &mut Registry) {
     register_rule::<AdaGrad>(registry);
     register_rule::<Ftrl>(registry);
     register_rule::<Average>(registry);
+    register_rule::<AdaDelay>(registry);
+    register_rule::<AsyncAdaGrad>(registry);
+    register_rule::<AdaptiveRevision>(registry);
+    super::late::register(registry);
 }
 
 /// The name of a rule's updater.
@@ -149,14 +164,7 @@ impl<R: Rule> Updater for RuleUpdater<R> {
             // As in one process: a sum of zero is no update.
             Request::Learn { .. } if pushed[0] == 0 => {}
             Request::Learn { .. } => {
-                let blocks = &self.params.value_exponents;
-                let values = match blocks.partition_point(|b| b.0 <= key) {
-                    0 => 0,
-                    _ if key == key::INTERCEPT => 0,
-                    n => blocks[n - 1].1,
-                };
-                let scale = fixed::gradient_scale(self.params.slope_exponent, values, self.params.weight_exponent);
-                rule.update(state, pushed[0] as f32 * scale);
+                rule.update(state, pushed[0] as f32 * self.params.scale_of(key));
             }
         }
     }

@@ -23,6 +23,17 @@ impl AdaGrad {
         let divisor = self.beta + r;
         if divisor > 0.0 { self.alpha / divisor } else { 0.0 }
     }
+
+    /// A proximal step along `g` of rate `α/(β + length)`, after which the key's gradients have length `r`.
+    #[inline(always)]
+    pub(super) fn step(&self, state: &mut [f32; 3], g: f32, r: f32, length: f32) {
+        let w = self.weight(state);
+        let e = self.rate(length);
+        let next = soft(w - e * g, e * self.p1) / (1.0 + e * self.p2);
+        // What comes late may have been overtaken by a later push.
+        let counted = state[2].to_bits().max(self.batch + 1);
+        *state = [next, r, f32::from_bits(counted)];
+    }
 }
 
 impl Rule for AdaGrad {
@@ -59,11 +70,8 @@ impl Rule for AdaGrad {
 
     #[inline(always)]
     fn update(&self, state: &mut [f32; 3], g: f32) {
-        let w = self.weight(state);
         let r = (state[1] * state[1] + g * g).sqrt();
-        let e = self.rate(r);
-        let next = soft(w - e * g, e * self.p1) / (1.0 + e * self.p2);
-        *state = [next, r, f32::from_bits(self.batch + 1)];
+        self.step(state, g, r, r);
     }
 
     fn start(&self, w: f32) -> [f32; 3] {

@@ -2,15 +2,24 @@
 //!
 //! The same code runs where the table is in this process and on servers, so both give equal bits.
 
+mod adadelay;
 mod adagrad;
+mod adaptive_revision;
+mod async_adagrad;
 mod average;
 mod ftrl;
+mod late;
 mod sgd;
 mod shrink;
 
+pub use adadelay::AdaDelay;
 pub use adagrad::AdaGrad;
+pub use adaptive_revision::AdaptiveRevision;
+pub use async_adagrad::AsyncAdaGrad;
 pub use average::Average;
 pub use ftrl::Ftrl;
+pub(crate) use late::with_late;
+pub use late::{Late, Lateness};
 pub use sgd::Sgd;
 pub use shrink::Shrink;
 
