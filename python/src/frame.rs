@@ -6,6 +6,7 @@
 use crate::arrays::{Csr, Ids};
 use crate::column::{Cell, Column, View};
 use crate::error::value;
+use crate::model::column_of;
 use crate::rows::{self, Rows};
 use handcar_base::key::{self, Key};
 use handcar_data::{
@@ -107,7 +108,13 @@ fn place(view: &View<'_>, field: &FieldSpec, schema: &Schema) -> PyResult<Placed
 }
 
 /// Packs a table under the schema of its columns, which says what labels may be.
-pub fn pack(schema: Schema, columns: &[View<'_>], labels: &[f32], weights: Option<&[f32]>) -> PyResult<Rows> {
+pub fn pack(
+    schema: Schema,
+    columns: &[View<'_>],
+    labels: &[f32],
+    weights: Option<&[f32]>,
+    join: bool,
+) -> PyResult<Rows> {
     let n = labels.len();
     let (mut keys, mut placed, mut texts) = (Vec::new(), Vec::with_capacity(columns.len()), HashMap::new());
     for (view, field) in columns.iter().zip(&schema.fields) {
@@ -139,8 +146,30 @@ pub fn pack(schema: Schema, columns: &[View<'_>], labels: &[f32], weights: Optio
     }
     drop(placed);
     let csr = Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: values.map(Into::into) };
-    let packed = rows::pack(csr, schema.label.kind, labels, weights)?;
+    let packed = rows::pack(csr, schema.label.kind, labels, weights, join)?;
     Ok(Rows { layout: Some(Layout { schema, keys, texts }), ..packed })
+}
+
+/// Packs a table under another's numbers; cells that the other does not have are left out, as their weights are 0.
+pub fn pack_alike(layout: &Layout, columns: &[View<'_>], labels: &[f32], weights: Option<&[f32]>) -> PyResult<Rows> {
+    let (n, schema) = (labels.len(), &layout.schema);
+    let mut cells: Vec<Vec<(u32, f32)>> = vec![Vec::new(); n];
+    for field in &schema.fields {
+        column_of(columns, field, n)?.for_each(field, schema, |row, _, cell| {
+            let Cell::Token(token, x) = cell else { return };
+            if let Ok(number) = layout.keys.binary_search(&key::compose(field.id, token)) {
+                cells[row].push((number as u32, x));
+            }
+        })?;
+    }
+    let mut offsets = vec![0u64];
+    offsets.extend(cells.iter().scan(0, |end, row| {
+        *end += row.len() as u64;
+        Some(*end)
+    }));
+    let (ids, values): (Vec<u32>, Vec<f32>) = cells.into_iter().flatten().unzip();
+    let csr = Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: Some(values.into()) };
+    rows::pack(csr, schema.label.kind, labels, weights, false)
 }
 
 impl Layout {
