@@ -5,7 +5,7 @@ import inspect
 from pathlib import Path
 
 import handcar
-from handcar import _handcar, ps
+from handcar import _handcar, plot, ps
 
 FOLDER = Path(handcar.__file__).parent
 
@@ -37,11 +37,11 @@ def compare(body, owner):
 
 
 def test_stubs_name_every_function_and_parameter():
-    for module, name in ((handcar, "__init__.pyi"), (_handcar, "_handcar.pyi"), (ps, "ps/__init__.pyi")):
+    for module, name in ((handcar, "__init__.pyi"), (_handcar, "_handcar.pyi"), (ps, "ps/__init__.pyi"), (plot, "plot.pyi")):
         tree = ast.parse((FOLDER / name).read_text())
         compare(tree.body, module)
         named = {n.name for n in tree.body if isinstance(n, (ast.ClassDef, ast.FunctionDef))}
-        public = {n for n in dir(module) if not n.startswith("_") and not inspect.ismodule(getattr(module, n))}
+        public = {n for n in getattr(module, "__all__", dir(module)) if not n.startswith("_") and not inspect.ismodule(getattr(module, n))}
         named |= {a.asname for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names}
         assert public <= named, public - named
     assert (FOLDER / "py.typed").exists()
