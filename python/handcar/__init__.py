@@ -9,6 +9,16 @@ from ._errors import ConvergenceWarning
 from ._handcar import Dataset, __version__
 from ._logistic import LogisticRegression
 from ._paths import read
+from ._progress import progress
 from ._sgd import SGDClassifier, SGDRegressor
 
-__all__ = ["ConvergenceWarning", "Dataset", "LogisticRegression", "SGDClassifier", "SGDRegressor", "__version__", "read"]
+__all__ = [
+    "ConvergenceWarning",
+    "Dataset",
+    "LogisticRegression",
+    "SGDClassifier",
+    "SGDRegressor",
+    "__version__",
+    "progress",
+    "read",
+]

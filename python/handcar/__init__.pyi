@@ -16,13 +16,31 @@ else:
 from ._handcar import Dataset as Dataset
 from ._handcar import __version__ as __version__
 
-__all__ = ["ConvergenceWarning", "Dataset", "LogisticRegression", "SGDClassifier", "SGDRegressor", "__version__", "read"]
+__all__ = [
+    "ConvergenceWarning",
+    "Dataset",
+    "LogisticRegression",
+    "SGDClassifier",
+    "SGDRegressor",
+    "__version__",
+    "progress",
+    "read",
+]
 
 _Callback = Callable[[dict[str, Any]], Any]
 # (X, y), (X, y, sample_weight), a path, a Dataset, or a list of one of them.
 _EvalSet = Any
 
 class ConvergenceWarning(UserWarning): ...
+
+class progress:
+    file: Any
+    def __init__(self, file: Any = None) -> None: ...
+    def __call__(self, p: dict[str, Any]) -> None: ...
+    def begin(self) -> None: ...
+    def online(self, line: dict[str, Any]) -> None: ...
+    def progress(self, done: float) -> None: ...
+    def end(self) -> None: ...
 
 def read(
     inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
@@ -115,6 +133,19 @@ class _LinearModel:
 class _LinearClassifier(_LinearModel):
     classes_: NDArray[Any]
 
+    # For solvers that learn in minibatches.
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        rows_total: int | None = None,
+        eval_set: _EvalSet = None,
+        **read_options: Any,
+    ) -> Self: ...
+
     def decision_function(self, X: Any, **read_options: Any) -> NDArray[np.float64]: ...
     def predict_proba(self, X: Any, **read_options: Any) -> NDArray[np.float64]: ...
     def predict_log_proba(self, X: Any, **read_options: Any) -> NDArray[np.float64]: ...
@@ -186,6 +217,18 @@ class SGDClassifier(_LinearClassifier):
 class SGDRegressor(_LinearModel):
     loss: str
     huber_delta: float
+
+    # For solvers that learn in minibatches.
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        rows_total: int | None = None,
+        eval_set: _EvalSet = None,
+        **read_options: Any,
+    ) -> Self: ...
 
     def __init__(
         self,

@@ -49,6 +49,8 @@ class Dataset:
         weights: NDArray[np.float32] | None = None,
         label_kind: Literal["binary", "real", "count"] = "binary",
         join: bool = True,
+        after: Model | None = None,
+        state: State | None = None,
     ) -> Dataset: ...
     def alike(
         self,
@@ -76,6 +78,15 @@ class Dataset:
     @property
     def report(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...
+
+class State:
+    """What a minibatch solver knows beside the weights, between two fits."""
+
+    @staticmethod
+    def from_bytes(bytes: bytes) -> State: ...
+    def to_bytes(self) -> bytes: ...
+    @property
+    def batches(self) -> int: ...
 
 class Model:
     """A sparse linear model: the same file as the command line's."""
@@ -117,7 +128,7 @@ class Model:
         self, inputs: list[str], options: dict[str, Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]: ...
 
-def read(inputs: list[str], options: dict[str, Any]) -> Dataset: ...
+def read(inputs: list[str], options: dict[str, Any], like: Model | None = None) -> Dataset: ...
 def fit(
     rows: Dataset,
     *,
@@ -146,10 +157,13 @@ def fit(
     pull_filters: str,
     label: tuple[str | None, str | None, str | None] | None,
     init: Model | None = None,
+    resume: bool = False,
+    state: State | None = None,
+    rows_total: int | None = None,
     valid: Dataset | None = None,
     # With methods on_pass, on_online and on_progress.
     observer: Any = None,
-) -> tuple[Model, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]: ...
+) -> tuple[Model, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], State | None]: ...
 
 class Keys:
     """Sorted, unique 64-bit keys: checked and hashed once, shared by all calls that use them."""

@@ -57,8 +57,8 @@ def of_classes(y, classes):
     """Labels of classes that are known as -1 or +1."""
     known = np.isin(y, classes)
     if not known.all():
-        got = y[~known][0]
-        raise ValueError(f"y: expected the classes {classes[0]!r} and {classes[1]!r}, got {got!r}")
+        negative, positive = classes.tolist()
+        raise ValueError(f"y: expected the classes {negative!r} and {positive!r}, got {y[~known][:1].tolist()[0]!r}")
     return np.where(y == classes[1], np.float32(1), np.float32(-1))
 
 

@@ -9,13 +9,24 @@ import numpy as np
 from . import _arrays, _handcar, _names, _options, _paths, _tables
 from ._callbacks import Listeners
 from ._errors import ConvergenceWarning, not_fitted
-from ._estimator import Estimator
+from ._estimator import Available, Estimator
 from ._progress import display
 
 # `coef_` is a dense array: up to here it has a size that a program can be expected to hold (128 MiB).
 COEF_COLUMNS_MAX = 1 << 24
 # Solvers that go on to a tolerance.
 BATCH_SOLVERS = ("dbpg", "lbfgs")
+# Solvers whose state one fit can take over from another.
+RESUMABLE_SOLVERS = ("sgd", "adagrad", "ftrl", "adadelay", "async-adagrad", "adaptive-revision")
+
+
+def not_partial(estimator):
+    """Why an estimator cannot go on learning; None if it can."""
+    if estimator.solver not in RESUMABLE_SOLVERS:
+        return f"expected a solver among {', '.join(RESUMABLE_SOLVERS)}, got {estimator.solver!r}"
+    bare = dict(hogwild=False, grid=None, delay=0, filters="", pull_filters="")
+    odd = [name for name, value in bare.items() if getattr(estimator, name) != value]
+    return f"expected no {odd[0]}, got {getattr(estimator, odd[0])!r}" if odd else None
 
 
 class LinearModel(Estimator):
@@ -48,14 +59,12 @@ class LinearModel(Estimator):
         """
         options = self._checked()
         rows, about = self._rows(X, y, sample_weight, read_options, options)
-        before = getattr(self, "_model", None) if self.warm_start else None
         valid = self._eval_rows(eval_set, rows, about, read_options)
-        with Listeners.of(self.callback, *display(self.verbose, options)) as listeners:
-            model, history, online, filters, grid = _handcar.fit(
-                rows, **options, label=about.pop("label"), init=before, valid=valid, observer=listeners
-            )
-        self._adopt(model, **about)
-        self.history_, self.online_, self.filters_, self.grid_ = history, online, filters, grid
+        before = getattr(self, "_model", None) if self.warm_start else None
+        # What a solver knows beside the weights is kept for `partial_fit`.
+        resume = before is None and not_partial(self) is None
+        self._train(rows, about, options, init=before, valid=valid, resume=resume)
+        model, history = self._model, self.history_
         if history and history[-1]["solver"] in BATCH_SOLVERS and not model.facts["converged"]:
             gap = "no certificate" if model.facts["gap"] is None else f"certified gap {model.facts['gap']:.1e}"
             warnings.warn(
@@ -65,6 +74,68 @@ class LinearModel(Estimator):
                 stacklevel=2,
             )
         return self
+
+    @Available(not_partial)
+    def partial_fit(self, X, y=None, sample_weight=None, *, rows_total=None, eval_set=None, **read_options):
+        """Go on learning, with one pass over some rows; the first call begins a model.
+
+        The solver goes on where the last call, or ``fit``, ended: step sizes, and whatever else it knows beside the weights, are kept
+        (also by pickling; a model file has the weights alone, and after ``load`` step sizes begin anew). Features that were not
+        seen before join. ``history_`` and ``online_`` tell of this call, ``objective_`` is that of its rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight, eval_set, read_options
+            As of :meth:`fit`. Columns must be those of the first call.
+        rows_total : int, optional
+            Rows that the penalties ``l1`` and ``l2`` belong to. Each call carries the whole penalty once unless told that it is a
+            piece of so many rows. With it, pieces whose lengths are multiples of ``batch_size`` give the model of one ``fit`` with
+            ``max_iter=1``: to the bit if the largest magnitude of each feature's and label's values lies between the same powers of
+            two in all pieces, as for categories and 0 and 1, and otherwise up to rounding.
+
+        Returns
+        -------
+        self
+            The estimator itself.
+        """
+        return self._partial(X, y, sample_weight, rows_total, eval_set, read_options)
+
+    def _partial(self, X, y, sample_weight, rows_total, eval_set, read_options, classes=None):
+        options = dict(self._checked(), max_iter=1)
+        if rows_total is not None:
+            rows_total = _options.whole("rows_total", rows_total, 1, 2**63 - 1)
+        before, state = getattr(self, "_model", None), getattr(self, "_state", None)
+        rows, about = self._rows(X, y, sample_weight, read_options, options, after=(before, state), classes=classes)
+        if before is not None and about["width"] != self.n_features_in_ and (about["exact"] or before.columns):
+            raise ValueError(
+                f"X has {about['width']} features, but {type(self).__name__} is expecting {self.n_features_in_} features as "
+                "input."
+            )
+        if before is not None:
+            if about["exact"]:
+                _names.compare(self, about["names"])
+            about["width"] = max(about["width"], self.n_features_in_)
+        valid = self._eval_rows(eval_set, rows, about, read_options)
+        self._train(rows, about, options, init=before, state=state, rows_total=rows_total, valid=valid, resume=True)
+        return self
+
+    def _train(self, rows, about, options, *, init, valid, resume, state=None, rows_total=None):
+        label = about.pop("label")
+        with Listeners.of(self.callback, *display(self.verbose)) as listeners:
+            model, history, online, filters, grid, state = _handcar.fit(
+                rows,
+                **options,
+                label=label,
+                init=init,
+                resume=resume,
+                state=state,
+                rows_total=rows_total,
+                valid=valid,
+                observer=listeners,
+            )
+        self._adopt(model, **about)
+        self._state = state
+        self.history_, self.online_, self.filters_, self.grid_ = history, online, filters, grid
 
     def save(self, path):
         """Write the model file that the command line reads, whole or not at all."""
@@ -79,6 +150,7 @@ class LinearModel(Estimator):
         index = int(keys[-1]) + 1 - model.base if len(keys) else 0
         width = len(columns) if columns else model.features if model.hashed else index
         self._adopt(model, self._classes_of(model.label_texts), width, columns or None, exact=False)
+        self._state = None
         self.history_, self.online_, self.filters_, self.grid_ = [], [], [], []
         return self
 
@@ -122,6 +194,8 @@ class LinearModel(Estimator):
                 self._model.save(path)
                 with open(path, "rb") as file:
                     state["_model"] = file.read()
+        if state.get("_state") is not None:
+            state["_state"] = state["_state"].to_bytes()
         return state
 
     def __setstate__(self, state):
@@ -133,6 +207,8 @@ class LinearModel(Estimator):
                 with open(path, "wb") as file:
                     file.write(state["_model"])
                 self._model = _handcar.Model.load(path)
+        if state.get("_state") is not None:
+            self._state = _handcar.State.from_bytes(state["_state"])
 
     @classmethod
     def _of_facts(cls, facts):
@@ -167,8 +243,9 @@ class LinearModel(Estimator):
             pull_filters=_options.text("pull_filters", self.pull_filters),
         )
 
-    def _rows(self, X, y, sample_weight, read_options, options):
-        """Packed rows, and what the model needs to know of them."""
+    def _rows(self, X, y, sample_weight, read_options, options, after=None, classes=None):
+        """Packed rows, and what the model needs to know of them. ``after``: model and state that are gone on from."""
+        before = after and after[0]
         inputs = _paths.inputs_of(X)
         if inputs is not None or isinstance(X, _handcar.Dataset):
             if y is not None or sample_weight is not None:
@@ -177,14 +254,15 @@ class LinearModel(Estimator):
                 _no_options(read_options)
                 rows = X
             else:
-                rows = _paths.read(X, **{"n_threads": options["n_threads"], **self._reading(options), **read_options})
+                reading = {"n_threads": options["n_threads"], **self._reading(options), **read_options}
+                rows = _paths.read(X, **reading) if before is None else _paths.read_like(before, inputs, reading)
             columns = rows.columns
             width = len(columns) if columns else rows.width
-            classes = self._classes_of(rows.label_texts)
+            classes = self._classes_of(rows.label_texts if before is None else before.label_texts)
             return rows, dict(label=None, classes=classes, width=width, names=columns or None, exact=False)
         _no_options(read_options)
         label = getattr(y, "name", None) if isinstance(getattr(y, "name", None), str) else None
-        join = self._joins(options)
+        join = self._joins(options) and after is None
         if _arrays.is_sparse(X):
             parts, width, names = _arrays.compressed(X), X.shape[1], None
             n, build = X.shape[0], lambda *rest: _handcar.Dataset.from_csr(*parts, *rest, join)
@@ -193,12 +271,14 @@ class LinearModel(Estimator):
             n, width = _tables.n_rows(table), len(names)
             _arrays.check_size((n, width))
             columns = _tables.columns_of(table)
-            build = lambda *rest: _handcar.Dataset.from_columns(columns, *rest, join)  # noqa: E731
+            build = lambda *rest: _handcar.Dataset.from_columns(columns, *rest, join, *(after or ()))  # noqa: E731
         else:
             array = _arrays.matrix(X)
             (n, width), names = array.shape, None
             build = lambda *rest: _handcar.Dataset.from_dense(array, *rest, join)  # noqa: E731
-        labels, kind, classes, texts = self._targets(y, n, options)
+        if before is not None:
+            classes = getattr(self, "classes_", None)
+        labels, kind, classes, texts = self._targets(y, n, classes)
         rows = build(labels, _arrays.weights(sample_weight, n), kind)
         return rows, dict(label=(label, *texts), classes=classes, width=width, names=names, exact=True)
 

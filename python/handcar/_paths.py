@@ -118,6 +118,11 @@ def read(
     return _handcar.read(names, options_of(options))
 
 
+def read_like(model, names, given):
+    """Read files with the columns and bins that a model was trained on."""
+    return _handcar.read(names, options_of(given), model)
+
+
 def options_of(given):
     """Options of reading as Rust takes them; those that are not given are left to it."""
     options = dict(given)

@@ -48,7 +48,7 @@ class LinearRegressor(LinearModel):
     def _kind(self):
         return "count" if self.loss == "poisson" else "real"
 
-    def _targets(self, y, rows, options):
+    def _targets(self, y, rows, classes):
         """Labels, their kind, no classes, and no texts."""
         return self._labels_alike(y, rows, None), self._kind(), None, (None, None)
 

@@ -3,10 +3,11 @@
 use crate::error;
 use crate::interrupt::PATIENCE;
 use crate::model::Model;
-use crate::rows::Rows;
+use crate::rows::{Rows, same_features};
+use crate::state::State;
 use handcar_ps::driver::local;
 use handcar_ps::filter::{Saved, TableFilters};
-use handcar_train::job::{self, FitOptions, GridModel, Observer, OnlineTrace, PassTrace, TrainInput};
+use handcar_train::job::{self, FitOptions, GridModel, Observer, OnlineTrace, PassTrace, Resume, TrainInput};
 use handcar_train::loss::LossKind;
 use handcar_train::metric::Metrics;
 use handcar_train::solver::{Solvers, minibatch::Inner};
@@ -19,10 +20,11 @@ use std::time::Instant;
 /// Trains on packed rows. `label`: column and the texts of -1 and +1, to be kept in the model. `valid`: rows to measure on after each
 /// pass, packed alike. `observer` has methods `on_pass` and `on_online`, which hear of each pass and of progressive measures
 /// within one and may end the job by a true answer, and `on_progress`, which hears the share of the pass that is done. Gives the
-/// model, one dictionary a pass, one for each time that progressive measures were taken, one a filter, and one for each model
-/// of a grid.
+/// model, one dictionary a pass, one for each time that progressive measures were taken, one a filter, one for each model
+/// of a grid, and with `resume` the state. `resume`: go on from `state`, or else from the weights of `init`; the penalties are those
+/// of `rows_total` rows.
 #[pyfunction]
-#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, valid=None, observer=None))]
+#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -52,9 +54,19 @@ pub fn fit<'py>(
     pull_filters: &str,
     label: Option<(Option<String>, Option<String>, Option<String>)>,
     init: Option<&Model>,
+    resume: bool,
+    state: Option<&State>,
+    rows_total: Option<u64>,
     valid: Option<&Rows>,
     observer: Option<Py<PyAny>>,
-) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>, Traces<'py>)> {
+) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>, Traces<'py>, Option<State>)> {
+    let before = init.map(|m| &m.inner).filter(|_| resume);
+    if before.is_some_and(|b| !same_features(&b.schema, rows.schema())) {
+        let expected = "rows read with the columns and bins that the model was trained on";
+        return Err(error::value("X", expected, "others (pass the paths instead: they are read the model's way)"));
+    }
+    let from = state.map(|s| rows.layout.as_ref().map_or_else(|| Ok(s.inner.clone()), |l| s.number(l))).transpose()?;
+    let resume = resume.then_some(Resume { from, rows_total });
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
@@ -86,6 +98,7 @@ pub fn fit<'py>(
         inner,
         slow: 1.0,
         init,
+        resume,
     };
     if let Some(valid) = valid {
         rows.accepts(valid)?;
@@ -103,7 +116,7 @@ pub fn fit<'py>(
     }
     let fitted = fitted.map_err(error::train)?;
     let mut model = match &rows.layout {
-        Some(layout) => layout.name(fitted.model),
+        Some(layout) => layout.name(fitted.model, before),
         None => fitted.model,
     };
     model.facts.rows = rows.joined.unwrap_or(model.facts.rows);
@@ -111,10 +124,14 @@ pub fn fit<'py>(
         let kind = model.schema.label.kind;
         model.schema.label = handcar_data::LabelSpec { kind, column, positive, negative };
     }
+    let state = fitted.state.map(|s| match &rows.layout {
+        Some(layout) => State::name(s, layout),
+        None => s,
+    });
     let trace = fitted.trace.iter().map(|p| entry(py, p)).collect::<PyResult<_>>()?;
     let online = fitted.online.iter().map(|o| progressive(py, o)).collect::<PyResult<_>>()?;
     let grid = fitted.grid.iter().map(|m| tried(py, m)).collect::<PyResult<_>>()?;
-    Ok((Model { inner: model }, trace, online, savings(py, &fitted.filters)?, grid))
+    Ok((Model { inner: model }, trace, online, savings(py, &fitted.filters)?, grid, state.map(|inner| State { inner })))
 }
 
 type Traces<'py> = Vec<Bound<'py, PyDict>>;

@@ -6,7 +6,9 @@ use crate::error;
 use crate::frame::{self, Layout};
 use crate::interrupt;
 use crate::join::{Joined, join};
+use crate::model::Model;
 use crate::read::options_of;
+use crate::state::State;
 use handcar_data::{Dataset, Format, HashKind, LabelKind, Schema};
 use numpy::{PyArray1, PyReadonlyArray1, ToPyArray};
 use pyo3::prelude::*;
@@ -75,9 +77,11 @@ impl Rows {
         py.detach(|| pack(csr, kind, labels, weights, join))
     }
 
-    /// From the columns of a table.
+    /// From the columns of a table. `after`: a model that is gone on from, which must have been trained on the same columns, and what
+    /// its solver knows.
     #[staticmethod]
-    #[pyo3(signature = (columns, labels, weights=None, label_kind="binary", join=true))]
+    #[pyo3(signature = (columns, labels, weights=None, label_kind="binary", join=true, after=None, state=None))]
+    #[allow(clippy::too_many_arguments)] // Named ones.
     fn from_columns(
         py: Python<'_>,
         columns: Vec<Column<'_>>,
@@ -85,13 +89,21 @@ impl Rows {
         weights: Option<Numbers<'_>>,
         label_kind: &str,
         join: bool,
+        after: Option<&Model>,
+        state: Option<&State>,
     ) -> PyResult<Self> {
         let labels = labels.as_slice()?;
         let weights = weights.as_ref().map(|w| w.as_slice()).transpose()?;
         let mut schema = frame::schema_of(&columns)?;
         schema.label.kind = label_kind_of(label_kind)?;
+        if let Some(model) = after
+            && !same_features(&schema, &model.inner.schema)
+        {
+            return Err(error::value("X", "columns of the kinds that the model was trained on", "others"));
+        }
+        let known = state.map(|s| s.inner.keys()).or(after.map(|m| &m.inner.keys[..])).unwrap_or_default();
         let columns = columns.iter().map(Column::view).collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| frame::pack(schema, &columns, labels, weights, join))
+        py.detach(|| frame::pack(schema, &columns, known, labels, weights, join))
     }
 
     /// From the columns of a table, to measure a model on that these rows train: columns are found by name and read as theirs.
@@ -214,6 +226,11 @@ fn label_kind_of(name: &str) -> PyResult<LabelKind> {
 }
 
 impl Rows {
+    /// How these rows become keys.
+    pub fn schema(&self) -> &Schema {
+        self.layout.as_ref().map_or(self.data.schema(), |l| &l.schema)
+    }
+
     /// Refuses rows to measure on whose keys mean something else.
     pub fn accepts(&self, valid: &Self) -> PyResult<()> {
         let (mine, other) = (self.data.schema(), valid.data.schema());
