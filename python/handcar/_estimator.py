@@ -29,18 +29,24 @@ class Estimator:
         return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in changed.items())})"
 
 
-class BinaryClassifier(Estimator):
-    """An estimator of one of two classes."""
+class Available:
+    """A method that an estimator only has under a condition, as scikit-learn's ``available_if`` makes it: otherwise asking for it is
+    an ``AttributeError``."""
 
-    _estimator_type = "classifier"
+    def __init__(self, condition):
+        self._condition = condition
 
-    def __sklearn_tags__(self):
-        # Only scikit-learn calls this, so it is there.
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+    def __call__(self, method):
+        self.__wrapped__ = self._method = method
+        self.__doc__ = method.__doc__
+        return self
 
-        return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(multi_class=False),
-            input_tags=InputTags(sparse=True),
-        )
+    def __set_name__(self, owner, name):
+        self._name = name
+
+    def __get__(self, estimator, owner=None):
+        if estimator is None:
+            return self._method
+        if (why := self._condition(estimator)) is not None:
+            raise AttributeError(f"This {owner.__name__!r} has no attribute {self._name!r}: {why}")
+        return self._method.__get__(estimator, owner)

@@ -29,6 +29,7 @@ class Dataset:
         labels: NDArray[np.float32],
         weights: NDArray[np.float32] | None = None,
         label_kind: Literal["binary", "real", "count"] = "binary",
+        join: bool = True,
     ) -> Dataset: ...
     @staticmethod
     def from_csr(
@@ -39,6 +40,7 @@ class Dataset:
         labels: NDArray[np.float32],
         weights: NDArray[np.float32] | None = None,
         label_kind: Literal["binary", "real", "count"] = "binary",
+        join: bool = True,
     ) -> Dataset: ...
     @staticmethod
     def from_columns(
@@ -46,7 +48,17 @@ class Dataset:
         labels: NDArray[np.float32],
         weights: NDArray[np.float32] | None = None,
         label_kind: Literal["binary", "real", "count"] = "binary",
+        join: bool = True,
+        after: Model | None = None,
+        state: State | None = None,
     ) -> Dataset: ...
+    def alike(
+        self,
+        columns: Sequence[_Column],
+        labels: NDArray[np.float32],
+        weights: NDArray[np.float32] | None = None,
+    ) -> Dataset: ...
+    def read_alike(self, inputs: list[str], options: dict[str, Any]) -> Dataset: ...
     @property
     def n_rows(self) -> int: ...
     @property
@@ -66,6 +78,15 @@ class Dataset:
     @property
     def report(self) -> dict[str, Any]: ...
     def __len__(self) -> int: ...
+
+class State:
+    """What a minibatch solver knows beside the weights, between two fits."""
+
+    @staticmethod
+    def from_bytes(bytes: bytes) -> State: ...
+    def to_bytes(self) -> bytes: ...
+    @property
+    def batches(self) -> int: ...
 
 class Model:
     """A sparse linear model: the same file as the command line's."""
@@ -107,7 +128,7 @@ class Model:
         self, inputs: list[str], options: dict[str, Any]
     ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]: ...
 
-def read(inputs: list[str], options: dict[str, Any]) -> Dataset: ...
+def read(inputs: list[str], options: dict[str, Any], like: Model | None = None) -> Dataset: ...
 def fit(
     rows: Dataset,
     *,
@@ -119,20 +140,30 @@ def fit(
     rate: float | None,
     beta: float,
     batch_rows: int,
-    history: int,
+    history: int = 10,
+    hogwild: bool = False,
+    grid: str | None = None,
+    inner: str = "cd",
+    inner_iterations: int | None = None,
+    inner_tol: float = 0.0,
     fit_intercept: bool,
     delay: int,
     max_iter: int | None,
     tol: float,
     n_threads: int,
     seed: int,
-    kkt_filter: bool,
+    kkt_filter: bool = True,
     filters: str,
     pull_filters: str,
     label: tuple[str | None, str | None, str | None] | None,
     init: Model | None = None,
-    observer: Callable[[dict[str, Any]], Any] | None = None,
-) -> tuple[Model, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]: ...
+    resume: bool = False,
+    state: State | None = None,
+    rows_total: int | None = None,
+    valid: Dataset | None = None,
+    # With methods on_pass, on_online and on_progress.
+    observer: Any = None,
+) -> tuple[Model, list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]], State | None]: ...
 
 class Keys:
     """Sorted, unique 64-bit keys: checked and hashed once, shared by all calls that use them."""

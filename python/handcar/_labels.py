@@ -1,4 +1,4 @@
-"""Labels: any two values."""
+"""Labels: any two values, or numbers."""
 
 import warnings
 
@@ -51,6 +51,28 @@ def two_classes(y):
     if len(classes) < 2:
         raise ValueError(f"y: expected two classes, got one class: {classes[0]!r}")
     return classes, np.where(index == 1, np.float32(1), np.float32(-1))
+
+
+def of_classes(y, classes):
+    """Labels of classes that are known as -1 or +1."""
+    known = np.isin(y, classes)
+    if not known.all():
+        negative, positive = classes.tolist()
+        raise ValueError(f"y: expected the classes {negative!r} and {positive!r}, got {y[~known][:1].tolist()[0]!r}")
+    return np.where(y == classes[1], np.float32(1), np.float32(-1))
+
+
+def numbers(y):
+    """Labels as finite numbers."""
+    if y.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: y: expected numbers, got {y.dtype}")
+    try:
+        y = y.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"y: expected numbers, got {y.dtype}") from None
+    if not np.isfinite(y).all():
+        raise ValueError("y: expected finite numbers, got NaN or infinity: Input y contains NaN or infinity.")
+    return y
 
 
 def texts_of(classes):

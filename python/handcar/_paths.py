@@ -96,13 +96,13 @@ def read(
         labels=labels,
         positive=positive,
         weight=weight,
-        numeric=_names(numeric),
-        categorical=_names(categorical),
-        raw=_names(raw),
-        ignore=_names(ignore),
-        keep=_names(keep),
-        drop=_names(drop),
-        cross=_names(cross),
+        numeric=numeric,
+        categorical=categorical,
+        raw=raw,
+        ignore=ignore,
+        keep=keep,
+        drop=drop,
+        cross=cross,
         negatives=negatives,
         seed=seed,
         delimiter=delimiter,
@@ -112,10 +112,26 @@ def read(
         on_bad_row=on_bad_row,
         n_threads=n_threads,
         cache=cache,
-        cache_dir=cache_dir if cache_dir is not None else os.environ.get("HANDCAR_CACHE_DIR") or None,
+        cache_dir=cache_dir,
         verify_cache=verify_cache,
     )
-    return _handcar.read(names, options)
+    return _handcar.read(names, options_of(options))
+
+
+def read_like(model, names, given):
+    """Read files with the columns and bins that a model was trained on."""
+    return _handcar.read(names, options_of(given), model)
+
+
+def options_of(given):
+    """Options of reading as Rust takes them; those that are not given are left to it."""
+    options = dict(given)
+    for name in ("numeric", "categorical", "raw", "ignore", "keep", "drop", "cross"):
+        if name in options:
+            options[name] = _names(options[name])
+    if options.get("cache_dir") is None:
+        options["cache_dir"] = os.environ.get("HANDCAR_CACHE_DIR") or None
+    return options
 
 
 def _names(columns):

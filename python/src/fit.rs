@@ -3,11 +3,13 @@
 use crate::error;
 use crate::interrupt::PATIENCE;
 use crate::model::Model;
-use crate::rows::Rows;
+use crate::rows::{Rows, same_features};
+use crate::state::State;
 use handcar_ps::driver::local;
 use handcar_ps::filter::{Saved, TableFilters};
-use handcar_train::job::{self, FitOptions, GridModel, Observer, OnlineTrace, PassTrace, TrainInput};
+use handcar_train::job::{self, FitOptions, GridModel, Observer, OnlineTrace, PassTrace, Resume, TrainInput};
 use handcar_train::loss::LossKind;
+use handcar_train::metric::Metrics;
 use handcar_train::solver::{Solvers, minibatch::Inner};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -15,11 +17,14 @@ use pyo3::types::{PyDict, PyList};
 use std::cell::RefCell;
 use std::time::Instant;
 
-/// Trains on packed rows. `label`: column and the texts of -1 and +1, to be kept in the model. `observer` hears of each
-/// pass and may end the job by returning a true value. Gives the model, one dictionary a pass, one for each time that
-/// progressive measures were taken, one a filter, and one for each model of a grid.
+/// Trains on packed rows. `label`: column and the texts of -1 and +1, to be kept in the model. `valid`: rows to measure on after each
+/// pass, packed alike. `observer` has methods `on_pass` and `on_online`, which hear of each pass and of progressive measures
+/// within one and may end the job by a true answer, and `on_progress`, which hears the share of the pass that is done. Gives the
+/// model, one dictionary a pass, one for each time that progressive measures were taken, one a filter, one for each model
+/// of a grid, and with `resume` the state. `resume`: go on from `state`, or else from the weights of `init`; the penalties are those
+/// of `rows_total` rows.
 #[pyfunction]
-#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history, hogwild, grid, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
+#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -35,6 +40,9 @@ pub fn fit<'py>(
     history: u32,
     hogwild: bool,
     grid: Option<&str>,
+    inner: &str,
+    inner_iterations: Option<u32>,
+    inner_tol: f64,
     fit_intercept: bool,
     delay: u32,
     max_iter: Option<u32>,
@@ -46,13 +54,28 @@ pub fn fit<'py>(
     pull_filters: &str,
     label: Option<(Option<String>, Option<String>, Option<String>)>,
     init: Option<&Model>,
+    resume: bool,
+    state: Option<&State>,
+    rows_total: Option<u64>,
+    valid: Option<&Rows>,
     observer: Option<Py<PyAny>>,
-) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>, Traces<'py>)> {
+) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>, Traces<'py>, Option<State>)> {
+    let before = init.map(|m| &m.inner).filter(|_| resume);
+    if before.is_some_and(|b| !same_features(&b.schema, rows.schema())) {
+        let expected = "rows read with the columns and bins that the model was trained on";
+        return Err(error::value("X", expected, "others (pass the paths instead: they are read the model's way)"));
+    }
+    let from = state.map(|s| rows.layout.as_ref().map_or_else(|| Ok(s.inner.clone()), |l| s.number(l))).transpose()?;
+    let resume = resume.then_some(Resume { from, rows_total });
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
     let passes = max_iter.unwrap_or(solver.last().default_passes());
     let loss: LossKind = loss.parse().map_err(|e| PyValueError::new_err(format!("loss: {e}")))?;
+    let method = inner.parse().map_err(|e| PyValueError::new_err(format!("inner: {e}")))?;
+    let unless_told = if inner_tol > 0.0 { Inner::MANY } else { Inner::default().iterations };
+    let iterations = inner_iterations.unwrap_or(unless_told);
+    let inner = Inner { method, iterations, tol: inner_tol };
     let options = FitOptions {
         solver,
         loss: huber_delta.map_or(loss, |delta| loss.with_delta(delta)),
@@ -72,14 +95,19 @@ pub fn fit<'py>(
         seed,
         kkt_filter,
         filters,
-        inner: Inner::default(),
+        inner,
         slow: 1.0,
         init,
+        resume,
     };
+    if let Some(valid) = valid {
+        rows.accepts(valid)?;
+    }
+    let input = TrainInput { valid: valid.map(|v| &v.data), ..TrainInput::new(&rows.data) };
     let mut watch = Watch { observer, heard: Instant::now(), wish: RefCell::new(Wish::GoOn) };
     let fitted = py.detach(|| {
         let mut worker = local::cluster(1, 1, &job::registry()).remove(0);
-        let fitted = job::fit(&mut worker, TrainInput::new(&rows.data), &options, &mut watch)?;
+        let fitted = job::fit(&mut worker, input, &options, &mut watch)?;
         worker.finish()?;
         Ok(fitted)
     });
@@ -88,7 +116,7 @@ pub fn fit<'py>(
     }
     let fitted = fitted.map_err(error::train)?;
     let mut model = match &rows.layout {
-        Some(layout) => layout.name(fitted.model),
+        Some(layout) => layout.name(fitted.model, before),
         None => fitted.model,
     };
     model.facts.rows = rows.joined.unwrap_or(model.facts.rows);
@@ -96,10 +124,14 @@ pub fn fit<'py>(
         let kind = model.schema.label.kind;
         model.schema.label = handcar_data::LabelSpec { kind, column, positive, negative };
     }
+    let state = fitted.state.map(|s| match &rows.layout {
+        Some(layout) => State::name(s, layout),
+        None => s,
+    });
     let trace = fitted.trace.iter().map(|p| entry(py, p)).collect::<PyResult<_>>()?;
     let online = fitted.online.iter().map(|o| progressive(py, o)).collect::<PyResult<_>>()?;
     let grid = fitted.grid.iter().map(|m| tried(py, m)).collect::<PyResult<_>>()?;
-    Ok((Model { inner: model }, trace, online, savings(py, &fitted.filters)?, grid))
+    Ok((Model { inner: model }, trace, online, savings(py, &fitted.filters)?, grid, state.map(|inner| State { inner })))
 }
 
 type Traces<'py> = Vec<Bound<'py, PyDict>>;
@@ -153,7 +185,30 @@ fn entry<'py>(py: Python<'py>, p: &PassTrace) -> PyResult<Bound<'py, PyDict>> {
     entry.set_item("active", p.active)?;
     entry.set_item("violation", p.violation)?;
     entry.set_item("gap", p.gap)?;
+    entry.set_item("online", p.online.map(|o| progressive(py, &o)).transpose()?)?;
+    entry.set_item("valid", p.valid.map(|m| measures(py, &m)).transpose()?)?;
     Ok(entry)
+}
+
+/// The measures that the loss has.
+fn measures<'py>(py: Python<'py>, m: &Metrics) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    for (name, value) in [
+        ("logloss", m.logloss),
+        ("auc", m.auc),
+        ("ne", m.ne),
+        ("accuracy", m.accuracy),
+        ("loss", m.loss),
+        ("rmse", m.rmse),
+        ("mae", m.mae),
+        ("r2", m.r2),
+        ("deviance", m.deviance),
+    ] {
+        if value.is_some() {
+            all.set_item(name, value)?;
+        }
+    }
+    Ok(all)
 }
 
 /// What Python wants of the job.
@@ -179,35 +234,45 @@ impl Watch {
             *self.wish.borrow_mut() = Wish::Fail(e);
         }
     }
+
+    fn goes_on(&self) -> bool {
+        matches!(*self.wish.borrow(), Wish::GoOn)
+    }
+
+    /// Tells the observer, whose true answer ends the job.
+    fn tell(&self, method: &str, what: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>) {
+        let Some(observer) = self.observer.as_ref().filter(|_| self.goes_on()) else { return };
+        let answer = Python::attach(|py| observer.call_method1(py, method, (what(py)?,))?.is_truthy(py));
+        match answer {
+            Ok(false) => {}
+            Ok(true) => *self.wish.borrow_mut() = Wish::Stop,
+            Err(e) => *self.wish.borrow_mut() = Wish::Fail(e),
+        }
+    }
 }
 
 impl Observer for Watch {
     fn pass(&mut self, pass: &PassTrace) {
-        if !matches!(*self.wish.borrow(), Wish::GoOn) {
-            return;
-        }
-        if let Some(observer) = &self.observer {
-            let answer = Python::attach(|py| observer.call1(py, (entry(py, pass)?,))?.is_truthy(py));
-            match answer {
-                Ok(false) => {}
-                Ok(true) => *self.wish.borrow_mut() = Wish::Stop,
-                Err(e) => *self.wish.borrow_mut() = Wish::Fail(e),
-            }
-        }
+        self.tell("on_pass", |py| Ok(entry(py, pass)?.into_any()));
     }
 
-    fn progress(&mut self, _done: f64) {
+    fn online(&mut self, so_far: &OnlineTrace) {
+        self.tell("on_online", |py| Ok(progressive(py, so_far)?.into_any()));
+    }
+
+    fn progress(&mut self, done: f64) {
         // A pass over little data is shorter than taking the lock; one over much data should not delay a handler.
-        if self.heard.elapsed() >= PATIENCE && matches!(*self.wish.borrow(), Wish::GoOn) {
+        if self.heard.elapsed() >= PATIENCE && self.goes_on() {
             self.hear();
+            self.tell("on_progress", |py| Ok(done.into_pyobject(py)?.into_any()));
             self.heard = Instant::now();
         }
     }
 
     fn stop(&self) -> bool {
-        if self.heard.elapsed() >= PATIENCE && matches!(*self.wish.borrow(), Wish::GoOn) {
+        if self.heard.elapsed() >= PATIENCE && self.goes_on() {
             self.hear();
         }
-        !matches!(*self.wish.borrow(), Wish::GoOn)
+        !self.goes_on()
     }
 }

@@ -6,6 +6,7 @@
 use crate::arrays::{Csr, Ids};
 use crate::column::{Cell, Column, View};
 use crate::error::value;
+use crate::model::column_of;
 use crate::rows::{self, Rows};
 use handcar_base::key::{self, Key};
 use handcar_data::{
@@ -68,7 +69,7 @@ struct Placed {
     values: Option<Vec<f32>>,
 }
 
-fn place(view: &View<'_>, field: &FieldSpec, schema: &Schema) -> PyResult<Placed> {
+fn place(view: &View<'_>, field: &FieldSpec, schema: &Schema, known: impl Iterator<Item = u64>) -> PyResult<Placed> {
     let mut numbers = HashMap::new();
     let mut tokens = Vec::new();
     let mut rows = vec![0u32; view.len()];
@@ -79,6 +80,9 @@ fn place(view: &View<'_>, field: &FieldSpec, schema: &Schema) -> PyResult<Placed
             tokens.len() as u32
         })
     };
+    for token in known {
+        number(token);
+    }
     let mut of_code = vec![None; view.texts()];
     // Rows of numbers mostly have the one token that raw numbers have.
     let mut last = (u64::MAX, 0);
@@ -106,15 +110,24 @@ fn place(view: &View<'_>, field: &FieldSpec, schema: &Schema) -> PyResult<Placed
     Ok(Placed { tokens: order.into_iter().map(|i| tokens[i]).collect(), rows, values })
 }
 
-/// Packs a table under the schema of its columns, which says what labels may be.
-pub fn pack(schema: Schema, columns: &[View<'_>], labels: &[f32], weights: Option<&[f32]>) -> PyResult<Rows> {
+/// Packs a table under the schema of its columns, which says what labels may be. `known`: keys that are numbered too, though no row
+/// may have them.
+pub fn pack(
+    schema: Schema,
+    columns: &[View<'_>],
+    known: &[Key],
+    labels: &[f32],
+    weights: Option<&[f32]>,
+    join: bool,
+) -> PyResult<Rows> {
     let n = labels.len();
     let (mut keys, mut placed, mut texts) = (Vec::new(), Vec::with_capacity(columns.len()), HashMap::new());
     for (view, field) in columns.iter().zip(&schema.fields) {
         if view.len() != n {
             return Err(value("X", format!("{n} rows in column {:?}, one for each label", field.name), view.len()));
         }
-        let column = place(view, field, &schema)?;
+        let of_field = |k: &&Key| key::field_of(**k) == field.id;
+        let column = place(view, field, &schema, known.iter().filter(of_field).map(|&k| key::value_of(k)))?;
         let base = keys.len() as u32;
         keys.extend(column.tokens.iter().map(|&t| key::compose(field.id, t)));
         placed.push((base, column));
@@ -139,15 +152,42 @@ pub fn pack(schema: Schema, columns: &[View<'_>], labels: &[f32], weights: Optio
     }
     drop(placed);
     let csr = Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: values.map(Into::into) };
-    let packed = rows::pack(csr, schema.label.kind, labels, weights)?;
+    let packed = rows::pack(csr, schema.label.kind, labels, weights, join)?;
     Ok(Rows { layout: Some(Layout { schema, keys, texts }), ..packed })
 }
 
+/// Packs a table under another's numbers; cells that the other does not have are left out, as their weights are 0.
+pub fn pack_alike(layout: &Layout, columns: &[View<'_>], labels: &[f32], weights: Option<&[f32]>) -> PyResult<Rows> {
+    let (n, schema) = (labels.len(), &layout.schema);
+    let mut cells: Vec<Vec<(u32, f32)>> = vec![Vec::new(); n];
+    for field in &schema.fields {
+        column_of(columns, field, n)?.for_each(field, schema, |row, _, cell| {
+            let Cell::Token(token, x) = cell else { return };
+            if let Ok(number) = layout.keys.binary_search(&key::compose(field.id, token)) {
+                cells[row].push((number as u32, x));
+            }
+        })?;
+    }
+    let mut offsets = vec![0u64];
+    offsets.extend(cells.iter().scan(0, |end, row| {
+        *end += row.len() as u64;
+        Some(*end)
+    }));
+    let (ids, values): (Vec<u32>, Vec<f32>) = cells.into_iter().flatten().unzip();
+    let csr = Csr { offsets: offsets.into(), ids: Ids::Narrow(ids.into()), values: Some(values.into()) };
+    rows::pack(csr, schema.label.kind, labels, weights, false)
+}
+
 impl Layout {
-    /// Gives a model trained on numbers the keys they stand for.
-    pub fn name(&self, model: Model) -> Model {
+    /// Gives a model trained on numbers the keys they stand for. `before`: a model that may know names of keys that no row has.
+    pub fn name(&self, model: Model, before: Option<&Model>) -> Model {
         let keys: Vec<Key> = model.keys.iter().map(|&number| self.keys[number as usize]).collect();
-        let name = |&k: &Key| name_of_key(&self.schema, k, self.texts.get(&k).map(String::as_str));
+        let name_before = |k: &Key| {
+            let before = before.filter(|_| !self.texts.contains_key(k))?;
+            before.keys.binary_search(k).ok().map(|i| before.name(i).into_owned())
+        };
+        let named = |&k: &Key| name_of_key(&self.schema, k, self.texts.get(&k).map(String::as_str));
+        let name = |k: &Key| name_before(k).unwrap_or_else(|| named(k));
         let names: Vec<String> = keys.iter().map(name).collect();
         // Numbers name themselves: then no names need be stored.
         let known = keys.iter().zip(&names).all(|(&k, n)| *n == name_of_key(&self.schema, k, None));

@@ -15,6 +15,7 @@ mod model;
 mod ps;
 mod read;
 mod rows;
+mod state;
 
 use pyo3::prelude::*;
 
@@ -24,6 +25,7 @@ fn _handcar(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_class::<rows::Rows>()?;
     m.add_class::<model::Model>()?;
+    m.add_class::<state::State>()?;
     m.add_function(wrap_pyfunction!(read::read, m)?)?;
     m.add_function(wrap_pyfunction!(fit::fit, m)?)?;
     ps::register(m)

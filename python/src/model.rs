@@ -5,9 +5,9 @@ use crate::column::{Cell, Column, View};
 use crate::error::{self, value};
 use crate::interrupt;
 use crate::read::options_of;
-use crate::rows::Rows;
+use crate::rows::{Rows, same_features};
 use handcar_base::{Field, key};
-use handcar_data::{FieldKind, FieldSpec, Format, HashKind, Schema};
+use handcar_data::{FieldKind, FieldSpec, Format, HashKind};
 use handcar_train::model;
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, ToPyArray};
 use pyo3::exceptions::PyIndexError;
@@ -227,11 +227,7 @@ impl Model {
             Some(layout) => (&layout.schema, &layout.keys[..]),
             None => (data.schema(), data.keys()),
         };
-        let way = |s: &Schema| (s.bits, s.seed, s.hash);
-        let same = |a: &Schema, b: &Schema| {
-            a.fields == b.fields && a.crosses == b.crosses && a.select == b.select && way(a) == way(b)
-        };
-        if !same(schema, &self.inner.schema) {
+        if !same_features(schema, &self.inner.schema) {
             let expected = "rows read with the columns and bins that the model was trained on";
             return Err(value("X", expected, "others (pass the paths instead: they are read the model's way)"));
         }
@@ -346,7 +342,8 @@ impl Model {
     }
 }
 
-fn column_of<'c, 'v>(columns: &'c [View<'v>], field: &FieldSpec, rows: usize) -> PyResult<&'c View<'v>> {
+/// The column of a field, which must have `rows` rows.
+pub fn column_of<'c, 'v>(columns: &'c [View<'v>], field: &FieldSpec, rows: usize) -> PyResult<&'c View<'v>> {
     let Some(view) = columns.iter().find(|c| c.name() == field.name) else {
         let names: Vec<&str> = columns.iter().map(View::name).collect();
         return Err(value("X", format!("a column {:?}", field.name), format!("columns {}", names.join(", "))));

@@ -2,18 +2,23 @@
 
 use crate::error;
 use crate::interrupt;
+use crate::model::Model;
 use crate::rows::Rows;
 use handcar_data::{CachePolicy, Negatives, OnBadRow, ReadOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
 
-/// Reads inputs; `options` are those of the command line, with underscores.
+/// Reads inputs; `options` are those of the command line, with underscores. `like`: a model that says what columns and bins are.
 #[pyfunction]
-#[pyo3(signature = (inputs, options))]
-pub fn read(py: Python<'_>, inputs: Vec<String>, options: &Bound<'_, PyDict>) -> PyResult<Rows> {
+#[pyo3(signature = (inputs, options, like=None))]
+pub fn read(py: Python<'_>, inputs: Vec<String>, options: &Bound<'_, PyDict>, like: Option<&Model>) -> PyResult<Rows> {
     let options = options_of(options)?;
-    let data = interrupt::wait_for(py, move || handcar_data::read(&inputs, &options))?;
+    let schema = like.map(|m| m.inner.schema.clone());
+    let data = interrupt::wait_for(py, move || match schema {
+        Some(schema) => handcar_data::read_with_schema(&inputs, &schema, &options),
+        None => handcar_data::read(&inputs, &options),
+    })?;
     Ok(Rows { data: data.map_err(error::data)?, layout: None, joined: None })
 }
 

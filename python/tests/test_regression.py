@@ -24,7 +24,7 @@ def test_a_line_is_found_from_arrays(line):
     assert rows.label_kind == "real"
     assert set(rows.labels) == set(y)
     for loss, delta in (("squared", None), ("huber", 0.5)):
-        model, _, online, _ = _handcar.fit(rows, loss=loss, huber_delta=delta, **OPTIONS)
+        model, _, online, *_ = _handcar.fit(rows, loss=loss, huber_delta=delta, **OPTIONS)
         means = model.means(model.margins_dense(x))
         assert np.sqrt(np.mean((means - y) ** 2)) < 0.02
         assert online[-1]["auc"] is None

@@ -26,7 +26,7 @@ def test_importing_handcar_imports_no_other_library_but_numpy():
     code = (
         "import sys, handcar, numpy as np\n"
         "handcar.LogisticRegression().fit(np.eye(4), [0, 1, 0, 1]).predict(np.eye(4))\n"
-        "print(sorted({'sklearn', 'scipy', 'pandas', 'polars', 'pyarrow'} & set(sys.modules)))\n"
+        "print(sorted({'sklearn', 'scipy', 'pandas', 'polars', 'pyarrow', 'matplotlib'} & set(sys.modules)))\n"
     )
     assert subprocess.check_output([sys.executable, "-W", "ignore", "-c", code], text=True).strip() == "[]"
 

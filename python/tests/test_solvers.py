@@ -77,7 +77,7 @@ def test_one_pass_is_the_default(problem):
 @pytest.mark.parametrize(
     "options, told",
     [
-        (dict(solver="vw"), "solver: expected dbpg, lbfgs, sgd, adagrad, ftrl, got \"vw\""),
+        (dict(solver="vw"), "solver: expected dbpg, lbfgs, sgd, adagrad, ftrl, emso, adadelay, async-adagrad, adaptive-revision, got \"vw\""),
         (dict(solver=1), "solver: expected a text, got 1"),
         (dict(solver="ftrl", rate=-1.0), "expected rate a finite number above 0, got -1"),
         (dict(solver="ftrl", batch_size=0), "batch_size: expected a whole number from 1 to 131072, got 0"),
@@ -101,7 +101,7 @@ def test_estimators_of_files_and_of_earlier_versions_have_everything(problem, tm
     loaded = handcar.LogisticRegression.load(tmp_path / "m")
     assert loaded.solver == "ftrl" and loaded.online_ == [] and loaded.history_ == []
     state = model.__getstate__()
-    for name in ("solver", "rate", "beta", "batch_size", "history_size", "hogwild", "grid"):
+    for name in ("solver", "rate", "beta", "batch_size", "history_size", "hogwild", "grid", "inner"):
         del state[name]
     old = handcar.LogisticRegression.__new__(handcar.LogisticRegression)
     old.__setstate__(state)

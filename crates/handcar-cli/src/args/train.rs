@@ -131,6 +131,7 @@ impl TrainArgs {
             grid: self.axes()?,
             filters: TableFilters { push: self.filters.clone(), pull: self.pull_filters.clone() },
             init,
+            resume: None,
         })
     }
 

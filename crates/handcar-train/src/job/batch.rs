@@ -121,6 +121,7 @@ pub(super) fn run(
     let rows = solve.rows_total();
     let metrics = evaluation.measure(&mut solve)?;
     Ok(Solved {
+        state: None,
         weights,
         intercept,
         objective: end.objective,

@@ -26,7 +26,9 @@ pub fn fit(
 ) -> Result<Fitted> {
     options.check()?;
     options.check_filters(worker.filters())?;
-    for (what, given) in [("hogwild", options.hogwild), ("grid", options.grid.is_some())] {
+    for (what, given) in
+        [("hogwild", options.hogwild), ("grid", options.grid.is_some()), ("resume", options.resume.is_some())]
+    {
         if given && !(worker.embedded() && worker.workers() == 1) {
             let (expected, got) =
                 ("one process that has the weights", format!("{} workers and servers", worker.workers()));
@@ -97,8 +99,11 @@ pub fn fit(
         converged: end.converged,
         ..Facts::default()
     };
-    let model = Model::from_solution(input.data, &end.weights, end.intercept, facts);
-    Ok(Fitted { model, trace, online, grid: tried, metrics: end.metrics, filters: end.filters })
+    let mut model = Model::from_solution(input.data, &end.weights, end.intercept, facts);
+    if let Some(state) = &end.state {
+        model = model.with_others(options.init.as_ref(), state.keys(), &state.weights());
+    }
+    Ok(Fitted { state: end.state, model, trace, online, grid: tried, metrics: end.metrics, filters: end.filters })
 }
 
 /// A model's weights for the keys of some data.

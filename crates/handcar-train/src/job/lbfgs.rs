@@ -100,6 +100,7 @@ pub(super) fn run(
     let mut weights = vec![0.0f32; input.data.keys().len()];
     solve.for_each_weight(|i, w| weights[i] = w);
     Ok(Solved {
+        state: None,
         weights,
         intercept: solve.intercept(),
         objective: at.objective,

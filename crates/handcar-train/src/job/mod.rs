@@ -26,11 +26,11 @@ mod stage;
 pub use evaluation::Measured;
 pub use fit::fit;
 pub use grid::{GridAxes, GridModel};
-pub use options::FitOptions;
+pub use options::{FitOptions, Resume};
 
 use crate::metric::Metrics;
 use crate::model::Model;
-use crate::solver::Solver;
+use crate::solver::{Solver, minibatch::OptimizerState};
 use handcar_data::Dataset;
 use handcar_ps::{Registry, filter::Saved};
 use std::ops::Range;
@@ -162,4 +162,6 @@ pub struct Fitted {
     /// What each filter saved, over all workers. First `kkt`, which keeps inactive keys at home: keys of 8 bytes, and numbers
     /// as the table has them.
     pub filters: Vec<Saved>,
+    /// What another fit can go on from, if this one was to [`FitOptions::resume`].
+    pub state: Option<OptimizerState>,
 }

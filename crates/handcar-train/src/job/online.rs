@@ -35,6 +35,9 @@ pub(super) fn run(
     let first = |i: usize| start.map_or(0.0, |s| s.weights[i]);
     let intercept = start.map_or(0.0, |s| s.intercept as f32);
     let mut solve = Minibatch::new(worker, data, weights.map(<[f32]>::to_vec), settings, (&first, intercept))?;
+    if let Some(resume) = &options.resume {
+        solve.resume(resume.from.clone(), options.init.as_ref())?;
+    }
     let count = |w: &[f32]| w.iter().filter(|&&c| c > 0.0).count();
     let rows = weights.map_or(data.rows(), count) as u64;
     let example = |row: usize| weights.map_or(1.0, |w| w[row]);
@@ -97,7 +100,9 @@ pub(super) fn run(
         }
     };
     let metrics = evaluation.measure(&mut (&mut *worker, &found))?;
+    let state = options.resume.as_ref().and_then(|_| solve.state());
     Ok(Solved {
+        state,
         intercept: found.intercept as f64,
         objective: found.objective,
         loss: found.loss,
@@ -132,6 +137,7 @@ pub(super) fn settings(options: &FitOptions, solver: Solver, penalty: ElasticNet
         slow: options.slow,
         filters: options.filters.clone(),
         inner: options.inner,
+        rows_total: options.resume.as_ref().and_then(|r| r.rows_total),
         stage: 0,
     }
 }

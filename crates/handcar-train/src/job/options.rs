@@ -4,7 +4,7 @@ use super::GridAxes;
 use crate::error::{Result, TrainError};
 use crate::loss::LossKind;
 use crate::model::Model;
-use crate::solver::{Solver, Solvers, lbfgs::HISTORY_MAX, minibatch::Inner};
+use crate::solver::{Solver, Solvers, lbfgs::HISTORY_MAX, minibatch::Inner, minibatch::OptimizerState};
 use handcar_ps::Dtype;
 use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 
@@ -58,6 +58,19 @@ pub struct FitOptions {
     pub filters: TableFilters,
     /// Weights to begin with.
     pub init: Option<Model>,
+    /// Whether this fit goes on from another's state and gives its own, [`Fitted::state`](super::Fitted); its model then has the
+    /// weights of all keys so far. For one minibatch solver other than EMSO, in one process.
+    pub resume: Option<Resume>,
+}
+
+/// How a fit goes on from another.
+#[derive(Clone, Debug, Default)]
+pub struct Resume {
+    /// The state to go on from; `None`: the weights of [`FitOptions::init`], if any, with step sizes that begin anew.
+    pub from: Option<OptimizerState>,
+    /// Rows that the penalties belong to, of all fits that make a pass together; `None`: those of this fit's data, which then carries
+    /// the whole penalty.
+    pub rows_total: Option<u64>,
 }
 
 impl Default for FitOptions {
@@ -84,6 +97,7 @@ impl Default for FitOptions {
             kkt_filter: true,
             filters: TableFilters::default(),
             init: None,
+            resume: None,
         }
     }
 }
@@ -134,6 +148,18 @@ impl FitOptions {
             }
             if self.hogwild || self.delay > 0 || self.filters != TableFilters::default() {
                 return option("grid", "without hogwild, delay and filters", grid);
+            }
+        }
+        if let Some(resume) = &self.resume {
+            if self.solver.solvers().len() != 1 || !OptimizerState::is_of(self.solver.first()) {
+                return option("resume", "one solver that learns in minibatches, and not emso", &self.solver);
+            }
+            let bare = self.filters == TableFilters::default() && self.delay == 0;
+            if self.hogwild || self.grid.is_some() || !bare {
+                return option("resume", "without hogwild, grid, delay and filters", &true);
+            }
+            if resume.rows_total == Some(0) {
+                return option("rows_total", "at least 1", &0);
             }
         }
         if self.loss != LossKind::Logistic && self.solver.any(|s| s == Solver::Dbpg) {
@@ -259,6 +285,15 @@ mod tests {
             (
                 FitOptions { l1: 0.0, l2: 1.0, solver: Solver::AdaptiveRevision.into(), ..d() },
                 "l2 0 of adaptive-revision",
+            ),
+            (FitOptions { resume: Some(Resume::default()), ..d() }, "resume one solver that learns in minibatches"),
+            (
+                FitOptions { resume: Some(Resume::default()), solver: Solver::Emso.into(), ..d() },
+                "and not emso, got emso",
+            ),
+            (
+                FitOptions { resume: Some(Resume::default()), delay: 1, solver: Solver::Sgd.into(), ..d() },
+                "resume without hogwild, grid, delay and filters",
             ),
             (FitOptions { history: 0, ..d() }, "history"),
             (FitOptions { history: 41, ..d() }, "history from 1 to 40"),

@@ -2,6 +2,7 @@
 
 use super::evaluation::Evaluation;
 use super::{Measured, OnlineTrace, PassTrace};
+use crate::solver::minibatch::OptimizerState;
 use handcar_ps::filter::Saved;
 use std::time::Instant;
 
@@ -44,4 +45,6 @@ pub(super) struct Solved {
     pub online: Vec<OnlineTrace>,
     pub metrics: Option<Measured>,
     pub filters: Vec<Saved>,
+    /// The solver's state, of a fit that is to be resumed.
+    pub state: Option<OptimizerState>,
 }

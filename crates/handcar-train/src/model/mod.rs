@@ -65,6 +65,26 @@ impl Model {
         }
     }
 
+    /// The model with the nonzero weights of more keys, all of which have been seen. `before`: a model that may know their names.
+    pub(crate) fn with_others(self, before: Option<&Self>, keys: &[Key], weights: &[f32]) -> Self {
+        let (kept, values): (Vec<Key>, Vec<f32>) = keys.iter().zip(weights).filter(|(_, w)| **w != 0.0).unzip();
+        let stored = !self.names.is_empty() || before.is_some_and(|b| !b.names.is_empty());
+        let name_in = |m: &Self, k: Key| m.keys.binary_search(&k).ok().map(|i| m.name(i).into_owned());
+        let name = |&k: &Key| {
+            let known = name_in(&self, k).or_else(|| before.and_then(|b| name_in(b, k)));
+            known.unwrap_or_else(|| name_of_key(&self.schema, k, None))
+        };
+        let names: Vec<String> = if stored { kept.iter().map(name).collect() } else { Vec::new() };
+        Self {
+            facts: Facts { nnz: kept.len() as u64, features: keys.len() as u64, ..self.facts },
+            keys: kept,
+            weights: values,
+            names: names.iter().collect(),
+            seen: SeenKeys::new(keys),
+            ..self
+        }
+    }
+
     /// Number of nonzero weights.
     pub fn nnz(&self) -> usize {
         self.keys.len()

@@ -122,6 +122,7 @@ pub(super) fn run(
     let found = found(worker, input, options, &example, penalty(&points[best]), grid.solution(best))?;
     let metrics = models[best].metrics.clone();
     let solved = Solved {
+        state: None,
         intercept: found.intercept as f64,
         objective: found.objective,
         loss: found.loss,

@@ -1,6 +1,7 @@
 //! The table in this process: threads own its parts and go through the batches in step, without copies or messages.
 
 use super::part::{Exponents, Part, exponent};
+use super::resume::{OptimizerState, Words};
 use super::rows::RowView;
 use super::rule::{Rates, Rule};
 use super::slot::{add_four, add_one};
@@ -9,6 +10,7 @@ use super::{Hear, Seen, Settings};
 use crate::error::{Result, TrainError};
 use crate::loss::Loss;
 use crate::penalty::ElasticNet;
+use handcar_base::Key;
 use handcar_data::{ColumnBlock, Dataset, Entries};
 use std::ops::Range;
 
@@ -126,6 +128,33 @@ impl<'a, R: Rule> LocalTable<'a, R> {
     /// All parts.
     pub fn parts(&mut self) -> impl Iterator<Item = &mut Part<'a, R>> {
         self.members.iter_mut().flatten()
+    }
+
+    /// Goes on from a state. `keys`: those of the data.
+    pub fn restore(&mut self, state: &OptimizerState, keys: &[Key]) {
+        for part in self.parts() {
+            part.restore(state.since(), &|key| match key {
+                Some(i) => state.of_key::<R>(keys[i]),
+                None => state.of_intercept::<R>(),
+            });
+        }
+    }
+
+    /// What the rule keeps for all keys of the data, and for the intercept.
+    pub fn words(&mut self) -> Words {
+        let width = R::State::default().as_ref().len();
+        let (mut of_keys, mut free) = (vec![0.0; self.keys * width], Vec::new());
+        for part in self.parts() {
+            let words = part.states().flat_map(|state| state.as_ref().to_vec());
+            match part.is_intercept() {
+                true => free = words.collect(),
+                false => {
+                    let range = part.keys.start * width..part.keys.end * width;
+                    of_keys[range].iter_mut().zip(words).for_each(|(to, w)| *to = w);
+                }
+            }
+        }
+        Words { of_keys, free }
     }
 
     /// The weights of all keys of the data as batch `batch` finds them, and the intercept.
@@ -287,25 +316,30 @@ mod tests {
     use handcar_base::{Rng, Seed};
     use handcar_ps::filter::TableFilters;
 
-    /// Weights after a pass on some threads.
-    fn learnt(data: &Dataset, threads: usize) -> (Vec<f32>, f32) {
-        let penalty = ElasticNet { l1: 0.5, l2: 0.1 };
-        let settings = Settings {
+    fn settings(penalty: ElasticNet, batch_rows: usize, threads: usize) -> Settings {
+        Settings {
             solver: Solver::Ftrl,
             loss: LossKind::Logistic,
             penalty,
             intercept: true,
             alpha: 0.1,
             beta: 1.0,
-            batch_rows: 32,
+            batch_rows,
             threads,
             hogwild: false,
             delay: 0,
             slow: 1.0,
             filters: TableFilters::default(),
             inner: Inner::default(),
+            rows_total: None,
             stage: 0,
-        };
+        }
+    }
+
+    /// Weights after a pass on some threads.
+    fn learnt(data: &Dataset, threads: usize) -> (Vec<f32>, f32) {
+        let penalty = ElasticNet { l1: 0.5, l2: 0.1 };
+        let settings = settings(penalty, 32, threads);
         let rates = Rates {
             alpha: 0.1,
             beta: 1.0,
@@ -347,22 +381,7 @@ mod tests {
         let data = Dataset::from_csr(&labels, &(0..=200).collect::<Vec<u64>>(), &[7u32; 200], None, None).unwrap();
         let penalty = ElasticNet::NONE;
         let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 10, batches: 20, workers: 1 };
-        let settings = Settings {
-            solver: Solver::Ftrl,
-            loss: LossKind::Logistic,
-            penalty,
-            intercept: true,
-            alpha: 0.1,
-            beta: 1.0,
-            batch_rows: 10,
-            threads: 2,
-            hogwild: false,
-            delay: 0,
-            slow: 1.0,
-            filters: TableFilters::default(),
-            inner: Inner::default(),
-            stage: 0,
-        };
+        let settings = settings(penalty, 10, 2);
         let mut table = LocalTable::<Ftrl>::new(&data, &settings, rates, 0, (&|_| 0.0, 0.0)).unwrap();
         let view = RowView { labels: data.labels(), weights: &[], size: LossKind::Logistic.size(0) };
         let mut batches = 0;

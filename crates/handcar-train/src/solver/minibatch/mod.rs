@@ -20,6 +20,7 @@ mod late;
 mod local;
 mod part;
 mod remote;
+mod resume;
 mod roofline;
 mod rows;
 pub(crate) mod rule;
@@ -32,20 +33,24 @@ pub use emso::{Inner, Method};
 pub(crate) use evaluate::Found;
 pub(crate) use fixed::{loss_value, margin_value};
 pub(crate) use grid::{Choice, Grid, Lot};
+pub use resume::OptimizerState;
 pub use roofline::gather_time;
 pub use updater::register;
 
 use crate::error::Result;
 use crate::loss::{Loss, LossKind, Size, with_loss};
+use crate::model::Model;
 use crate::penalty::ElasticNet;
 use crate::solver::Solver;
 use emso::EmsoTable;
+use handcar_base::Key;
 use handcar_data::Dataset;
 use handcar_ps::{Worker, filter::TableFilters};
 use hogwild::HogwildTable;
 use late::LateTable;
 use local::LocalTable;
 use remote::RemoteTable;
+use resume::Words;
 use rows::RowView;
 use rule::{Late, Rates, Rule, with_late, with_rule};
 use std::ops::Range;
@@ -71,6 +76,8 @@ pub(crate) struct Settings {
     pub filters: TableFilters,
     /// How EMSO solves a batch.
     pub inner: Inner,
+    /// Rows that the penalty belongs to, if not those of the data.
+    pub rows_total: Option<u64>,
     /// Which of the job's solvers this is.
     pub stage: usize,
 }
@@ -102,6 +109,12 @@ trait Table {
         listen: &mut Listen<'_>,
     ) -> Result<bool>;
     fn weights(&mut self, worker: &mut Worker, batch: u64) -> Result<(Vec<f32>, f32)>;
+    /// Goes on from a state, if the table can; `keys`: those of the data.
+    fn restore(&mut self, _state: &OptimizerState, _keys: &[Key]) {}
+    /// What the rule keeps, if the table can tell.
+    fn words(&mut self) -> Option<Words> {
+        None
+    }
 }
 
 struct Here<'a, R: Rule, L>(LocalTable<'a, R>, L);
@@ -140,6 +153,14 @@ impl<R: Rule, L: Loss> Table for Here<'_, R, L> {
 
     fn weights(&mut self, _worker: &mut Worker, batch: u64) -> Result<(Vec<f32>, f32)> {
         Ok(self.0.weights(batch))
+    }
+
+    fn restore(&mut self, state: &OptimizerState, keys: &[Key]) {
+        self.0.restore(state, keys);
+    }
+
+    fn words(&mut self) -> Option<Words> {
+        Some(self.0.words())
     }
 }
 
@@ -214,13 +235,17 @@ impl<R: Late, L: Loss> Table for Alone<'_, R, L> {
 /// A running solve on one worker.
 pub(crate) struct Minibatch<'a> {
     settings: Settings,
+    rates: Rates,
     table: Box<dyn Table + 'a>,
+    keys: &'a [Key],
     labels: &'a [f32],
     size: Size,
     /// Example weights, scaled into `[0, 1]`; empty for all ones.
     weights: Vec<f32>,
     /// Batches done.
     batch: u64,
+    /// What it has gone on from.
+    before: Option<OptimizerState>,
 }
 
 impl<'a> Minibatch<'a> {
@@ -233,7 +258,7 @@ impl<'a> Minibatch<'a> {
         settings: Settings,
         start: (&dyn Fn(usize) -> f32, f32),
     ) -> Result<Self> {
-        let batches = data.rows().div_ceil(settings.batch_rows) as u64;
+        let batches = settings.rows_total.unwrap_or(data.rows() as u64).div_ceil(settings.batch_rows as u64);
         let Settings { alpha, beta, penalty, .. } = settings;
         let rates = Rates {
             alpha,
@@ -266,7 +291,38 @@ impl<'a> Minibatch<'a> {
             Box::new(Emso(EmsoTable::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
         })));
         let size = settings.loss.size(part::exponent(data.labels()));
-        Ok(Self { settings, table, labels: data.labels(), size, weights, batch: 0 })
+        Ok(Self {
+            settings,
+            rates,
+            table,
+            keys: data.keys(),
+            labels: data.labels(),
+            size,
+            weights,
+            batch: 0,
+            before: None,
+        })
+    }
+
+    /// Goes on from a state, or else from the weights of a model, of which other keys than the data's stay as well.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`](crate::TrainError) if the state is that of other options.
+    pub fn resume(&mut self, state: Option<OptimizerState>, model: Option<&Model>) -> Result<()> {
+        let begun = || model.map(|m| OptimizerState::begin(&self.settings, self.rates, m));
+        let Some(state) = state.or_else(begun) else { return Ok(()) };
+        let state = state.under(&self.settings, self.rates)?;
+        self.table.restore(&state, self.keys);
+        self.batch = state.batches();
+        self.before = Some(state);
+        Ok(())
+    }
+
+    /// The state so far, of tables that can tell.
+    pub fn state(&mut self) -> Option<OptimizerState> {
+        let (before, batch) = (self.before.as_ref(), self.batch);
+        let words = self.table.words()?;
+        Some(OptimizerState::after(before, self.settings.solver, self.rates, batch, self.keys, words))
     }
 
     /// The room that sums have for the loss.

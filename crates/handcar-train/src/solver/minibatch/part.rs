@@ -207,6 +207,23 @@ impl<'a, R: Rule> Part<'a, R> {
         self.slots[absent..].iter().map(|s| self.rule.weight(&s.state))
     }
 
+    /// What the rule keeps for each key, in the order of [`keys`](Self::keys); one for the intercept.
+    pub fn states(&self) -> impl Iterator<Item = R::State> + '_ {
+        let absent = !self.is_intercept() as usize;
+        self.slots[absent..].iter().map(|s| s.state)
+    }
+
+    /// Goes on from states of keys that have been seen, after the batches that [`Rule::go_on_from`] speaks of.
+    pub fn restore(&mut self, (batch, passes): (u64, f64), of: &dyn Fn(Option<usize>) -> Option<R::State>) {
+        self.rule.go_on_from(batch, passes);
+        let (absent, first) = (!self.is_intercept() as usize, self.keys.start);
+        for (i, slot) in self.slots[absent..].iter_mut().enumerate() {
+            if let Some(state) = of((absent == 1).then_some(first + i)) {
+                slot.state = state;
+            }
+        }
+    }
+
     /// Whether this is the intercept.
     pub fn is_intercept(&self) -> bool {
         matches!(self.column, Column::Ones)

@@ -36,6 +36,10 @@ impl Rule for AdaDelay {
         self.0.start(w)
     }
 
+    fn settled(&self, state: &[f32; 3]) -> [f32; 3] {
+        self.0.settled(state)
+    }
+
     fn join(base: &[f32; 3], mine: &[f32; 3], all: &[f32; 3]) -> [f32; 3] {
         AdaGrad::join(base, mine, all)
     }

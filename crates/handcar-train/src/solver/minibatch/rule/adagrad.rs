@@ -78,6 +78,10 @@ impl Rule for AdaGrad {
         [w, 0.0, 0.0]
     }
 
+    fn settled(&self, state: &[f32; 3]) -> [f32; 3] {
+        [self.weight(state), state[1], f32::from_bits(self.batch)]
+    }
+
     fn join(base: &[f32; 3], mine: &[f32; 3], all: &[f32; 3]) -> [f32; 3] {
         let counted = mine[2].to_bits().max(all[2].to_bits());
         [all[0] + (mine[0] - base[0]), joined_length(base[1], mine[1], all[1]), f32::from_bits(counted)]

@@ -32,6 +32,10 @@ impl Rule for AsyncAdaGrad {
         self.0.start(w)
     }
 
+    fn settled(&self, state: &[f32; 3]) -> [f32; 3] {
+        self.0.settled(state)
+    }
+
     fn join(base: &[f32; 3], mine: &[f32; 3], all: &[f32; 3]) -> [f32; 3] {
         AdaGrad::join(base, mine, all)
     }

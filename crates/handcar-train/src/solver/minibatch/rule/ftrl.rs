@@ -18,6 +18,8 @@ pub struct Ftrl {
     beta: f32,
     l1: f32,
     l2: f32,
+    /// A batch, and how many times the penalty had been carried before it.
+    since: (u64, f64),
 }
 
 impl Rule for Ftrl {
@@ -26,13 +28,14 @@ impl Rule for Ftrl {
 
     fn new(rates: Rates) -> Self {
         let one_over_alpha = (1.0 / rates.alpha) as f32;
-        let mut this = Self { rates, one_over_alpha, beta: rates.beta as f32, l1: 0.0, l2: 0.0 };
+        let mut this = Self { rates, one_over_alpha, beta: rates.beta as f32, l1: 0.0, l2: 0.0, since: (0, 0.0) };
         this.go_to(0);
         this
     }
 
     fn go_to(&mut self, batch: u64) {
-        let passes = (batch as f64 / self.rates.batches.max(1) as f64).max(1.0);
+        let (first, before) = self.since;
+        let passes = (before + (batch - first) as f64 / self.rates.batches.max(1) as f64).max(1.0);
         self.l1 = (passes * self.rates.penalty.l1) as f32;
         self.l2 = (passes * self.rates.penalty.l2) as f32;
     }
@@ -66,6 +69,11 @@ impl Rule for Ftrl {
         [-(w * (divisor + r * self.one_over_alpha) + self.l1.copysign(w)), r]
     }
 
+    fn go_on_from(&mut self, batch: u64, passes: f64) {
+        self.since = (batch, passes);
+        self.go_to(batch);
+    }
+
     fn join(base: &[f32; 2], mine: &[f32; 2], all: &[f32; 2]) -> [f32; 2] {
         [all[0] + (mine[0] - base[0]), joined_length(base[1], mine[1], all[1])]
     }
@@ -79,7 +87,7 @@ impl ByNumbers for Ftrl {
 
     #[inline(always)]
     fn of_numbers([one_over_alpha, beta, l1, l2, _]: [f32; NUMBERS]) -> Self {
-        Self { rates: Rates::default(), one_over_alpha, beta, l1, l2 }
+        Self { rates: Rates::default(), one_over_alpha, beta, l1, l2, since: (0, 0.0) }
     }
 }
 

@@ -68,6 +68,12 @@ pub trait Rule: Clone + Send + Sync + 'static {
     fn update(&self, state: &mut Self::State, gradient: f32);
     /// A state of a given weight, before the first batch.
     fn start(&self, weight: f32) -> Self::State;
+    /// The state as this batch finds it, with nothing left to catch up on, so that a rule with other shares of the penalty may go on.
+    fn settled(&self, state: &Self::State) -> Self::State {
+        *state
+    }
+    /// Goes on after batches of a rule with other shares: before `batch` the penalty has been carried `passes` times.
+    fn go_on_from(&mut self, _batch: u64, _passes: f64) {}
     /// The state with the changes of two: those that led from `base` to `mine`, and those that led from there to `all` meanwhile.
     fn join(base: &Self::State, mine: &Self::State, all: &Self::State) -> Self::State;
 }

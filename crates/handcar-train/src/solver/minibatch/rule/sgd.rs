@@ -52,6 +52,10 @@ impl Rule for Sgd {
         [w, 0.0]
     }
 
+    fn settled(&self, state: &[f32; 2]) -> [f32; 2] {
+        [self.weight(state), f32::from_bits(self.shrink.batch())]
+    }
+
     fn join(base: &[f32; 2], mine: &[f32; 2], all: &[f32; 2]) -> [f32; 2] {
         [all[0] + (mine[0] - base[0]), f32::from_bits(mine[1].to_bits().max(all[1].to_bits()))]
     }

@@ -1,0 +1,407 @@
+"""What estimators of linear models share: data in, a model, its margins out."""
+
+import os
+import tempfile
+import warnings
+
+import numpy as np
+
+from . import _arrays, _handcar, _names, _options, _paths, _tables
+from ._callbacks import Listeners
+from ._errors import ConvergenceWarning, not_fitted
+from ._estimator import Available, Estimator
+from ._progress import display
+
+# `coef_` is a dense array: up to here it has a size that a program can be expected to hold (128 MiB).
+COEF_COLUMNS_MAX = 1 << 24
+# Solvers that go on to a tolerance.
+BATCH_SOLVERS = ("dbpg", "lbfgs")
+# Solvers whose state one fit can take over from another.
+RESUMABLE_SOLVERS = ("sgd", "adagrad", "ftrl", "adadelay", "async-adagrad", "adaptive-revision")
+
+
+def not_partial(estimator):
+    """Why an estimator cannot go on learning; None if it can."""
+    if estimator.solver not in RESUMABLE_SOLVERS:
+        return f"expected a solver among {', '.join(RESUMABLE_SOLVERS)}, got {estimator.solver!r}"
+    bare = dict(hogwild=False, grid=None, delay=0, filters="", pull_filters="")
+    odd = [name for name, value in bare.items() if getattr(estimator, name) != value]
+    return f"expected no {odd[0]}, got {getattr(estimator, odd[0])!r}" if odd else None
+
+
+class LinearModel(Estimator):
+    """A linear model that Rust trains.
+
+    Subclasses say what their labels are (``_targets``, ``_classes_of``), which parameters Rust gets (``_checked``), and what
+    becomes of margins.
+    """
+
+    def fit(self, X, y=None, sample_weight=None, *, eval_set=None, **read_options):
+        """Train.
+
+        Parameters
+        ----------
+        X : array, sparse matrix, table, path, list of paths, or Dataset
+            Tables of pandas, Polars and Arrow: numbers and booleans are taken as they are, text and categories become
+            features ``column=value``, missing values a category of their own. Paths are read as by
+            :func:`handcar.read`, with ``read_options``; files and data sets bring their labels.
+        y : array
+            The labels. Of a classifier any two values, the second in sorted order being the positive class.
+        sample_weight : array, optional
+            A factor of each row's loss.
+        eval_set : (X, y), (X, y, sample_weight), path, Dataset, or a list of one of them
+            Rows to measure on after each pass: ``history_[i]["valid"]``.
+
+        Returns
+        -------
+        self
+            The estimator itself.
+        """
+        options = self._checked()
+        rows, about = self._rows(X, y, sample_weight, read_options, options)
+        valid = self._eval_rows(eval_set, rows, about, read_options)
+        before = getattr(self, "_model", None) if self.warm_start else None
+        # What a solver knows beside the weights is kept for `partial_fit`.
+        resume = before is None and not_partial(self) is None
+        self._train(rows, about, options, init=before, valid=valid, resume=resume)
+        model, history = self._model, self.history_
+        if history and history[-1]["solver"] in BATCH_SOLVERS and not model.facts["converged"]:
+            gap = "no certificate" if model.facts["gap"] is None else f"certified gap {model.facts['gap']:.1e}"
+            warnings.warn(
+                f"fit: stopped after {self.n_iter_} passes before the tolerance: {gap}, asked for tol={self.tol:.1e}. "
+                "Raise max_iter, or scale columns of very different size.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    @Available(not_partial)
+    def partial_fit(self, X, y=None, sample_weight=None, *, rows_total=None, eval_set=None, **read_options):
+        """Go on learning, with one pass over some rows; the first call begins a model.
+
+        The solver goes on where the last call, or ``fit``, ended: step sizes, and whatever else it knows beside the weights, are kept
+        (also by pickling; a model file has the weights alone, and after ``load`` step sizes begin anew). Features that were not
+        seen before join. ``history_`` and ``online_`` tell of this call, ``objective_`` is that of its rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight, eval_set, read_options
+            As of :meth:`fit`. Columns must be those of the first call.
+        rows_total : int, optional
+            Rows that the penalties ``l1`` and ``l2`` belong to. Each call carries the whole penalty once unless told that it is a
+            piece of so many rows. With it, pieces whose lengths are multiples of ``batch_size`` give the model of one ``fit`` with
+            ``max_iter=1``: to the bit if the largest magnitude of each feature's and label's values lies between the same powers of
+            two in all pieces, as for categories and 0 and 1, and otherwise up to rounding.
+
+        Returns
+        -------
+        self
+            The estimator itself.
+        """
+        return self._partial(X, y, sample_weight, rows_total, eval_set, read_options)
+
+    def _partial(self, X, y, sample_weight, rows_total, eval_set, read_options, classes=None):
+        options = dict(self._checked(), max_iter=1)
+        if rows_total is not None:
+            rows_total = _options.whole("rows_total", rows_total, 1, 2**63 - 1)
+        before, state = getattr(self, "_model", None), getattr(self, "_state", None)
+        rows, about = self._rows(X, y, sample_weight, read_options, options, after=(before, state), classes=classes)
+        if before is not None and about["width"] != self.n_features_in_ and (about["exact"] or before.columns):
+            raise ValueError(
+                f"X has {about['width']} features, but {type(self).__name__} is expecting {self.n_features_in_} features as "
+                "input."
+            )
+        if before is not None:
+            if about["exact"]:
+                _names.compare(self, about["names"])
+            about["width"] = max(about["width"], self.n_features_in_)
+        valid = self._eval_rows(eval_set, rows, about, read_options)
+        self._train(rows, about, options, init=before, state=state, rows_total=rows_total, valid=valid, resume=True)
+        return self
+
+    def _train(self, rows, about, options, *, init, valid, resume, state=None, rows_total=None):
+        label = about.pop("label")
+        with Listeners.of(self.callback, *display(self.verbose)) as listeners:
+            model, history, online, filters, grid, state = _handcar.fit(
+                rows,
+                **options,
+                label=label,
+                init=init,
+                resume=resume,
+                state=state,
+                rows_total=rows_total,
+                valid=valid,
+                observer=listeners,
+            )
+        self._adopt(model, **about)
+        self._state = state
+        self.history_, self.online_, self.filters_, self.grid_ = history, online, filters, grid
+
+    def save(self, path):
+        """Write the model file that the command line reads, whole or not at all."""
+        self._fitted("save").save(os.fspath(path))
+
+    @classmethod
+    def load(cls, path):
+        """An estimator with the model of a file, whether Python or the command line wrote it."""
+        model = _handcar.Model.load(os.fspath(path))
+        self = cls(**cls._of_facts(model.facts))
+        keys, columns = model.keys, model.columns
+        index = int(keys[-1]) + 1 - model.base if len(keys) else 0
+        width = len(columns) if columns else model.features if model.hashed else index
+        self._adopt(model, self._classes_of(model.label_texts), width, columns or None, exact=False)
+        self._state = None
+        self.history_, self.online_, self.filters_, self.grid_ = [], [], [], []
+        return self
+
+    def strongest(self, n=20):
+        """The names and weights of the ``n`` strongest features, the strongest first."""
+        model = self._fitted("strongest")
+        weights = model.weights
+        return [(model.name(i), float(weights[i])) for i in model.strongest()[:n]]
+
+    @property
+    def coef_(self):
+        """Weights; see the class."""
+        model = self._fitted("coef_")
+        if not model.plain:
+            return self._shaped(model.weights.astype(np.float64))
+        if self.n_features_in_ > COEF_COLUMNS_MAX:
+            raise ValueError(
+                f"coef_: expected at most {COEF_COLUMNS_MAX} columns in a dense array, got {self.n_features_in_}; "
+                "strongest(n) gives the nonzero weights"
+            )
+        return self._shaped(model.spread(self.n_features_in_))
+
+    @property
+    def coef_names_(self):
+        """Names of the weights in ``coef_``."""
+        model = self._fitted("coef_names_")
+        if not model.plain:
+            return model.names
+        names = getattr(self, "feature_names_in_", None)
+        return list(names) if names is not None else [str(i + model.base) for i in range(self.n_features_in_)]
+
+    def __sklearn_is_fitted__(self):
+        return "_model" in self.__dict__
+
+    def __getstate__(self):
+        state = dict(self.__dict__)
+        if "_model" in state:
+            # The model file is the one stable form of a model.
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "model")
+                self._model.save(path)
+                with open(path, "rb") as file:
+                    state["_model"] = file.read()
+        if state.get("_state") is not None:
+            state["_state"] = state["_state"].to_bytes()
+        return state
+
+    def __setstate__(self, state):
+        # A state of an earlier version lacks what is new.
+        self.__dict__.update({**type(self)().__dict__, **state})
+        if "_model" in state:
+            with tempfile.TemporaryDirectory() as folder:
+                path = os.path.join(folder, "model")
+                with open(path, "wb") as file:
+                    file.write(state["_model"])
+                self._model = _handcar.Model.load(path)
+        if state.get("_state") is not None:
+            self._state = _handcar.State.from_bytes(state["_state"])
+
+    @classmethod
+    def _of_facts(cls, facts):
+        """The parameters that a model file remembers."""
+        known = cls._parameters()
+        names = [n for n in ("solver", "l1", "l2", "tol", "fit_intercept", "delay") if n in known]
+        return {**{n: facts[n] for n in names}, "random_state": facts["seed"]}
+
+    def _checked(self):
+        """The parameters that all estimators have, as Rust takes them."""
+        return dict(
+            l1=_options.number("l1", self.l1),
+            l2=_options.number("l2", self.l2),
+            solver=_options.text("solver", self.solver),
+            tol=_options.number("tol", self.tol),
+            max_iter=None if self.max_iter is None else _options.whole("max_iter", self.max_iter, 1, 2**32 - 1),
+            rate=None if self.rate is None else _options.number("rate", self.rate),
+            beta=_options.number("beta", self.beta),
+            batch_rows=_options.whole("batch_size", self.batch_size, 1, 1 << 17),
+            hogwild=bool(self.hogwild),
+            grid=_options.axes("grid", self.grid),
+            inner=_options.text("inner", self.inner),
+            inner_iterations=None
+            if self.inner_iterations is None
+            else _options.whole("inner_iterations", self.inner_iterations, 1, 2**32 - 1),
+            inner_tol=_options.number("inner_tol", self.inner_tol),
+            fit_intercept=bool(self.fit_intercept),
+            n_threads=_options.threads(self.n_threads),
+            seed=_options.seed(self.random_state),
+            delay=_options.whole("delay", self.delay, 0, 2**32 - 1),
+            filters=_options.text("filters", self.filters),
+            pull_filters=_options.text("pull_filters", self.pull_filters),
+        )
+
+    def _rows(self, X, y, sample_weight, read_options, options, after=None, classes=None):
+        """Packed rows, and what the model needs to know of them. ``after``: model and state that are gone on from."""
+        before = after and after[0]
+        inputs = _paths.inputs_of(X)
+        if inputs is not None or isinstance(X, _handcar.Dataset):
+            if y is not None or sample_weight is not None:
+                raise ValueError("fit: expected no y and no sample_weight with files, which bring them, got some")
+            if inputs is None:
+                _no_options(read_options)
+                rows = X
+            else:
+                reading = {"n_threads": options["n_threads"], **self._reading(options), **read_options}
+                rows = _paths.read(X, **reading) if before is None else _paths.read_like(before, inputs, reading)
+            columns = rows.columns
+            width = len(columns) if columns else rows.width
+            classes = self._classes_of(rows.label_texts if before is None else before.label_texts)
+            return rows, dict(label=None, classes=classes, width=width, names=columns or None, exact=False)
+        _no_options(read_options)
+        label = getattr(y, "name", None) if isinstance(getattr(y, "name", None), str) else None
+        join = self._joins(options) and after is None
+        if _arrays.is_sparse(X):
+            parts, width, names = _arrays.compressed(X), X.shape[1], None
+            n, build = X.shape[0], lambda *rest: _handcar.Dataset.from_csr(*parts, *rest, join)
+        elif (found := _named(X)) is not None:
+            table, names = found
+            n, width = _tables.n_rows(table), len(names)
+            _arrays.check_size((n, width))
+            columns = _tables.columns_of(table)
+            build = lambda *rest: _handcar.Dataset.from_columns(columns, *rest, join, *(after or ()))  # noqa: E731
+        else:
+            array = _arrays.matrix(X)
+            (n, width), names = array.shape, None
+            build = lambda *rest: _handcar.Dataset.from_dense(array, *rest, join)  # noqa: E731
+        if before is not None:
+            classes = getattr(self, "classes_", None)
+        labels, kind, classes, texts = self._targets(y, n, classes)
+        rows = build(labels, _arrays.weights(sample_weight, n), kind)
+        return rows, dict(label=(label, *texts), classes=classes, width=width, names=names, exact=True)
+
+    def _eval_rows(self, eval_set, rows, about, read_options):
+        """Rows to measure on, packed as those that are trained on."""
+        if isinstance(eval_set, list) and not (eval_set and _paths.inputs_of(eval_set)):
+            if len(eval_set) != 1:
+                raise ValueError(f"eval_set: expected one set of rows, got a list of {len(eval_set)}")
+            eval_set = eval_set[0]
+        if eval_set is None or isinstance(eval_set, _handcar.Dataset):
+            return eval_set
+        if (inputs := _paths.inputs_of(eval_set)) is not None:
+            # Rows to measure on are read whole.
+            reading = {k: v for k, v in read_options.items() if k not in ("negatives", "seed")}
+            return rows.read_alike(inputs, _paths.options_of(reading))
+        if not isinstance(eval_set, tuple) or not 2 <= len(eval_set) <= 3:
+            got = type(eval_set).__name__
+            raise ValueError(f"eval_set: expected (X, y), (X, y, sample_weight), a path or a Dataset, got {got}")
+        X, y, sample_weight = (*eval_set, None)[:3]
+        named, names = _named(X), about["names"]
+        if named is not None:
+            X = named[0]
+        elif not _arrays.is_sparse(X):
+            X = _arrays.matrix(X)
+        n, width = (_tables.n_rows(X), len(named[1])) if named is not None else X.shape
+        if width != about["width"]:
+            raise ValueError(f"eval_set: expected {about['width']} columns as in X, got {width}")
+        labels, kind = self._labels_alike(y, n, about["classes"]), rows.label_kind
+        rest = (labels, _arrays.weights(sample_weight, n))
+        if names is not None:
+            if _arrays.is_sparse(X):
+                raise ValueError(f"eval_set: expected a table with columns {', '.join(names)}, got a sparse matrix")
+            columns = _tables.columns_of(X) if named is not None else _columns_of_matrix(names, X)
+            return rows.alike(columns, *rest)
+        if named is not None:
+            X = _arrays.matrix(_tables.to_matrix(X))
+        if _arrays.is_sparse(X):
+            return _handcar.Dataset.from_csr(*_arrays.compressed(X), *rest, kind, False)
+        return _handcar.Dataset.from_dense(X, *rest, kind, False)
+
+    def _joins(self, options):
+        """Whether equal rows of arrays and tables become one."""
+        return True
+
+    def _reading(self, options):
+        """Options of reading files that follow from the parameters."""
+        return {}
+
+    def _adopt(self, model, classes, width, names, exact):
+        self._model = model
+        # Whether inputs must have exactly the columns of the fit; files may have more.
+        self._exact = exact
+        if classes is not None:
+            self.classes_ = classes
+        self.n_features_in_ = int(width)
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+        facts = model.facts
+        self.intercept_ = np.array([model.intercept])
+        self.n_iter_ = int(facts["passes"])
+        self.objective_ = facts["objective"]
+        self.gap_ = float("nan") if facts["gap"] is None else facts["gap"]
+
+    def _fitted(self, what):
+        try:
+            return self.__dict__["_model"]
+        except KeyError:
+            raise not_fitted(self, what) from None
+
+    def _margins(self, X, read_options):
+        """Margins, and the labels that came along."""
+        model = self._fitted("Prediction")
+        inputs = _paths.inputs_of(X)
+        if inputs is not None:
+            options = {"n_threads": _options.threads(self.n_threads), "cache": False, **read_options}
+            return model.margins_files(inputs, options)
+        _no_options(read_options)
+        if isinstance(X, _handcar.Dataset):
+            return model.margins_rows(X), X.labels
+        if model.hashed:
+            raise ValueError("X: expected paths of VW text, whose names the model was trained on, got an array or table")
+        if _arrays.is_sparse(X):
+            self._compare(X.shape, None)
+            if model.columns:
+                raise ValueError(f"X: expected a table with columns {', '.join(model.columns)}, got a sparse matrix")
+            return model.margins_csr(*_arrays.compressed(X)), None
+        if (found := _named(X)) is not None:
+            table, names = found
+            _arrays.check_size((_tables.n_rows(table), len(names)))
+            if self._exact:
+                self._compare((_tables.n_rows(table), len(names)), names)
+            if model.columns:
+                return model.margins_columns(_tables.columns_of(table, set(model.columns))), None
+            return model.margins_dense(_arrays.matrix(_tables.to_matrix(table))), None
+        array = _arrays.matrix(X)
+        self._compare(array.shape, None)
+        if model.columns:
+            return model.margins_columns(_columns_of_matrix(model.columns, array)), None
+        return model.margins_dense(array), None
+
+    def _compare(self, shape, names):
+        if self._exact or names is not None:
+            _names.compare(self, names)
+        if (self._exact or self._model.columns) and len(shape) == 2 and shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features as "
+                "input."
+            )
+
+
+def _named(X):
+    """A table whose columns have names, with the names; None for anything else."""
+    if (table := _tables.table(X)) is not None and (names := _names.of_columns(_tables.names_of(table))) is not None:
+        return table, names
+    return None
+
+
+def _columns_of_matrix(names, array):
+    """The columns of an array, by name."""
+    return [(n, np.ascontiguousarray(array[:, i], np.float64)) for i, n in enumerate(names)]
+
+
+def _no_options(read_options):
+    if read_options:
+        raise TypeError(f"expected options of reading ({', '.join(read_options)}) with a path only, got other data")
