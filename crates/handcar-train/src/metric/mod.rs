@@ -6,23 +6,29 @@ mod auc;
 mod calibration;
 mod deviance;
 mod logloss;
+mod margins;
 mod normalised_entropy;
 mod predicted;
 mod progressive;
 mod scored;
+mod slices;
 mod squared_error;
+mod tally;
 
 pub use absolute_error::mae;
 pub use accuracy::accuracy;
 pub use auc::auc;
-pub use calibration::{Decile, calibration};
+pub use calibration::{Decile, calibration, calibration_error, calibration_ratio};
 pub use deviance::poisson_deviance;
 pub use logloss::{logloss, logloss_sum};
+pub use margins::Margins;
 pub use normalised_entropy::normalised_entropy;
 pub use predicted::Predicted;
 pub use progressive::Progressive;
 pub use scored::{Scored, ScoredError};
+pub use slices::{Ranked, Slices};
 pub use squared_error::{r2, rmse};
+pub use tally::Tally;
 
 use crate::loss::{Loss, LossKind, with_loss};
 use handcar_data::LabelKind;
@@ -43,6 +49,13 @@ pub struct Metrics {
     /// Share of rows on the right side of zero, see [`accuracy`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accuracy: Option<f64>,
+    /// Predicted over observed, see [`calibration_ratio`]; of regressions the sum of the means over that of the labels, if that is
+    /// above 0.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration: Option<f64>,
+    /// Expected calibration error over the deciles of [`calibration`], see [`calibration_error`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ece: Option<f64>,
     /// Mean of a loss other than the logistic one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub loss: Option<f64>,
@@ -64,7 +77,8 @@ impl Metrics {
     /// All measures of one set of scored rows, whose margins are log odds.
     pub fn of(rows: &Scored) -> Self {
         let (logloss, ne) = (logloss(rows), normalised_entropy(rows));
-        Self { logloss, auc: auc(rows), ne, accuracy: accuracy(rows), ..Self::default() }
+        let (calibration, ece) = (calibration_ratio(rows), calibration_error(&calibration(rows)));
+        Self { logloss, auc: auc(rows), ne, accuracy: accuracy(rows), calibration, ece, ..Self::default() }
     }
 
     /// The measures that fit a loss; labels are of its kind.
@@ -83,12 +97,15 @@ impl Metrics {
         let means: Vec<f64> = margins.iter().map(|&m| loss.mean(m).unwrap_or(m)).collect();
         let rows = Predicted::new(&means, labels, weights)?;
         let deviance = (loss == LossKind::Poisson).then(|| poisson_deviance(&rows)).flatten();
-        Ok(Self { loss: mean, rmse: rmse(&rows), mae: mae(&rows), r2: r2(&rows), deviance, ..Self::default() })
+        let sums = rows.mean_of(|mean, _| mean).zip(rows.mean_of(|_, label| label).filter(|labels| *labels > 0.0));
+        let calibration = sums.map(|(means, labels)| means / labels);
+        let (rmse, mae, r2) = (rmse(&rows), mae(&rows), r2(&rows));
+        Ok(Self { loss: mean, rmse, mae, r2, deviance, calibration, ..Self::default() })
     }
 
     /// Those that hold for margins that are no log odds.
     pub fn of_order(self) -> Self {
-        Self { logloss: None, ne: None, ..self }
+        Self { logloss: None, ne: None, calibration: None, ece: None, ..self }
     }
 }
 

@@ -5,6 +5,7 @@ mod memory;
 pub use memory::peak_memory_bytes;
 
 use crate::{
+    evaluate::SliceTable,
     metric::{Decile, Metrics},
     model::{ModelError, write_aside},
     solver::Solver,
@@ -56,6 +57,9 @@ pub struct Report {
     /// Calibration by decile of the predictions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub calibration: Vec<Decile>,
+    /// Measures by the values of a field, one entry a field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<SliceTable>,
     /// How close to the optimum, certified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kkt: Option<Kkt>,
@@ -297,6 +301,8 @@ mod tests {
                 auc: Some(0.9),
                 ne: Some(0.7),
                 accuracy: Some(0.8),
+                calibration: Some(1.1),
+                ece: Some(0.01),
                 rmse: Some(1.0),
                 mae: Some(1.0),
                 r2: Some(0.5),
@@ -329,6 +335,8 @@ mod tests {
             "metrics/auc",
             "metrics/ne",
             "metrics/accuracy",
+            "metrics/calibration",
+            "metrics/ece",
             "metrics/rmse",
             "metrics/mae",
             "metrics/r2",

@@ -1,5 +1,9 @@
 //! Results for people, on stdout.
 
+mod slices;
+
+pub use slices::slices;
+
 use crate::progress::{grouped, significant};
 use handcar_train::{
     job::GridModel,
@@ -65,15 +69,17 @@ pub fn grid(out: &mut String, models: &[GridModel]) {
 pub fn metrics(out: &mut String, what: &str, rows: u64, m: &Metrics) {
     let rows = grouped(rows);
     let show = |name: &str, x: Option<f64>| format!("{name} {}  ", x.map_or("-".to_string(), |x| significant(x, 6)));
+    let some = |name: &str, x: Option<f64>| x.map_or(String::new(), |x| show(name, Some(x)));
+    let calibration = some("calibration", m.calibration) + &some("ECE", m.ece);
     let measures = match m.rmse {
         Some(_) => {
-            let deviance = m.deviance.map_or(String::new(), |d| show("deviance", Some(d)));
-            [show("loss", m.loss), show("RMSE", m.rmse), show("MAE", m.mae), show("R2", m.r2), deviance].concat()
+            let deviance = some("deviance", m.deviance);
+            [show("loss", m.loss), show("RMSE", m.rmse), show("MAE", m.mae), show("R2", m.r2), deviance, calibration]
+                .concat()
         }
         None => {
-            let loss = m.loss.map_or(String::new(), |l| show("loss", Some(l)));
             let (auc, logloss) = (show("AUC", m.auc), show("logloss", m.logloss));
-            [auc, logloss, show("NE", m.ne), show("accuracy", m.accuracy), loss].concat()
+            [auc, logloss, show("NE", m.ne), show("accuracy", m.accuracy), some("loss", m.loss), calibration].concat()
         }
     };
     item(out, what, &format!("{measures}({rows} rows)"));
@@ -94,9 +100,9 @@ pub fn strongest(out: &mut String, model: &Model) {
 pub fn calibration(out: &mut String, deciles: &[Decile]) {
     for (n, d) in deciles.iter().enumerate() {
         let title = if n == 0 { "decile" } else { "" };
-        let range = format!("{:.4}..{:.4}", d.from, d.to);
-        let rates = format!("predicted {:.4}  observed {:.4}", d.predicted, d.observed);
-        item(out, title, &format!("{:>2}  {range:<15} {rates}  ({} rows)", n + 1, grouped(d.rows)));
+        let range = format!("{:.5}..{:.5}", d.from, d.to);
+        let rates = format!("predicted {:.5}  observed {:.5}", d.predicted, d.observed);
+        item(out, title, &format!("{:>2}  {range:<17} {rates}  ({} rows)", n + 1, grouped(d.rows)));
     }
 }
 
