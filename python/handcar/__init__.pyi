@@ -54,6 +54,7 @@ class LogisticRegression:
     solver: str
     tol: float
     max_iter: int | None
+    patience: int | None
     rate: float | None
     beta: float
     batch_size: int
@@ -90,6 +91,7 @@ class LogisticRegression:
         solver: str = "dbpg",
         tol: float = 1e-4,
         max_iter: int | None = None,
+        patience: int | None = None,
         rate: float | None = None,
         beta: float = 1.0,
         batch_size: int = 256,
@@ -118,6 +120,9 @@ class LogisticRegression:
     def score(
         self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, **read_options: Any
     ) -> float: ...
+    def evaluate(
+        self, X: Any, *, slices: list[str] | tuple[str, ...] = (), slice_values: int = 50, **read_options: Any
+    ) -> dict[str, Any]: ...
     def save(self, path: str | os.PathLike[str]) -> None: ...
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self: ...

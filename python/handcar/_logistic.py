@@ -1,5 +1,6 @@
 """The estimator."""
 
+import json
 import os
 import sys
 import tempfile
@@ -33,6 +34,9 @@ class LogisticRegression(BinaryClassifier):
     max_iter : int or None
         Passes at most by the last solver; None: 200, 1000 of ``"lbfgs"``, or 1 of a minibatch solver. A fit by ``dbpg``
         or ``lbfgs`` that ends there first warns with :class:`ConvergenceWarning`.
+    patience : int or None
+        End a solver after so many passes without a better loss on other rows, and keep the weights of the best pass; needs such rows.
+        Minibatch solvers then make 100 passes at most unless ``max_iter`` is given.
     rate, beta, batch_size : float or None, float, int
         Minibatch solvers: step size (None: 0.1, or 1 of ``"sgd"``), what is added to its divisor, and rows of a batch.
     hogwild : bool
@@ -100,6 +104,7 @@ class LogisticRegression(BinaryClassifier):
         solver="dbpg",
         tol=1e-4,
         max_iter=None,
+        patience=None,
         rate=None,
         beta=1.0,
         batch_size=256,
@@ -122,6 +127,7 @@ class LogisticRegression(BinaryClassifier):
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
+        self.patience = patience
         self.rate = rate
         self.beta = beta
         self.batch_size = batch_size
@@ -166,7 +172,8 @@ class LogisticRegression(BinaryClassifier):
         )
         self._adopt(model, **about)
         self.history_, self.online_, self.filters_, self.grid_ = history, online, filters, grid
-        if history and history[-1]["solver"] in ("dbpg", "lbfgs") and not model.facts["converged"]:
+        batch = history and history[-1]["solver"] in ("dbpg", "lbfgs")
+        if batch and self.patience is None and not model.facts["converged"]:
             gap = "no certificate" if model.facts["gap"] is None else f"certified gap {model.facts['gap']:.1e}"
             warnings.warn(
                 f"fit: stopped after {self.n_iter_} passes before the tolerance: {gap}, asked for tol={self.tol:.1e}. "
@@ -209,6 +216,22 @@ class LogisticRegression(BinaryClassifier):
             right = self.classes_[(margins > 0).astype(int)] == y
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
         return float(np.average(right, weights=weights))
+
+    def evaluate(self, X, *, slices=(), slice_values=50, **read_options):
+        """Measures on the rows of files, in memory that does not grow with them.
+
+        ``slices``: fields by whose values the measures are taken too, of each the ``slice_values`` with the most rows. Returns the
+        report of ``handcar eval``: a dictionary of ``rows``, ``loss``, ``metrics``, ``calibration`` and ``slices``.
+        """
+        inputs = _paths.inputs_of(X)
+        if inputs is None:
+            raise ValueError("evaluate: expected paths (of other data predict_proba gives what scikit-learn's metrics take), got other data")
+        if isinstance(slices, str):
+            raise ValueError(f"slices: expected a list of fields, got {slices!r}")
+        model = self._fitted("evaluate")
+        options = {"n_threads": _options.threads(self.n_threads), "cache": False, **read_options}
+        most = _options.whole("slice_values", slice_values, 1, 1 << 16)
+        return json.loads(_handcar.evaluate(model, inputs, options, list(slices), most))
 
     def save(self, path):
         """Write the model file that the command line reads, whole or not at all."""
@@ -288,6 +311,7 @@ class LogisticRegression(BinaryClassifier):
             loss="logistic",
             tol=_options.number("tol", self.tol),
             max_iter=None if self.max_iter is None else _options.whole("max_iter", self.max_iter, 1, 2**32 - 1),
+            patience=None if self.patience is None else _options.whole("patience", self.patience, 1, 2**32 - 1),
             rate=None if self.rate is None else _options.number("rate", self.rate),
             beta=_options.number("beta", self.beta),
             batch_rows=_options.whole("batch_size", self.batch_size, 1, 1 << 17),

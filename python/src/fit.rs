@@ -19,7 +19,7 @@ use std::time::Instant;
 /// pass and may end the job by returning a true value. Gives the model, one dictionary a pass, one for each time that
 /// progressive measures were taken, one a filter, and one for each model of a grid.
 #[pyfunction]
-#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history, hogwild, grid, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
+#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history, hogwild, grid, fit_intercept, delay, max_iter, patience, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -38,6 +38,7 @@ pub fn fit<'py>(
     fit_intercept: bool,
     delay: u32,
     max_iter: Option<u32>,
+    patience: Option<u32>,
     tol: f64,
     n_threads: usize,
     seed: u64,
@@ -51,7 +52,7 @@ pub fn fit<'py>(
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
-    let passes = max_iter.unwrap_or(solver.last().default_passes());
+    let passes = max_iter.unwrap_or(solver.default_passes(patience.is_some()));
     let loss: LossKind = loss.parse().map_err(|e| PyValueError::new_err(format!("loss: {e}")))?;
     let options = FitOptions {
         solver,
@@ -67,6 +68,7 @@ pub fn fit<'py>(
         intercept: fit_intercept,
         delay,
         passes,
+        patience,
         tol,
         threads: n_threads,
         seed,

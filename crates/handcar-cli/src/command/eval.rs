@@ -50,15 +50,10 @@ pub fn run(args: EvalArgs) -> Result<Outcome> {
     std::io::stdout().write_all(text.as_bytes())?;
 
     let report = Report {
-        rows: Some(found.rows),
         rows_skipped: Some(rows.skipped()),
         unseen_values: Some(rows.unseen().values),
-        loss: Some(found.loss),
         rows_per_second: Some(found.rows as f64 / began.elapsed().as_secs_f64()),
-        metrics: Some(found.metrics),
-        calibration: found.calibration,
-        slices: found.slices,
-        ..Report::new("eval")
+        ..Report::of_evaluation(found)
     };
     args.report.save(report, began)?;
     Ok(Outcome::Done)

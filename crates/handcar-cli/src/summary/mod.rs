@@ -6,7 +6,7 @@ pub use slices::slices;
 
 use crate::progress::{grouped, significant};
 use handcar_train::{
-    job::GridModel,
+    job::{CrossValidated, GridModel, Kept, PassTrace},
     metric::{Decile, Metrics},
     model::{Model, Unseen},
 };
@@ -62,6 +62,45 @@ pub fn grid(out: &mut String, models: &[GridModel]) {
         let on = if held { format!("{:>11}{:>9}", show(held_loss), show(auc)) } else { String::new() };
         let kept = if m.chosen { "  kept" } else { "" };
         item(out, "", &format!("{numbers}{loss:>13}{on}{:>12}{kept}", grouped(m.nonzeros)));
+    }
+}
+
+/// The pass that a fit with patience has kept.
+pub fn kept(out: &mut String, kept: &Kept, trace: &[PassTrace]) {
+    let last = trace.last().map_or(0, |p| p.pass);
+    let end = if kept.early { format!("stopped early, after pass {last}; ") } else { String::new() };
+    let loss = significant(kept.loss, 6);
+    item(
+        out,
+        "kept",
+        &format!("{end}the weights are those of pass {} of {}, with loss {loss}", kept.pass, kept.solver),
+    );
+}
+
+/// The measures of each fold, and their mean with its standard error.
+pub fn folds(out: &mut String, found: &CrossValidated) {
+    for fold in &found.folds {
+        metrics(out, &format!("fold {}", fold.fold + 1), fold.measured.rows, &fold.measured.metrics);
+    }
+    let (mean, error) = (&found.mean, &found.error);
+    let all = [
+        ("AUC", mean.auc, error.auc),
+        ("logloss", mean.logloss, error.logloss),
+        ("NE", mean.ne, error.ne),
+        ("accuracy", mean.accuracy, error.accuracy),
+        ("loss", mean.loss, error.loss),
+        ("RMSE", mean.rmse, error.rmse),
+        ("MAE", mean.mae, error.mae),
+        ("R2", mean.r2, error.r2),
+        ("deviance", mean.deviance, error.deviance),
+        ("calibration", mean.calibration, error.calibration),
+        ("ECE", mean.ece, error.ece),
+    ];
+    let told = all.into_iter().filter_map(|(name, mean, error)| Some((name, mean?, error)));
+    for (n, (name, mean, error)) in told.enumerate() {
+        let error = error.map_or(String::new(), |e| format!(" +- {}", significant(e, 6)));
+        let title = format!("mean of {}", found.folds.len());
+        item(out, if n == 0 { &title } else { "" }, &format!("{name:<11} {}{error}", significant(mean, 6)));
     }
 }
 

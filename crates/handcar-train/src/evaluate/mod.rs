@@ -1,15 +1,16 @@
 //! Evaluation of a model on rows that stream by: all measures, calibration, and the same by the values of some fields.
 //!
 //! ```
-//! use handcar_data::{Dataset, ReadOptions, batches};
+//! use handcar_data::{CachePolicy, ReadOptions, batches};
 //! use handcar_train::{evaluate::Evaluator, model::{Facts, Model}};
 //! let dir = tempfile::tempdir()?;
 //! let file = dir.path().join("rows.csv").display().to_string();
 //! std::fs::write(&file, "country,click\nat,1\nde,0\nat,0\n")?;
-//! let data = handcar_data::read(&[file.clone()], &ReadOptions { label: Some("click".into()), ..ReadOptions::default() })?;
+//! let options = ReadOptions { label: Some("click".into()), cache: CachePolicy::off(), ..ReadOptions::default() };
+//! let data = handcar_data::read(&[file.clone()], &options)?;
 //! let model = Model::from_solution(&data, &[0.5, 0.0], -1.0, Facts::default());
 //! let mut evaluator = Evaluator::new(&model, &["country".to_string()])?;
-//! let mut rows = batches(&[file], &model.schema, &ReadOptions::default(), 1000)?;
+//! let mut rows = batches(&[file], &model.schema, &options, 1000)?;
 //! rows.note_texts(&evaluator.fields());
 //! while let Some(batch) = rows.next().transpose()? {
 //!     let mut margins = Vec::new();

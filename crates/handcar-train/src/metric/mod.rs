@@ -103,6 +103,39 @@ impl Metrics {
         Ok(Self { loss: mean, rmse, mae, r2, deviance, calibration, ..Self::default() })
     }
 
+    /// The mean of each measure over several evaluations, and its standard error `√(Σ (xᵢ − x̄)² / (n − 1) / n)`. A measure that one
+    /// of them lacks is absent; the error needs two.
+    pub fn mean_and_error(all: &[Self]) -> (Self, Self) {
+        let n = all.len() as f64;
+        let of = |get: fn(&mut Self) -> &mut Option<f64>, mean: &mut Self, error: &mut Self| {
+            let Some(x) = all.iter().map(|m| *get(&mut m.clone())).collect::<Option<Vec<f64>>>() else { return };
+            let average = x.iter().sum::<f64>() / n;
+            let squares: f64 = x.iter().map(|x| (x - average).powi(2)).sum();
+            *get(mean) = (n > 0.0).then_some(average);
+            *get(error) = (n > 1.0).then(|| (squares / (n - 1.0) / n).sqrt());
+        };
+        let (mut mean, mut error) = (Self::default(), Self::default());
+        for get in Self::EACH {
+            of(get, &mut mean, &mut error);
+        }
+        (mean, error)
+    }
+
+    /// Each measure.
+    const EACH: [fn(&mut Self) -> &mut Option<f64>; 11] = [
+        |m| &mut m.logloss,
+        |m| &mut m.auc,
+        |m| &mut m.ne,
+        |m| &mut m.accuracy,
+        |m| &mut m.calibration,
+        |m| &mut m.ece,
+        |m| &mut m.loss,
+        |m| &mut m.rmse,
+        |m| &mut m.mae,
+        |m| &mut m.r2,
+        |m| &mut m.deviance,
+    ];
+
     /// Those that hold for margins that are no log odds.
     pub fn of_order(self) -> Self {
         Self { logloss: None, ne: None, calibration: None, ece: None, ..self }
@@ -133,6 +166,16 @@ mod tests {
         assert_eq!((m.auc, m.ne), (None, None));
         assert_eq!(m.accuracy, Some(0.5));
         assert!(m.logloss.unwrap() > 0.0);
+    }
+
+    #[test]
+    fn means_have_the_error_of_their_spread_and_need_every_evaluation() {
+        let of = |auc, rmse| Metrics { auc: Some(auc), rmse, ..Metrics::default() };
+        let (mean, error) = Metrics::mean_and_error(&[of(0.7, Some(1.0)), of(0.8, None), of(0.9, Some(2.0))]);
+        assert!((mean.auc.unwrap() - 0.8).abs() < 1e-15 && (error.auc.unwrap() - 0.1 / 3f64.sqrt()).abs() < 1e-15);
+        assert_eq!((mean.rmse, error.rmse, mean.logloss), (None, None, None));
+        assert_eq!(Metrics::mean_and_error(&[of(0.7, None)]).1, Metrics::default());
+        assert_eq!(Metrics::mean_and_error(&[]).0, Metrics::default());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The one report a run can write: JSON with stable keys; a key that does not apply is absent.
 
+mod measured;
 mod memory;
 
+pub use measured::{CrossValidation, EarlyStopping, FoldEntry};
 pub use memory::peak_memory_bytes;
 
 use crate::{
-    evaluate::SliceTable,
+    evaluate::{Evaluated, SliceTable},
     metric::{Decile, Metrics},
     model::{ModelError, write_aside},
     solver::Solver,
@@ -95,6 +97,12 @@ pub struct Report {
     /// The models of a grid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grid: Vec<GridEntry>,
+    /// Which pass was kept, of a fit with patience.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// Models each measured on rows they were not trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidation>,
 }
 
 /// A model of a grid.
@@ -259,6 +267,19 @@ impl Report {
     /// An empty report of `command`, with version.
     pub fn new(command: &str) -> Self {
         Self { command: command.to_string(), version: env!("CARGO_PKG_VERSION").to_string(), ..Self::default() }
+    }
+
+    /// What `eval` found.
+    pub fn of_evaluation(found: Evaluated) -> Self {
+        let Evaluated { rows, loss, metrics, calibration, slices } = found;
+        let (rows, loss, metrics) = (Some(rows), Some(loss), Some(metrics));
+        Self { rows, loss, metrics, calibration, slices, ..Self::new("eval") }
+    }
+
+    /// The report as JSON.
+    pub fn to_json(&self) -> String {
+        // Numbers, texts and lists: nothing that JSON does not have.
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Writes the report as JSON, whole or not at all.
