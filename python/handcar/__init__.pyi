@@ -76,6 +76,7 @@ class _LinearModel:
     solver: str
     tol: float
     max_iter: int | None
+    patience: int | None
     rate: float | None
     beta: float
     batch_size: int
@@ -119,6 +120,9 @@ class _LinearModel:
     def score(
         self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None, **read_options: Any
     ) -> float: ...
+    def evaluate(
+        self, X: Any, *, slices: list[str] | tuple[str, ...] = (), slice_values: int = 50, **read_options: Any
+    ) -> dict[str, Any]: ...
     def save(self, path: str | os.PathLike[str]) -> None: ...
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self: ...
@@ -162,6 +166,7 @@ class LogisticRegression(_LinearClassifier):
         solver: str = "dbpg",
         tol: float = 1e-4,
         max_iter: int | None = None,
+        patience: int | None = None,
         rate: float | None = None,
         beta: float = 1.0,
         batch_size: int = 256,
@@ -194,6 +199,7 @@ class SGDClassifier(_LinearClassifier):
         l2: float = 0.0,
         solver: str = "adagrad",
         max_iter: int | None = None,
+        patience: int | None = None,
         rate: float | None = None,
         beta: float = 1.0,
         batch_size: int = 256,
@@ -239,6 +245,7 @@ class SGDRegressor(_LinearModel):
         l2: float = 0.0,
         solver: str = "adagrad",
         max_iter: int | None = None,
+        patience: int | None = None,
         rate: float | None = None,
         beta: float = 1.0,
         batch_size: int = 256,

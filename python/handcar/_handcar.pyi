@@ -129,6 +129,7 @@ class Model:
     ) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]: ...
 
 def read(inputs: list[str], options: dict[str, Any], like: Model | None = None) -> Dataset: ...
+def evaluate(model: Model, inputs: list[str], options: dict[str, Any], slices: list[str], most: int) -> str: ...
 def fit(
     rows: Dataset,
     *,
@@ -149,6 +150,7 @@ def fit(
     fit_intercept: bool,
     delay: int,
     max_iter: int | None,
+    patience: int | None = None,
     tol: float,
     n_threads: int,
     seed: int,

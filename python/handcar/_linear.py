@@ -1,5 +1,6 @@
 """What estimators of linear models share: data in, a model, its margins out."""
 
+import json
 import os
 import tempfile
 import warnings
@@ -24,7 +25,7 @@ def not_partial(estimator):
     """Why an estimator cannot go on learning; None if it can."""
     if estimator.solver not in RESUMABLE_SOLVERS:
         return f"expected a solver among {', '.join(RESUMABLE_SOLVERS)}, got {estimator.solver!r}"
-    bare = dict(hogwild=False, grid=None, delay=0, filters="", pull_filters="")
+    bare = dict(patience=None, hogwild=False, grid=None, delay=0, filters="", pull_filters="")
     odd = [name for name, value in bare.items() if getattr(estimator, name) != value]
     return f"expected no {odd[0]}, got {getattr(estimator, odd[0])!r}" if odd else None
 
@@ -65,7 +66,8 @@ class LinearModel(Estimator):
         resume = before is None and not_partial(self) is None
         self._train(rows, about, options, init=before, valid=valid, resume=resume)
         model, history = self._model, self.history_
-        if history and history[-1]["solver"] in BATCH_SOLVERS and not model.facts["converged"]:
+        batch = history and history[-1]["solver"] in BATCH_SOLVERS
+        if batch and self.patience is None and not model.facts["converged"]:
             gap = "no certificate" if model.facts["gap"] is None else f"certified gap {model.facts['gap']:.1e}"
             warnings.warn(
                 f"fit: stopped after {self.n_iter_} passes before the tolerance: {gap}, asked for tol={self.tol:.1e}. "
@@ -136,6 +138,22 @@ class LinearModel(Estimator):
         self._adopt(model, **about)
         self._state = state
         self.history_, self.online_, self.filters_, self.grid_ = history, online, filters, grid
+
+    def evaluate(self, X, *, slices=(), slice_values=50, **read_options):
+        """Measures on the rows of files, in memory that does not grow with them.
+
+        ``slices``: fields by whose values the measures are taken too, of each the ``slice_values`` with the most rows. Returns the
+        report of ``handcar eval``: a dictionary of ``rows``, ``loss``, ``metrics``, ``calibration`` and ``slices``.
+        """
+        inputs = _paths.inputs_of(X)
+        if inputs is None:
+            raise ValueError("evaluate: expected paths (of other data predictions give what scikit-learn's metrics take), got other data")
+        if isinstance(slices, str):
+            raise ValueError(f"slices: expected a list of fields, got {slices!r}")
+        model = self._fitted("evaluate")
+        options = {"n_threads": _options.threads(self.n_threads), "cache": False, **read_options}
+        most = _options.whole("slice_values", slice_values, 1, 1 << 16)
+        return json.loads(_handcar.evaluate(model, inputs, options, list(slices), most))
 
     def save(self, path):
         """Write the model file that the command line reads, whole or not at all."""
@@ -225,6 +243,7 @@ class LinearModel(Estimator):
             solver=_options.text("solver", self.solver),
             tol=_options.number("tol", self.tol),
             max_iter=None if self.max_iter is None else _options.whole("max_iter", self.max_iter, 1, 2**32 - 1),
+            patience=None if self.patience is None else _options.whole("patience", self.patience, 1, 2**32 - 1),
             rate=None if self.rate is None else _options.number("rate", self.rate),
             beta=_options.number("beta", self.beta),
             batch_rows=_options.whole("batch_size", self.batch_size, 1, 1 << 17),

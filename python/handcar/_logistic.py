@@ -23,6 +23,9 @@ class LogisticRegression(LinearClassifier):
     max_iter : int or None
         Passes at most by the last solver; None: 200, 1000 of ``"lbfgs"``, or 1 of a minibatch solver. A fit by ``dbpg``
         or ``lbfgs`` that ends there first warns with :class:`ConvergenceWarning`.
+    patience : int or None
+        End a solver after so many passes without a better loss on other rows, and keep the weights of the best pass; needs such rows.
+        Minibatch solvers then make 100 passes at most unless ``max_iter`` is given.
     rate, beta, batch_size : float or None, float, int
         Minibatch solvers: step size (None: 0.1, 1 of ``"sgd"`` or 3 of ``"emso"``), what is added to its divisor, and rows of a batch.
     hogwild : bool
@@ -94,6 +97,7 @@ class LogisticRegression(LinearClassifier):
         solver="dbpg",
         tol=1e-4,
         max_iter=None,
+        patience=None,
         rate=None,
         beta=1.0,
         batch_size=256,
@@ -119,6 +123,7 @@ class LogisticRegression(LinearClassifier):
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
+        self.patience = patience
         self.rate = rate
         self.beta = beta
         self.batch_size = batch_size

@@ -26,6 +26,9 @@ _SHARED = """
         loss: ``"adagrad+lbfgs"``.
     max_iter : int or None
         Passes of the last solver; None: 10, or of one that goes on to the optimum as many as it needs.
+    patience : int or None
+        End a solver after so many passes without a better loss on ``eval_set``, and keep the weights of the best pass. Solvers then make
+        100 passes at most unless ``max_iter`` is given.
     rate, beta, batch_size : float or None, float, int
         Step size (None: 0.1, 1 of ``"sgd"`` or 3 of ``"emso"``), what is added to its divisor, and rows of a batch.
     inner, inner_iterations, inner_tol : str, int or None, float
@@ -63,7 +66,8 @@ class _Minibatch:
         solvers = options["solver"].split("+")
         if solvers[0] in BATCH_SOLVERS:
             raise ValueError(f"solver: expected one that learns in minibatches first, got {self.solver!r}")
-        if options["max_iter"] is None and solvers[-1] not in BATCH_SOLVERS and options["grid"] is None:
+        told = options["max_iter"] is not None or options["patience"] is not None
+        if not told and solvers[-1] not in BATCH_SOLVERS and options["grid"] is None:
             options["max_iter"] = MAX_ITER
         return dict(options, loss=self._loss())
 
@@ -112,6 +116,7 @@ class SGDClassifier(_Minibatch, LinearClassifier):
         l2=0.0,
         solver="adagrad",
         max_iter=None,
+        patience=None,
         rate=None,
         beta=1.0,
         batch_size=256,
@@ -136,6 +141,7 @@ class SGDClassifier(_Minibatch, LinearClassifier):
         self.l2 = l2
         self.solver = solver
         self.max_iter = max_iter
+        self.patience = patience
         self.rate = rate
         self.beta = beta
         self.batch_size = batch_size
@@ -197,6 +203,7 @@ class SGDRegressor(_Minibatch, LinearRegressor):
         l2=0.0,
         solver="adagrad",
         max_iter=None,
+        patience=None,
         rate=None,
         beta=1.0,
         batch_size=256,
@@ -222,6 +229,7 @@ class SGDRegressor(_Minibatch, LinearRegressor):
         self.l2 = l2
         self.solver = solver
         self.max_iter = max_iter
+        self.patience = patience
         self.rate = rate
         self.beta = beta
         self.batch_size = batch_size

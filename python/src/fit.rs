@@ -24,7 +24,7 @@ use std::time::Instant;
 /// of a grid, and with `resume` the state. `resume`: go on from `state`, or else from the weights of `init`; the penalties are those
 /// of `rows_total` rows.
 #[pyfunction]
-#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
+#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, patience=None, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -46,6 +46,7 @@ pub fn fit<'py>(
     fit_intercept: bool,
     delay: u32,
     max_iter: Option<u32>,
+    patience: Option<u32>,
     tol: f64,
     n_threads: usize,
     seed: u64,
@@ -70,7 +71,7 @@ pub fn fit<'py>(
     let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
-    let passes = max_iter.unwrap_or(solver.last().default_passes());
+    let passes = max_iter.unwrap_or(solver.default_passes(patience.is_some()));
     let loss: LossKind = loss.parse().map_err(|e| PyValueError::new_err(format!("loss: {e}")))?;
     let method = inner.parse().map_err(|e| PyValueError::new_err(format!("inner: {e}")))?;
     let unless_told = if inner_tol > 0.0 { Inner::MANY } else { Inner::default().iterations };
@@ -90,6 +91,7 @@ pub fn fit<'py>(
         intercept: fit_intercept,
         delay,
         passes,
+        patience,
         tol,
         threads: n_threads,
         seed,

@@ -7,6 +7,7 @@
 mod arrays;
 mod column;
 mod error;
+mod evaluate;
 mod fit;
 mod frame;
 mod interrupt;
@@ -27,6 +28,7 @@ fn _handcar(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<model::Model>()?;
     m.add_class::<state::State>()?;
     m.add_function(wrap_pyfunction!(read::read, m)?)?;
+    m.add_function(wrap_pyfunction!(evaluate::evaluate, m)?)?;
     m.add_function(wrap_pyfunction!(fit::fit, m)?)?;
     ps::register(m)
 }

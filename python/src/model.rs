@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Rows in memory at a time: some megabytes at a few dozen values a row.
-const BATCH_ROWS: usize = 1 << 14;
+pub const BATCH_ROWS: usize = 1 << 14;
 /// Up to here weights are spread out by column, which saves a search for each entry (64 MiB at most).
 const SPREAD_COLUMNS_MAX: u64 = 1 << 24;
 

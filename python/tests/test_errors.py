@@ -133,3 +133,11 @@ def test_rows_read_with_other_bins_are_refused(tmp_path):
     with pytest.raises(ValueError, match="pass the paths instead"):
         model.predict(handcar.read(tmp_path / "b.csv"))
     assert len(model.predict(tmp_path / "b.csv")) == 9
+
+
+def test_patience_needs_rows_to_measure_on():
+    X, y = np.eye(4), [0, 1, 0, 1]
+    with pytest.raises(ValueError, match="expected patience with rows to measure on"):
+        handcar.LogisticRegression(patience=2).fit(X, y)
+    with pytest.raises(ValueError, match="patience: expected a whole number from 1 to"):
+        handcar.LogisticRegression(patience=0).fit(X, y)

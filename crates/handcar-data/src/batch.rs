@@ -2,6 +2,7 @@
 
 use crate::dataset::Csr;
 use crate::error::{DataError, Result};
+use crate::key_texts::KeyTexts;
 use crate::options::ReadOptions;
 use crate::parsed::{ABSENT, Body, Ids, Parsed, append_weights};
 use crate::read::Rows;
@@ -10,7 +11,7 @@ use crate::schema::Schema;
 use crate::source;
 use crate::stream::{Stream, Want};
 use crate::table::Table;
-use handcar_base::key;
+use handcar_base::{Field, key};
 use std::collections::VecDeque;
 
 /// Some rows: CSR with ids local to the batch, and the sorted global keys the ids index.
@@ -56,7 +57,14 @@ pub fn batches(inputs: &[String], schema: &Schema, options: &ReadOptions, batch_
     let inputs = source::expand(inputs)?;
     let stream = Stream::open(&inputs, Some(schema), options, Want::LabelsIfAny)?;
     let rows = Rows::new(&inputs, options.on_bad_row);
-    Ok(Batches { stream: Some(stream), rows, batch_rows, parsed: VecDeque::new(), pending: Pending::default() })
+    Ok(Batches {
+        stream: Some(stream),
+        rows,
+        batch_rows,
+        parsed: VecDeque::new(),
+        pending: Pending::default(),
+        texts: KeyTexts::default(),
+    })
 }
 
 /// The batches of [`batches`].
@@ -66,6 +74,7 @@ pub struct Batches {
     batch_rows: usize,
     parsed: VecDeque<Parsed>,
     pending: Pending,
+    texts: KeyTexts,
 }
 
 impl Batches {
@@ -74,11 +83,26 @@ impl Batches {
         &self.rows.report
     }
 
+    /// Has the texts noted that keys of these fields come from, in bounded memory; before the first batch.
+    pub fn note_texts(&mut self, fields: &[Field]) {
+        self.texts = KeyTexts::new(fields);
+        if let Some(stream) = &mut self.stream {
+            stream.keep_names(!fields.is_empty());
+        }
+    }
+
+    /// The text that a key of the batches so far comes from, if it was [noted](Self::note_texts).
+    pub fn text_of(&self, key: u64) -> Option<&str> {
+        self.texts.get(key)
+    }
+
     fn fill(&mut self) -> Result<()> {
         while self.pending.rows() < self.batch_rows {
             if let Some(mut parsed) = self.parsed.pop_front() {
                 self.rows.account(&mut parsed)?;
-                self.pending.append(parsed, self.stream.as_ref().map(Stream::schema));
+                let schema = self.stream.as_ref().map(Stream::schema);
+                schema.into_iter().for_each(|schema| self.texts.note(&parsed, schema));
+                self.pending.append(parsed, schema);
                 continue;
             }
             let Some(stream) = &mut self.stream else { return Ok(()) };

@@ -21,6 +21,7 @@ mod cuts;
 mod dataset;
 mod error;
 mod infer;
+mod key_texts;
 mod label;
 mod libsvm;
 mod memory;

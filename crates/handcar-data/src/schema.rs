@@ -3,6 +3,7 @@
 use crate::choose::Selection;
 use crate::cross::Cross;
 use crate::label::LabelKind;
+use crate::vw;
 use handcar_base::{Field, key};
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +218,23 @@ impl Schema {
     /// The field with this id.
     pub fn field(&self, id: Field) -> Option<&FieldSpec> {
         self.fields.binary_search_by_key(&id, |f| f.id).ok().map(|i| &self.fields[i])
+    }
+
+    /// The field of this name: a column, a cross such as `a*b`, or a namespace of Vowpal Wabbit's text, any of which may come.
+    /// `None`: there is none, or keys have no fields.
+    pub fn field_named(&self, name: &str) -> Option<Field> {
+        if self.format == Format::Vw {
+            return (self.hash == HashKind::Handcar).then(|| vw::field(name, self));
+        }
+        let fields = self.fields.iter().map(|f| (f.name.clone(), f.id));
+        let mut all = fields.chain(self.crosses.iter().map(|c| (c.name(), c.id)));
+        all.find(|(known, _)| known == name && !name.is_empty()).map(|(_, id)| id)
+    }
+
+    /// Names of the fields and crosses that are known beforehand: none of raw ids and of Vowpal Wabbit's text.
+    pub fn field_names(&self) -> Vec<String> {
+        let fields = self.fields.iter().map(|f| f.name.clone()).chain(self.crosses.iter().map(Cross::name));
+        fields.filter(|name| !name.is_empty() && self.format != Format::Vw).collect()
     }
 
     /// The field parts of the keys of all columns: those of the fields, then those of the crosses.

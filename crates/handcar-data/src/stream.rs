@@ -34,6 +34,8 @@ pub(crate) struct Stream {
     want: Want,
     delimiter: Option<u8>,
     plan: Option<Arc<Plan>>,
+    /// Whether names of VW text are kept though no labels are needed.
+    names_kept: bool,
     threads: usize,
     /// Token buffers to use again.
     spare: Vec<Vec<u64>>,
@@ -69,6 +71,7 @@ impl Stream {
             want,
             delimiter,
             plan: None,
+            names_kept: false,
             threads,
             spare: Vec::new(),
         };
@@ -84,6 +87,11 @@ impl Stream {
 
     pub fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    /// Keeps the names of VW text, which prediction has no need of.
+    pub fn keep_names(&mut self, yes: bool) {
+        self.names_kept = yes;
     }
 
     /// Content hashes of the inputs read to their end.
@@ -107,14 +115,14 @@ impl Stream {
         if batch.is_empty() {
             return Ok(None);
         }
-        let schema = &*self.schema;
+        let (schema, names_kept) = (&*self.schema, self.names_kept);
         let parsed = par::map(self.threads, batch, |(chunk, plan, header, tokens)| match &*plan {
             Plan::Libsvm { need } => (libsvm::parse(chunk.file, &chunk.bytes, *need, schema), chunk.bytes),
             Plan::Criteo { labelled } => {
                 (criteo::parse(chunk.file, &chunk.bytes, *labelled, schema, tokens), chunk.bytes)
             }
             // Prediction takes the names from the model, and needs no label.
-            Plan::Vw { need } => (vw::parse(chunk.file, &chunk.bytes, *need, *need, schema), chunk.bytes),
+            Plan::Vw { need } => (vw::parse(chunk.file, &chunk.bytes, *need, *need || names_kept, schema), chunk.bytes),
             Plan::Csv(p) => (csv::parse(chunk.file, chunk.bytes, header, p, schema), Vec::new()),
         });
         let (parsed, buffers): (Vec<Parsed>, Vec<Vec<u8>>) = parsed.into_iter().unzip();

@@ -74,3 +74,39 @@ fn a_schema_survives_json() {
     let text = serde_json::to_string(&schema).unwrap();
     assert_eq!(serde_json::from_str::<handcar_data::Schema>(&text).unwrap(), schema);
 }
+
+#[test]
+fn texts_of_chosen_fields_are_noted_and_of_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), "t.csv", "a,b,y\nx,\"say \"\"hi\"\"\",1\n,v,0\nz,v,1\n").display().to_string();
+    let options = ReadOptions { label: Some("y".into()), cross: vec!["a*b".into()], ..uncached() };
+    let schema = read(std::slice::from_ref(&path), &options).unwrap().schema().clone();
+    assert_eq!(schema.field_names(), ["a", "b", "a*b"]);
+    for (name, expected) in
+        [("a", &["x", "z"][..]), ("b", &["say \"hi\"", "v"]), ("a*b", &["x*say \"hi\"", "(missing)*v", "z*v"])]
+    {
+        let mut batches = batches(std::slice::from_ref(&path), &schema, &options, 2).unwrap();
+        batches.note_texts(&[schema.field_named(name).unwrap()]);
+        let keys: Vec<u64> = batches.by_ref().flat_map(|b| b.unwrap().keys).collect();
+        let mut texts: Vec<&str> = keys.iter().filter_map(|&k| batches.text_of(k)).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(texts, expected, "{name}");
+    }
+    assert_eq!((schema.field_named("y"), schema.field_named("")), (None, None));
+}
+
+#[test]
+fn names_of_vw_text_are_noted_in_minibatches_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(dir.path(), "t.vw", "1 |user kind=a |page 7\n-1 |user kind=b\n").display().to_string();
+    let schema = read(std::slice::from_ref(&path), &uncached()).unwrap().schema().clone();
+    let mut batches = batches(&[path], &schema, &uncached(), 9).unwrap();
+    batches.note_texts(&[schema.field_named("user").unwrap()]);
+    let keys = batches.next().unwrap().unwrap().keys;
+    let mut texts: Vec<&str> = keys.iter().filter_map(|&k| batches.text_of(k)).collect();
+    texts.sort_unstable();
+    assert_eq!((texts, schema.field_names().is_empty()), (vec!["user^kind=a", "user^kind=b"], true));
+}

@@ -9,6 +9,7 @@
 
 pub mod delay;
 pub mod error;
+pub mod evaluate;
 pub mod job;
 pub mod loss;
 pub mod metric;

@@ -4,7 +4,7 @@ mod common;
 use common::fit;
 use handcar_base::{Rng, Seed};
 use handcar_data::{CachePolicy, Dataset, ReadOptions};
-use handcar_train::job::{self, FitOptions, Fitted, Silent, TrainInput};
+use handcar_train::job::{self, FitOptions, Fitted, Holdout, Silent, TrainInput};
 use handcar_train::loss::LossKind;
 use handcar_train::solver::Solver;
 
@@ -76,7 +76,7 @@ fn every_model_has_the_bits_that_it_has_alone() {
 fn held_out_rows_choose_where_there_are_some() {
     let data = census();
     let o = FitOptions { passes: 3, ..options(Solver::Ftrl, "l1=0.5,5,50 rate=0.1,1") };
-    let fitted = with(&data, |i| TrainInput { holdout: Some(0.2), ..i }, &o).unwrap();
+    let fitted = with(&data, |i| TrainInput { holdout: Some(Holdout::Share(0.2)), ..i }, &o).unwrap();
     let of = |m: &job::GridModel| m.metrics.as_ref().unwrap().metrics.logloss.unwrap();
     let best = fitted.grid.iter().find(|m| m.chosen).unwrap();
     assert!(fitted.grid.iter().all(|m| of(m) >= of(best)) && fitted.metrics == best.metrics);

@@ -4,7 +4,7 @@ mod common;
 use common::fit;
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
-use handcar_train::job::{self, FitOptions, Silent, TrainInput};
+use handcar_train::job::{self, FitOptions, Holdout, Silent, TrainInput};
 use handcar_train::loss::LossKind;
 use handcar_train::solver::Solver;
 
@@ -134,7 +134,7 @@ fn where_no_step_helps_any_more_the_solver_ends_with_what_it_has() {
 fn held_out_rows_are_measured_and_not_learned_from() {
     let data = Problem::new(9, 200, 4).dataset();
     let mut worker = handcar_ps::driver::local::cluster(1, 1, &job::registry()).remove(0);
-    let input = TrainInput { holdout: Some(0.25), ..TrainInput::new(&data) };
+    let input = TrainInput { holdout: Some(Holdout::Share(0.25)), ..TrainInput::new(&data) };
     let fitted = job::fit(&mut worker, input, &options(), &mut Silent).unwrap();
     let measured = fitted.metrics.unwrap();
     assert_eq!(measured.rows + fitted.model.facts.rows, 200);

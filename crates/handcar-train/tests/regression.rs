@@ -4,7 +4,7 @@ mod common;
 use common::fit;
 use handcar_base::{Rng, Seed};
 use handcar_data::{Dataset, LabelKind};
-use handcar_train::job::{self, FitOptions, Fitted, Silent, TrainInput};
+use handcar_train::job::{self, FitOptions, Fitted, Holdout, Silent, TrainInput};
 use handcar_train::loss::LossKind;
 use handcar_train::solver::Solver;
 
@@ -65,7 +65,7 @@ fn options(loss: LossKind) -> FitOptions {
 
 fn alone(data: &Dataset, o: &FitOptions) -> handcar_train::Result<Fitted> {
     let mut worker = handcar_ps::driver::local::cluster(1, 1, &job::registry()).remove(0);
-    let input = TrainInput { holdout: Some(0.2), ..TrainInput::new(data) };
+    let input = TrainInput { holdout: Some(Holdout::Share(0.2)), ..TrainInput::new(data) };
     job::fit(&mut worker, input, o, &mut Silent)
 }
 

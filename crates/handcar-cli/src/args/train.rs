@@ -2,10 +2,10 @@
 
 use super::{filters, not_negative, part, positive, share};
 use anyhow::{Result, anyhow, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use handcar_ps::filter::{Spec, TableFilters};
 use handcar_train::{
-    job::{FitOptions, GridAxes},
+    job::{FitOptions, Folds, FoldsBy, GridAxes, Holdout},
     loss::LossKind,
     model::Model,
     solver::{
@@ -44,7 +44,7 @@ pub struct TrainArgs {
     /// kin: above 0, workers do not wait for each other, and this is how many batches each has under way
     #[arg(long, value_name = "TAU", default_value_t = 0)]
     pub delay: u32,
-    /// Most passes over the data by the last solver [default: 200; 1000 of lbfgs; 1 of minibatch solvers]
+    /// Most passes over the data by the last solver [default: 200; 1000 of lbfgs; 1 of minibatch solvers, or 100 with --patience]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub passes: Option<u32>,
     /// dbpg, lbfgs: stop once the certified relative gap to the optimum is at most this [default: 1e-4]
@@ -97,12 +97,35 @@ pub struct TrainArgs {
     /// Hold out this share of the rows (by seed) and measure on it
     #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true, conflicts_with = "valid")]
     pub holdout: Option<f64>,
+    /// Hold out the last share of the rows, which are taken to be in order of time, and measure on it
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true, conflicts_with_all = ["valid", "holdout"])]
+    pub holdout_last: Option<f64>,
+    /// End a solver after N passes without a better loss on validation or held-out rows, and keep the weights of the best pass
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub patience: Option<u32>,
+    /// Cross-validate first: train K models, each without a fold of the rows, and measure each on its fold
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with_all = ["valid", "holdout", "holdout_last", "patience", "grid", "init"])]
+    pub folds: Option<u32>,
+    /// seed: folds are drawn by the seed; time: each model is trained on the rows before its fold, rows being in order of time
+    /// [default: seed]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub folds_by: Option<FoldsByArg>,
+    /// Train no model on all rows after those of the folds
+    #[arg(long)]
+    pub folds_only: bool,
     /// Train on all positive rows and this share of the negative ones (by seed), each with 1/SHARE of its weight
     #[arg(long, value_name = "SHARE", value_parser = part, allow_negative_numbers = true)]
     pub negatives: Option<f64>,
     /// Measure on the rows of this file after each pass
     #[arg(long, value_name = "FILE")]
     pub valid: Vec<String>,
+}
+
+/// What decides which rows are a fold.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FoldsByArg {
+    Seed,
+    Time,
 }
 
 impl TrainArgs {
@@ -116,7 +139,8 @@ impl TrainArgs {
             l2: self.l2,
             intercept: !self.no_intercept,
             delay: self.delay,
-            passes: self.passes.unwrap_or(self.solver.last().default_passes()),
+            passes: self.passes.unwrap_or(self.solver.default_passes(self.patience.is_some())),
+            patience: self.patience,
             rate: self.rate,
             beta: self.beta.unwrap_or(default.beta),
             batch_rows: self.batch.unwrap_or(default.batch_rows),
@@ -133,6 +157,20 @@ impl TrainArgs {
             init,
             resume: None,
         })
+    }
+
+    /// Rows to hold out of training and to measure on.
+    pub fn held_out(&self) -> Option<Holdout> {
+        self.holdout.map(Holdout::Share).or(self.holdout_last.map(Holdout::Last))
+    }
+
+    /// Parts to cross-validate on.
+    pub fn folds(&self) -> Option<Folds> {
+        let by = match self.folds_by {
+            None | Some(FoldsByArg::Seed) => FoldsBy::Seed,
+            Some(FoldsByArg::Time) => FoldsBy::Time,
+        };
+        self.folds.map(|count| Folds { count, by })
     }
 
     fn inner(&self) -> Inner {
@@ -153,9 +191,26 @@ impl TrainArgs {
     pub fn check(&self) -> Result<()> {
         self.axes()?;
         let solver = &self.solver;
+        for (given, name) in [
+            (self.holdout.is_some(), "--holdout"),
+            (self.holdout_last.is_some(), "--holdout-last"),
+            (self.folds.is_some(), "--folds"),
+        ] {
+            ensure!(
+                self.negatives.is_none() || !given,
+                "--negatives: expected --valid FILE to measure on, got {name}, whose rows would be a share too"
+            );
+        }
+        for (given, name) in [(self.folds_by.is_some(), "--folds-by"), (self.folds_only, "--folds-only")] {
+            ensure!(!given || self.folds.is_some(), "{name}: expected --folds K, got none");
+        }
         ensure!(
-            self.negatives.is_none() || self.holdout.is_none(),
-            "--negatives: expected --valid FILE to measure on, got --holdout, whose rows would be a share too"
+            self.patience.is_none() || self.held_out().is_some() || !self.valid.is_empty(),
+            "--patience: expected rows to measure on (--valid FILE, --holdout or --holdout-last), got none"
+        );
+        ensure!(
+            self.patience.is_none() || self.grid.is_empty(),
+            "--patience: expected no --grid, whose models would each end elsewhere, got both"
         );
         ensure!(
             self.huber_delta.is_none() || self.loss.delta().is_some(),

@@ -6,14 +6,9 @@ use crate::{
     outcome::Outcome,
     summary,
 };
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
-use handcar_train::{
-    loss::LossKind,
-    metric::{Metrics, Scored, calibration},
-    model::Model,
-    report::Report,
-};
+use handcar_train::{evaluate::Evaluator, model::Model, report::Report};
 use std::{io::Write, path::PathBuf, time::Instant};
 
 /// Measure a model on labelled rows.
@@ -22,6 +17,12 @@ pub struct EvalArgs {
     /// The model
     #[arg(short, long, value_name = "MODEL")]
     model: PathBuf,
+    /// Also measure the rows with each value of this field (a column, a cross such as a*b, or a VW namespace); may be given again
+    #[arg(long, value_name = "FIELD")]
+    slice: Vec<String>,
+    /// Values of a --slice that are told, those with the most rows; the rest is told as one
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    slice_values: u32,
     #[command(flatten)]
     input: InputArgs,
     #[command(flatten)]
@@ -32,46 +33,27 @@ pub struct EvalArgs {
 pub fn run(args: EvalArgs) -> Result<Outcome> {
     let began = Instant::now();
     let model = Model::load(&args.model)?;
+    let mut evaluator = Evaluator::new(&model, &args.slice)?;
     let mut rows = Rows::open(&args.input, &model)?;
-    let (mut margins, mut labels, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    rows.note_texts(&evaluator.fields());
     while let Some(scored) = rows.next_scored()? {
-        let Some(y) = scored.labels else { bail!("eval: expected rows with labels, got rows without") };
-        margins.extend_from_slice(scored.margins);
-        labels.extend_from_slice(y);
-        // Rows before the first that has a weight of its own have 1.
-        if let Some(w) = scored.weights {
-            weights.resize(margins.len() - w.len(), 1.0);
-            weights.extend_from_slice(w);
-        }
+        evaluator.add(scored.batch, scored.margins)?;
     }
     rows.warn_skipped();
-    let weights = (!weights.is_empty()).then_some(weights.as_slice());
-    let Some(loss) = model.facts.loss_kind() else {
-        bail!("eval: expected a loss that this version knows, got {}", model.facts.loss_name)
-    };
-    let metrics = Metrics::by(loss, &margins, &labels, weights)?;
-    // Margins of other losses are no log odds.
-    let deciles = match loss {
-        LossKind::Logistic => calibration(&Scored::new(&margins, &labels, weights)?),
-        _ => Vec::new(),
-    };
-    let mass: f64 = weights.map_or(rows.count() as f64, |w| w.iter().map(|&w| w as f64).sum());
+    let found = evaluator.finish(args.slice_values as usize, |key| rows.text_of(key))?;
 
     let mut text = String::new();
-    summary::metrics(&mut text, "measured", rows.count(), &metrics);
-    summary::calibration(&mut text, &deciles);
+    summary::metrics(&mut text, "measured", found.rows, &found.metrics);
+    summary::calibration(&mut text, &found.calibration);
+    found.slices.iter().for_each(|table| summary::slices(&mut text, table));
     summary::unseen(&mut text, &rows.unseen());
     std::io::stdout().write_all(text.as_bytes())?;
 
     let report = Report {
-        rows: Some(rows.count()),
         rows_skipped: Some(rows.skipped()),
         unseen_values: Some(rows.unseen().values),
-        loss: metrics.loss.or(metrics.logloss).map(|mean| mean * mass),
-        rows_per_second: Some(rows.count() as f64 / began.elapsed().as_secs_f64()),
-        metrics: Some(metrics),
-        calibration: deciles,
-        ..Report::new("eval")
+        rows_per_second: Some(found.rows as f64 / began.elapsed().as_secs_f64()),
+        ..Report::of_evaluation(found)
     };
     args.report.save(report, began)?;
     Ok(Outcome::Done)

@@ -8,10 +8,10 @@ use crate::{
     args::{InputArgs, ReportArgs, SchemaArgs, TrainArgs},
     outcome::Outcome,
     progress::{Busy, Progress, bar::duration, grouped},
-    signals::Stop,
+    signals::{self, Stop},
 };
 use anyhow::{Context, Result, ensure};
-use clap::Args;
+use clap::{Args, error::ErrorKind};
 use handcar_data::{Dataset, LabelKind, Negatives, ReadOptions};
 use handcar_ps::{Worker, driver::local};
 use handcar_train::{
@@ -28,11 +28,11 @@ use watch::Watch;
 /// Train a model.
 #[derive(Args, Debug)]
 pub struct FitArgs {
-    /// Where the model goes
-    #[arg(short, long, value_name = "MODEL")]
-    model: PathBuf,
+    /// Where the model goes; required but with --folds-only
+    #[arg(short, long, value_name = "MODEL", conflicts_with = "folds_only")]
+    model: Option<PathBuf>,
     /// Also write the model as readable text: name, tab, weight
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "folds_only")]
     text: Option<PathBuf>,
     /// What to read
     #[command(flatten)]
@@ -61,11 +61,15 @@ pub fn run(args: FitArgs, general: &General) -> Result<Outcome> {
 impl FitArgs {
     /// Refuses outputs that cannot be written and options that do not apply, before hours of training rather than after.
     pub fn check(&self) -> Result<()> {
+        if self.model.is_none() && !self.train.folds_only {
+            let told = "--model: expected a file for the model, got none\n";
+            return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, told).into());
+        }
         self.train.check()?;
         let takes = self.train.loss.labels();
         let given = self.schema.labels.unwrap_or(takes);
         ensure!(given == takes, "--labels: expected {takes}, which {} loss takes, got {given}", self.train.loss);
-        for path in [Some(&self.model), self.text.as_ref(), self.report.report.as_ref()].into_iter().flatten() {
+        for path in [self.model.as_ref(), self.text.as_ref(), self.report.report.as_ref()].into_iter().flatten() {
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             ensure!(parent.is_dir(), "write {}: expected a directory {}, got none", path.display(), parent.display());
             ensure!(!path.is_dir(), "write {}: expected a file name, got a directory", path.display());
@@ -114,7 +118,7 @@ impl FitArgs {
         let first = worker.rank() == 0;
         let mut progress = Progress::new(
             general.quiet || !first,
-            self.train.holdout.is_some() || self.has_valid(),
+            self.train.held_out().is_some() || self.train.folds.is_some() || self.has_valid(),
             self.train.loss.labels() == LabelKind::Binary,
         );
         let init = self.train.init.as_deref().map(Model::load).transpose()?;
@@ -126,22 +130,46 @@ impl FitArgs {
         let rows = data.rows();
         let (rank, workers) = (worker.rank(), worker.workers());
         let part = rows * rank / workers..rows * (rank + 1) / workers;
-        let input = TrainInput { data: &data, rows: part, holdout: self.train.holdout, valid: valid.as_ref() };
+        let input = TrainInput { data: &data, rows: part, holdout: self.train.held_out(), valid: valid.as_ref() };
         progress.begin();
         let mut options = self.train.options(self.input.thread_count(), init)?;
         options.slow = self.slow.unwrap_or(options.slow);
         let mut watch = Watch::new(&mut progress, stop.clone());
+        let folds = self.train.folds();
+        let found = folds.map(|folds| job::cross_validate(worker, input.clone(), &options, folds, &mut watch));
+        let found = found.transpose()?;
+        let whole = found.as_ref().zip(folds).is_none_or(|(found, folds)| found.folds.len() == folds.count as usize);
+        let Some(model) = self.model.as_ref().filter(|_| whole) else {
+            drop(progress);
+            if let (true, Some(found)) = (first, &found) {
+                result::tell_folds(found);
+                if let (Some(signal), false) = (stop.signal(), whole) {
+                    tracing::warn!(
+                        "{}: ended after {} folds, without a model",
+                        signals::name(signal),
+                        found.folds.len()
+                    );
+                }
+                self.report.save(result::folds_report(found, &data, read_seconds), began)?;
+            }
+            return Ok(stop.signal().map_or(Outcome::Done, Outcome::Stopped));
+        };
+        if found.is_some() {
+            watch.section("all rows");
+        }
         let fitted = job::fit(worker, input, &options, &mut watch)?;
         drop(progress);
 
         if first {
-            fitted.model.save(&self.model)?;
+            fitted.model.save(model)?;
             if let Some(path) = &self.text {
                 fitted.model.write_text(path)?;
             }
             let asked = (!options.solver.last().is_minibatch()).then_some((options.tol, options.passes));
-            result::tell(&fitted, &self.model, asked, stop.signal());
-            self.report.save(result::report(&fitted, &data, read_seconds, worker), began)?;
+            found.iter().for_each(result::tell_folds);
+            result::tell(&fitted, model, asked, stop.signal());
+            let report = result::report(&fitted, &data, read_seconds, worker);
+            self.report.save(result::with_folds(report, found.as_ref()), began)?;
         }
         Ok(stop.signal().map_or(Outcome::Done, Outcome::Stopped))
     }

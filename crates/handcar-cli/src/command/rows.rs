@@ -2,6 +2,7 @@
 
 use crate::args::InputArgs;
 use anyhow::{Result, ensure};
+use handcar_base::{Field, Key};
 use handcar_data::{Batch, Batches};
 use handcar_train::model::{Model, Unseen};
 
@@ -20,12 +21,10 @@ pub struct Rows<'a> {
 
 /// One scored batch.
 pub struct ScoredBatch<'a> {
+    /// The rows.
+    pub batch: &'a Batch,
     /// A margin a row.
     pub margins: &'a [f64],
-    /// A label a row, if the input has labels.
-    pub labels: Option<&'a [f32]>,
-    /// A weight a row, if the model's schema has weights.
-    pub weights: Option<&'a [f32]>,
 }
 
 impl<'a> Rows<'a> {
@@ -39,6 +38,16 @@ impl<'a> Rows<'a> {
         Ok(Self { model, batches, batch: None, margins: Vec::new(), unseen: Unseen::default(), count: 0 })
     }
 
+    /// Has the texts noted that keys of these fields come from.
+    pub fn note_texts(&mut self, fields: &[Field]) {
+        self.batches.note_texts(fields);
+    }
+
+    /// The text that a key comes from, if it was noted.
+    pub fn text_of(&self, key: Key) -> Option<&str> {
+        self.batches.text_of(key)
+    }
+
     /// Scores the next batch; `None` at the end.
     pub fn next_scored(&mut self) -> Result<Option<ScoredBatch<'_>>> {
         let Some(batch) = self.batches.next().transpose()? else { return Ok(None) };
@@ -46,7 +55,7 @@ impl<'a> Rows<'a> {
         self.margins.clear();
         self.unseen += self.model.margins(&b.offsets, &b.ids, b.values.as_deref(), &b.keys, &mut self.margins);
         self.count += self.margins.len() as u64;
-        Ok(Some(ScoredBatch { margins: &self.margins, labels: b.labels.as_deref(), weights: b.weights.as_deref() }))
+        Ok(Some(ScoredBatch { batch: b, margins: &self.margins }))
     }
 
     /// Rows scored so far.

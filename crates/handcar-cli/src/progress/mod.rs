@@ -75,6 +75,17 @@ impl Progress {
         }
     }
 
+    /// Begins another table, under a title.
+    pub fn section(&mut self, title: &str) {
+        if let Some(out) = &mut self.out {
+            if let Some(line) = out.line_held.take() {
+                out.show(&line);
+            }
+            (out.lines, out.pass, out.pass_began, out.line_shown) = (0, 1, Instant::now(), None);
+            out.write(&format!("{title}\n"));
+        }
+    }
+
     /// Shows `what` and the time it takes until the result is dropped.
     pub fn busy(&self, what: &str) -> Busy {
         Busy::start(what, self.out.is_some())

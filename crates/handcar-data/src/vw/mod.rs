@@ -16,6 +16,7 @@ use crate::names::Texts;
 use crate::parsed::{Body, Ids, Parsed, Ragged, lines};
 use crate::schema::Schema;
 use cross::Crosser;
+use handcar_base::Field;
 use hash::{Hasher, Namespace};
 use line::Sink;
 use numbers::Numbers;
@@ -27,10 +28,15 @@ pub(crate) fn is_row(line: &[u8]) -> bool {
     line::head(&line[..bar], true, LabelKind::Real).is_ok()
 }
 
+/// The field of a namespace.
+pub(crate) fn field(namespace: &str, schema: &Schema) -> Field {
+    Hasher::new(schema).namespace(namespace.as_bytes()).field()
+}
+
 /// A cross of these namespaces, in the field that its own name has.
 pub(crate) fn cross(of: Vec<String>, schema: &Schema) -> Cross {
     let cross = Cross { id: 0, of };
-    Cross { id: Hasher::new(schema).namespace(cross.name().as_bytes()).field(), ..cross }
+    Cross { id: field(&cross.name(), schema), ..cross }
 }
 
 /// Parses a chunk. `labels`: whether rows must begin with a label. `names`: whether names are kept.

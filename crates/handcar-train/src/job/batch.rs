@@ -27,7 +27,7 @@ pub(super) fn run(
     stage: Stage<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Solved> {
-    let Stage { began, evaluation, weights, number, passes, start } = stage;
+    let Stage { began, evaluation, weights, number, passes, start, mut patience } = stage;
     // What a solver before this one has taken and sent is that one's.
     let (mut seconds_before, stats) = (began.elapsed().as_secs_f64(), worker.stats());
     let (mut sent_before, mut plain_before) = (stats.bytes_sent, stats.plain_sent);
@@ -83,7 +83,11 @@ pub(super) fn run(
         if found.is_some() {
             certificate = found;
         }
-        let measured = evaluation.measure(&mut solve)?;
+        let measured = evaluation.measure(&mut solve)?.map(|m| m.metrics);
+        let spent = match &mut patience {
+            Some(p) => p.hear(&mut solve, input.data.keys().len(), (Solver::Dbpg, pass + 1), measured)?,
+            None => false,
+        };
         let (seconds, stats) = (began.elapsed().as_secs_f64(), solve.worker.stats());
         let (sent, plain) = (stats.bytes_sent, stats.plain_sent);
         trace.push(PassTrace {
@@ -96,7 +100,7 @@ pub(super) fn run(
             active: end.active as f64 / (input.data.keys().len() as f64).max(1.0),
             violation: Some(found.map_or(end.violation, |c| c.violation)),
             gap,
-            valid: measured.map(|m| m.metrics),
+            valid: measured,
             online: None,
             rows_per_second: solve.rows_total() as f64 / (seconds - seconds_before).max(1e-9),
             bytes_sent: sent - sent_before,
@@ -107,7 +111,7 @@ pub(super) fn run(
         }
         (before, seconds_before) = (end.objective, seconds);
         (sent_before, plain_before) = (sent, plain);
-        if last || gap.is_some_and(|g| g <= options.tol) {
+        if last || spent || gap.is_some_and(|g| g <= options.tol) {
             break;
         }
         solve.extrapolate(momentum.next(end.objective))?;

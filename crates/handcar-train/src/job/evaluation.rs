@@ -1,10 +1,10 @@
 //! Measures during a job: on held-out rows, whose margins the solver keeps anyway, or on separate validation rows.
 
+use super::holdout::{Holdout, Use};
 use crate::error::{Result, TrainError};
 use crate::loss::LossKind;
 use crate::metric::Metrics;
 use crate::solver::{dbpg::Dbpg, lbfgs::Lbfgs, minibatch::Found};
-use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
 use handcar_ps::Worker;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use std::ops::Range;
 /// Measures and what they were taken on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
-    /// `holdout` or `validation`.
+    /// `holdout`, `fold` or `validation`.
     pub on: String,
     /// Rows measured.
     pub rows: u64,
@@ -20,20 +20,12 @@ pub struct Measured {
     pub metrics: Metrics,
 }
 
-/// Stream of the seed that the holdout is drawn from.
-const HOLDOUT_STREAM: u64 = 0x686f_6c64;
-
-/// Whether a row (its index in the whole data) is held out: a pure function of seed and index, so any partition of the
-/// rows over workers holds out the same ones.
-fn held_out(seed: u64, row: usize, share: f64) -> bool {
-    Rng::new(Seed(seed), HOLDOUT_STREAM ^ (row as u64) << 32 ^ (row as u64) >> 32).uniform() < share
-}
-
 /// The rows to measure on.
 pub(super) enum Evaluation<'a> {
     None,
     /// Rows of this worker, and how many rows of other workers stand before and in all.
     Holdout {
+        on: &'static str,
         rows: Vec<usize>,
         first: usize,
         total: usize,
@@ -55,22 +47,22 @@ impl<'a> Evaluation<'a> {
         worker: &mut Worker,
         data: &Dataset,
         rows: &Range<usize>,
-        holdout: Option<f64>,
+        holdout: Option<Holdout>,
         valid: Option<&'a Dataset>,
         seed: u64,
         loss: LossKind,
     ) -> Result<(Self, Option<Vec<f32>>)> {
         let mut weights = data.weights().map(<[f32]>::to_vec);
         let mut held = Vec::new();
-        if let Some(share) = holdout {
-            if !(share > 0.0 && share < 1.0) {
-                let expected = "between 0 and 1, both excluded";
-                return Err(TrainError::Option { what: "holdout", expected, got: share.to_string() });
-            }
+        if let Some(holdout) = holdout {
+            holdout.check(data.rows())?;
             let w = weights.get_or_insert_with(|| vec![1.0; data.rows()]);
-            for row in (0..data.rows()).filter(|&r| held_out(seed, r, share)) {
-                w[row] = 0.0;
-                if rows.contains(&row) {
+            for (row, weight) in w.iter_mut().enumerate() {
+                let of_row = holdout.use_of(seed, row, data.rows());
+                if of_row != Use::Train {
+                    *weight = 0.0;
+                }
+                if of_row == Use::Measure && rows.contains(&row) {
                     held.push(row);
                 }
             }
@@ -78,15 +70,13 @@ impl<'a> Evaluation<'a> {
         if let Some(valid) = valid {
             return Ok((Self::Valid { data: valid, index: positions(valid.keys(), data.keys()), loss }, weights));
         }
-        if holdout.is_none() {
-            return Ok((Self::None, weights));
-        }
+        let Some(on) = holdout.map(Holdout::name) else { return Ok((Self::None, weights)) };
         let mut counts = vec![0i64; worker.workers()];
         counts[worker.rank()] = held.len() as i64;
         let counts = worker.reduce(&counts)?;
         let first = counts[..worker.rank()].iter().sum::<i64>() as usize;
         let total = counts.iter().sum::<i64>() as usize;
-        let mut this = Self::Holdout { rows: Vec::new(), first, total, labels: Vec::new(), weights: None, loss };
+        let mut this = Self::Holdout { on, rows: Vec::new(), first, total, labels: Vec::new(), weights: None, loss };
         let mine: Vec<f64> = held.iter().map(|&r| data.labels()[r] as f64).collect();
         let all = gather(worker, &mine, first, total)?;
         let all_weights = match data.weights() {
@@ -104,14 +94,23 @@ impl<'a> Evaluation<'a> {
         Ok((this, weights))
     }
 
+    /// Rows of all workers to measure on.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Holdout { total, .. } => *total,
+            Self::Valid { data, .. } => data.rows(),
+        }
+    }
+
     /// Takes the measures; all workers call this together.
     pub fn measure(&self, at: &mut dyn Point) -> Result<Option<Measured>> {
         match self {
             Self::None => Ok(None),
-            Self::Holdout { rows, first, total, labels, weights, loss } => {
+            Self::Holdout { on, rows, first, total, labels, weights, loss } => {
                 let mine = at.margins(rows);
                 let all = gather(at.worker(), &mine, *first, *total)?;
-                measured("holdout", *loss, &all, labels, weights.as_deref())
+                measured(on, *loss, &all, labels, weights.as_deref())
             }
             Self::Valid { data, index, loss } => {
                 let most = index.iter().flatten().max().map_or(0, |&i| i as usize + 1);
@@ -231,15 +230,6 @@ fn positions(keys: &[u64], among: &[u64]) -> Vec<Option<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_holdout_has_about_its_share_and_depends_on_the_seed() {
-        let rows = |seed| (0..20_000).filter(|&r| held_out(seed, r, 0.2)).collect::<Vec<_>>();
-        let a = rows(0);
-        assert!((a.len() as f64 - 4000.0).abs() < 250.0, "{}", a.len());
-        assert_ne!(a, rows(1));
-        assert_eq!(a, rows(0));
-    }
 
     #[test]
     fn positions_find_common_keys() {

@@ -1,11 +1,14 @@
 //! A job: its solvers one after the other, and the model of the last.
 
 use super::evaluation::Evaluation;
+use super::holdout::Holdout;
+use super::patience::{Best, Patience};
 use super::stage::{Solved, Stage, Start};
 use super::{FitOptions, Fitted, Observer, TrainInput, batch, grid, labels, lbfgs, online};
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
-use crate::solver::Solver;
+use crate::penalty::ElasticNet;
+use crate::solver::{Solver, minibatch::Found, relative_gap};
 use handcar_base::hash;
 use handcar_data::Dataset;
 use handcar_ps::Worker;
@@ -24,6 +27,17 @@ pub fn fit(
     options: &FitOptions,
     observer: &mut dyn Observer,
 ) -> Result<Fitted> {
+    fit_from(worker, input, options, observer, 0)
+}
+
+/// As [`fit`]; `first`: the number of the first solver, so that several fits of one job have tables of their own.
+pub(super) fn fit_from(
+    worker: &mut Worker,
+    input: TrainInput<'_>,
+    options: &FitOptions,
+    observer: &mut dyn Observer,
+    first: usize,
+) -> Result<Fitted> {
     options.check()?;
     options.check_filters(worker.filters())?;
     for (what, given) in
@@ -39,6 +53,10 @@ pub fn fit(
         let (expected, got) = ("one pass, or rows to choose by (holdout or validation)", options.passes.to_string());
         return Err(TrainError::Option { what: "grid", expected, got });
     }
+    if let Some(patience) = options.patience.filter(|_| input.holdout.is_none() && input.valid.is_none()) {
+        let (expected, got) = ("with rows to measure on (holdout or validation)", format!("{patience} without"));
+        return Err(TrainError::Option { what: "patience", expected, got });
+    }
     labels::check(options.loss, input.data)?;
     if let Some(valid) = input.valid {
         labels::check_kind(options.loss, valid)?;
@@ -47,18 +65,26 @@ pub fn fit(
     let began = Instant::now();
     let (evaluation, weights) =
         Evaluation::new(worker, input.data, &input.rows, input.holdout, input.valid, options.seed, options.loss)?;
+    if options.patience.is_some() && evaluation.rows() == 0 {
+        return Err(TrainError::Data { expected: "rows to measure on, for patience".into(), got: "none".into() });
+    }
     let given: Option<(Vec<f32>, f64)> = options.init.as_ref().map(|m| (weights_of(m, input.data), m.intercept));
     let (mut trace, mut online) = (Vec::new(), Vec::new());
     let mut before: Option<Solved> = None;
     let mut tried = Vec::new();
+    let mut patience = options.patience.map(Patience::new);
     let all = options.solver.solvers();
     for (i, &solver) in all.iter().enumerate() {
+        let best: Option<(Vec<f32>, f64)> = patience.as_ref().and_then(|p| p.weights()).map(|(w, b)| (w.to_vec(), b));
         let start = match &before {
+            _ if let Some((weights, intercept)) = &best => Some(Start { weights, intercept: *intercept }),
             Some(s) => Some(Start { weights: &s.weights, intercept: s.intercept }),
             None => given.as_ref().map(|(weights, intercept)| Start { weights, intercept: *intercept }),
         };
         let passes = if i + 1 == all.len() { options.passes } else { solver.default_passes() };
-        let stage = Stage { began, evaluation: &evaluation, weights: weights.as_deref(), number: i, passes, start };
+        patience.iter_mut().for_each(Patience::begin);
+        let (weights, patience) = (weights.as_deref(), patience.as_mut());
+        let stage = Stage { began, evaluation: &evaluation, weights, number: first + i, passes, start, patience };
         let mut solved = match solver {
             Solver::Dbpg => batch::run(worker, &input, options, stage, observer)?,
             Solver::Lbfgs => lbfgs::run(worker, &input, options, stage, observer)?,
@@ -77,7 +103,12 @@ pub fn fit(
             break;
         }
     }
-    let Some(end) = before else { unreachable!("there is at least one solver") };
+    let Some(mut end) = before else { unreachable!("there is at least one solver") };
+    let best = patience.and_then(Patience::best);
+    let kept = best.as_ref().map(|best| best.kept);
+    if let Some(best) = best.filter(|best| best.number != trace.len()) {
+        end = at_best(worker, &input, options, weights.as_deref(), &evaluation, best, end)?;
+    }
     let chosen = tried.iter().find(|m| m.chosen);
     let facts = Facts {
         solver: options.solver.to_string(),
@@ -89,7 +120,7 @@ pub fn fit(
         delay: options.delay,
         tol: options.tol,
         seed: options.seed,
-        holdout: input.holdout,
+        holdout: input.holdout.and_then(Holdout::share),
         rows: end.rows,
         passes: trace.len() as u64,
         objective: end.objective,
@@ -103,7 +134,38 @@ pub fn fit(
     if let Some(state) = &end.state {
         model = model.with_others(options.init.as_ref(), state.keys(), &state.weights());
     }
-    Ok(Fitted { state: end.state, model, trace, online, grid: tried, metrics: end.metrics, filters: end.filters })
+    let Solved { state, metrics, filters, .. } = end;
+    Ok(Fitted { state, model, trace, online, grid: tried, metrics, kept, filters })
+}
+
+/// What the solvers have found, with the weights of the best pass instead of the last.
+fn at_best(
+    worker: &mut Worker,
+    input: &TrainInput<'_>,
+    options: &FitOptions,
+    weights: Option<&[f32]>,
+    evaluation: &Evaluation<'_>,
+    best: Best,
+    end: Solved,
+) -> Result<Solved> {
+    let example = |row: usize| weights.map_or(1.0, |w| w[row]);
+    let penalty = ElasticNet { l1: options.l1, l2: options.l2 };
+    let solution = (best.weights, best.intercept);
+    let (data, rows, threads) = (input.data, input.rows.clone(), options.threads);
+    let found = Found::new(worker, data, rows, solution, options.loss, penalty, &example, threads)?;
+    // No objective is below a lower bound, whatever weights it was found with.
+    let gap = end.gap.map(|gap| relative_gap(found.objective, end.objective * (1.0 - gap)));
+    Ok(Solved {
+        metrics: evaluation.measure(&mut (&mut *worker, &found))?,
+        intercept: found.intercept as f64,
+        objective: found.objective,
+        loss: found.loss,
+        gap,
+        violation: None,
+        converged: gap.is_some_and(|g| g <= options.tol),
+        weights: found.weights,
+        ..end
+    })
 }
 
 /// A model's weights for the keys of some data.

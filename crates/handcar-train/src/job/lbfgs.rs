@@ -21,7 +21,7 @@ pub(super) fn run(
     stage: Stage<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Solved> {
-    let Stage { began, evaluation, weights, number, passes, start } = stage;
+    let Stage { began, evaluation, weights, number, passes, start, mut patience } = stage;
     // What a solver before this one has taken and sent is that one's.
     let (mut seconds_before, stats) = (began.elapsed().as_secs_f64(), worker.stats());
     let (mut sent_before, mut plain_before) = (stats.bytes_sent, stats.plain_sent);
@@ -67,7 +67,11 @@ pub(super) fn run(
             converged = enough && rounded && gap.is_none_or(|g| g <= options.tol);
         }
         let at = solve.at();
-        let measured = evaluation.measure(&mut solve)?;
+        let measured = evaluation.measure(&mut solve)?.map(|m| m.metrics);
+        let spent = match &mut patience {
+            Some(p) => p.hear(&mut solve, input.data.keys().len(), (Solver::Lbfgs, pass), measured)?,
+            None => false,
+        };
         let (seconds, stats) = (began.elapsed().as_secs_f64(), solve.worker.stats());
         let (sent, plain) = (stats.bytes_sent, stats.plain_sent);
         trace.push(PassTrace {
@@ -80,7 +84,7 @@ pub(super) fn run(
             active: solve.active(input.data.keys().len()),
             violation: Some(solve.violation()),
             gap,
-            valid: measured.map(|m| m.metrics),
+            valid: measured,
             online: None,
             rows_per_second: solve.rows_total() as f64 / (seconds - seconds_before).max(1e-9),
             bytes_sent: sent - sent_before,
@@ -91,7 +95,7 @@ pub(super) fn run(
         }
         (before, seconds_before) = (at.objective, seconds);
         (sent_before, plain_before) = (sent, plain);
-        if done || last {
+        if done || last || spent {
             break;
         }
     }

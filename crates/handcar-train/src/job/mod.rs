@@ -15,18 +15,24 @@
 mod batch;
 mod evaluation;
 mod fit;
+mod folds;
 mod grid;
+mod holdout;
 mod labels;
 mod lbfgs;
 mod online;
 mod options;
+mod patience;
 mod savings;
 mod stage;
 
 pub use evaluation::Measured;
 pub use fit::fit;
+pub use folds::{CrossValidated, FoldFit, cross_validate};
 pub use grid::{GridAxes, GridModel};
+pub use holdout::{Fold, Folds, FoldsBy, Holdout};
 pub use options::{FitOptions, Resume};
+pub use patience::Kept;
 
 use crate::metric::Metrics;
 use crate::model::Model;
@@ -49,8 +55,8 @@ pub struct TrainInput<'a> {
     pub data: &'a Dataset,
     /// This worker's rows; together the workers' ranges cover all rows once.
     pub rows: Range<usize>,
-    /// Share of rows to hold out of training and to measure on; drawn from the seed, row by row.
-    pub holdout: Option<f64>,
+    /// Rows to hold out of training and to measure on.
+    pub holdout: Option<Holdout>,
     /// Rows read with the same schema to measure on.
     pub valid: Option<&'a Dataset>,
 }
@@ -75,6 +81,8 @@ pub trait Observer {
     fn newton(&mut self, _step: u64, _gap: f64) {
         self.progress(1.0);
     }
+    /// The model of a fold (from 0) of so many is about to be trained.
+    fn fold(&mut self, _fold: u32, _of: u32) {}
     /// Whether the job should end after this pass with the model so far. One worker's wish ends the job on all.
     fn stop(&self) -> bool {
         false
@@ -159,6 +167,8 @@ pub struct Fitted {
     pub grid: Vec<GridModel>,
     /// Measures on the validation rows, or else on the holdout.
     pub metrics: Option<Measured>,
+    /// The pass whose weights the model has, if the job had patience.
+    pub kept: Option<Kept>,
     /// What each filter saved, over all workers. First `kkt`, which keeps inactive keys at home: keys of 8 bytes, and numbers
     /// as the table has them.
     pub filters: Vec<Saved>,

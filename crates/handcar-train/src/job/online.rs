@@ -28,7 +28,7 @@ pub(super) fn run(
     stage: Stage<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Solved> {
-    let Stage { began, evaluation, weights, number, passes, start } = stage;
+    let Stage { began, evaluation, weights, number, passes, start, mut patience } = stage;
     let (data, penalty) = (input.data, ElasticNet { l1: options.l1, l2: options.l2 });
     let settings = Settings { stage: number, ..settings(options, solver, penalty) };
     let (rate, threads) = (settings.alpha, settings.threads);
@@ -70,7 +70,11 @@ pub(super) fn run(
             let (solver, rate) = (solver.name(), Some(rate));
             return Err(TrainError::Diverged { solver, pass, objective: found.objective, rate });
         }
-        let measured = evaluation.measure(&mut (&mut *worker, &found))?;
+        let measured = evaluation.measure(&mut (&mut *worker, &found))?.map(|m| m.metrics);
+        let spent = match &mut patience {
+            Some(p) => p.hear(&mut (&mut *worker, &found), data.keys().len(), (solver, pass), measured)?,
+            None => false,
+        };
         let stats = worker.stats();
         let relative_change = (before - found.objective) / found.objective.abs().max(f64::MIN_POSITIVE);
         trace.push(PassTrace {
@@ -83,7 +87,7 @@ pub(super) fn run(
             active: 1.0,
             violation: None,
             gap: None,
-            valid: measured.map(|m| m.metrics),
+            valid: measured,
             online,
             rows_per_second,
             bytes_sent: stats.bytes_sent - sent,
@@ -95,7 +99,7 @@ pub(super) fn run(
         (before, sent, plain) = (found.objective, stats.bytes_sent, stats.plain_sent);
         // Workers that do not go in step may not all have seen who ended the pass.
         stopped = worker.reduce_max(&[(stopped || observer.stop()) as i64])?[0] != 0;
-        if stopped || pass >= passes as u64 {
+        if stopped || spent || pass >= passes as u64 {
             break found;
         }
     };

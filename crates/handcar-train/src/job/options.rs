@@ -29,6 +29,9 @@ pub struct FitOptions {
     pub slow: f64,
     /// Passes of the last solver at most; default 200, as of DBPG. Minibatch solvers before the last make one.
     pub passes: u32,
+    /// Passes without a better loss on validation or held-out rows that end a solver; the model then has the weights of the best pass.
+    /// Each solver of several has as many, and begins at the best pass of those before. Default: none, the last pass's weights.
+    pub patience: Option<u32>,
     /// Minibatch solvers: step size α; default [`Solver::default_rate`].
     pub rate: Option<f64>,
     /// Minibatch solvers: added to what divides the step size; default 1.
@@ -84,6 +87,7 @@ impl Default for FitOptions {
             delay: 0,
             slow: 1.0,
             passes: 200,
+            patience: None,
             rate: None,
             beta: 1.0,
             batch_rows: 256,
@@ -129,6 +133,12 @@ impl FitOptions {
         if !(self.tol >= 0.0 && self.tol.is_finite()) {
             return option("tol", "a finite number of at least 0", &self.tol);
         }
+        if self.patience == Some(0) {
+            return option("patience", "at least 1", &0);
+        }
+        if let Some(grid) = self.grid.as_ref().filter(|_| self.patience.is_some()) {
+            return option("patience", "without a grid, whose models would each end elsewhere", grid);
+        }
         if let Some(rate) = self.rate.filter(|r| !(*r > 0.0 && r.is_finite())) {
             return option("rate", "a finite number above 0", &rate);
         }
@@ -157,6 +167,10 @@ impl FitOptions {
             let bare = self.filters == TableFilters::default() && self.delay == 0;
             if self.hogwild || self.grid.is_some() || !bare {
                 return option("resume", "without hogwild, grid, delay and filters", &true);
+            }
+            // The state is that of the last pass, and patience may keep the weights of another.
+            if let Some(patience) = self.patience {
+                return option("patience", "none of a fit that is to be resumed", &patience);
             }
             if resume.rows_total == Some(0) {
                 return option("rows_total", "at least 1", &0);
@@ -269,6 +283,7 @@ mod tests {
             (FitOptions { l2: f64::NAN, ..d() }, "l2"),
             (FitOptions { tol: f64::INFINITY, ..d() }, "tol"),
             (FitOptions { passes: 0, ..d() }, "passes"),
+            (FitOptions { patience: Some(0), ..d() }, "patience at least 1"),
             (FitOptions { delay: 4096, ..d() }, "delay"),
             (FitOptions { rate: Some(0.0), ..d() }, "rate"),
             (FitOptions { beta: f64::NAN, ..d() }, "beta"),
@@ -287,6 +302,10 @@ mod tests {
                 "l2 0 of adaptive-revision",
             ),
             (FitOptions { resume: Some(Resume::default()), ..d() }, "resume one solver that learns in minibatches"),
+            (
+                FitOptions { resume: Some(Resume::default()), patience: Some(3), solver: Solver::Sgd.into(), ..d() },
+                "patience none of a fit that is to be resumed",
+            ),
             (
                 FitOptions { resume: Some(Resume::default()), solver: Solver::Emso.into(), ..d() },
                 "and not emso, got emso",

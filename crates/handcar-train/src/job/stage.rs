@@ -1,6 +1,7 @@
 //! What one of the solvers is given, and what it gives.
 
 use super::evaluation::Evaluation;
+use super::patience::Patience;
 use super::{Measured, OnlineTrace, PassTrace};
 use crate::solver::minibatch::OptimizerState;
 use handcar_ps::filter::Saved;
@@ -25,6 +26,7 @@ pub(super) struct Stage<'s> {
     /// Passes at most.
     pub passes: u32,
     pub start: Option<Start<'s>>,
+    pub patience: Option<&'s mut Patience>,
 }
 
 /// What a solver has found.

@@ -6,23 +6,29 @@ mod auc;
 mod calibration;
 mod deviance;
 mod logloss;
+mod margins;
 mod normalised_entropy;
 mod predicted;
 mod progressive;
 mod scored;
+mod slices;
 mod squared_error;
+mod tally;
 
 pub use absolute_error::mae;
 pub use accuracy::accuracy;
 pub use auc::auc;
-pub use calibration::{Decile, calibration};
+pub use calibration::{Decile, calibration, calibration_error, calibration_ratio};
 pub use deviance::poisson_deviance;
 pub use logloss::{logloss, logloss_sum};
+pub use margins::Margins;
 pub use normalised_entropy::normalised_entropy;
 pub use predicted::Predicted;
 pub use progressive::Progressive;
 pub use scored::{Scored, ScoredError};
+pub use slices::{Ranked, Slices};
 pub use squared_error::{r2, rmse};
+pub use tally::Tally;
 
 use crate::loss::{Loss, LossKind, with_loss};
 use handcar_data::LabelKind;
@@ -43,6 +49,13 @@ pub struct Metrics {
     /// Share of rows on the right side of zero, see [`accuracy`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accuracy: Option<f64>,
+    /// Predicted over observed, see [`calibration_ratio`]; of regressions the sum of the means over that of the labels, if that is
+    /// above 0.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub calibration: Option<f64>,
+    /// Expected calibration error over the deciles of [`calibration`], see [`calibration_error`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ece: Option<f64>,
     /// Mean of a loss other than the logistic one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub loss: Option<f64>,
@@ -64,7 +77,8 @@ impl Metrics {
     /// All measures of one set of scored rows, whose margins are log odds.
     pub fn of(rows: &Scored) -> Self {
         let (logloss, ne) = (logloss(rows), normalised_entropy(rows));
-        Self { logloss, auc: auc(rows), ne, accuracy: accuracy(rows), ..Self::default() }
+        let (calibration, ece) = (calibration_ratio(rows), calibration_error(&calibration(rows)));
+        Self { logloss, auc: auc(rows), ne, accuracy: accuracy(rows), calibration, ece, ..Self::default() }
     }
 
     /// The measures that fit a loss; labels are of its kind.
@@ -83,12 +97,48 @@ impl Metrics {
         let means: Vec<f64> = margins.iter().map(|&m| loss.mean(m).unwrap_or(m)).collect();
         let rows = Predicted::new(&means, labels, weights)?;
         let deviance = (loss == LossKind::Poisson).then(|| poisson_deviance(&rows)).flatten();
-        Ok(Self { loss: mean, rmse: rmse(&rows), mae: mae(&rows), r2: r2(&rows), deviance, ..Self::default() })
+        let sums = rows.mean_of(|mean, _| mean).zip(rows.mean_of(|_, label| label).filter(|labels| *labels > 0.0));
+        let calibration = sums.map(|(means, labels)| means / labels);
+        let (rmse, mae, r2) = (rmse(&rows), mae(&rows), r2(&rows));
+        Ok(Self { loss: mean, rmse, mae, r2, deviance, calibration, ..Self::default() })
     }
+
+    /// The mean of each measure over several evaluations, and its standard error `√(Σ (xᵢ − x̄)² / (n − 1) / n)`. A measure that one
+    /// of them lacks is absent; the error needs two.
+    pub fn mean_and_error(all: &[Self]) -> (Self, Self) {
+        let n = all.len() as f64;
+        let of = |get: fn(&mut Self) -> &mut Option<f64>, mean: &mut Self, error: &mut Self| {
+            let Some(x) = all.iter().map(|m| *get(&mut m.clone())).collect::<Option<Vec<f64>>>() else { return };
+            let average = x.iter().sum::<f64>() / n;
+            let squares: f64 = x.iter().map(|x| (x - average).powi(2)).sum();
+            *get(mean) = (n > 0.0).then_some(average);
+            *get(error) = (n > 1.0).then(|| (squares / (n - 1.0) / n).sqrt());
+        };
+        let (mut mean, mut error) = (Self::default(), Self::default());
+        for get in Self::EACH {
+            of(get, &mut mean, &mut error);
+        }
+        (mean, error)
+    }
+
+    /// Each measure.
+    const EACH: [fn(&mut Self) -> &mut Option<f64>; 11] = [
+        |m| &mut m.logloss,
+        |m| &mut m.auc,
+        |m| &mut m.ne,
+        |m| &mut m.accuracy,
+        |m| &mut m.calibration,
+        |m| &mut m.ece,
+        |m| &mut m.loss,
+        |m| &mut m.rmse,
+        |m| &mut m.mae,
+        |m| &mut m.r2,
+        |m| &mut m.deviance,
+    ];
 
     /// Those that hold for margins that are no log odds.
     pub fn of_order(self) -> Self {
-        Self { logloss: None, ne: None, ..self }
+        Self { logloss: None, ne: None, calibration: None, ece: None, ..self }
     }
 }
 
@@ -116,6 +166,16 @@ mod tests {
         assert_eq!((m.auc, m.ne), (None, None));
         assert_eq!(m.accuracy, Some(0.5));
         assert!(m.logloss.unwrap() > 0.0);
+    }
+
+    #[test]
+    fn means_have_the_error_of_their_spread_and_need_every_evaluation() {
+        let of = |auc, rmse| Metrics { auc: Some(auc), rmse, ..Metrics::default() };
+        let (mean, error) = Metrics::mean_and_error(&[of(0.7, Some(1.0)), of(0.8, None), of(0.9, Some(2.0))]);
+        assert!((mean.auc.unwrap() - 0.8).abs() < 1e-15 && (error.auc.unwrap() - 0.1 / 3f64.sqrt()).abs() < 1e-15);
+        assert_eq!((mean.rmse, error.rmse, mean.logloss), (None, None, None));
+        assert_eq!(Metrics::mean_and_error(&[of(0.7, None)]).1, Metrics::default());
+        assert_eq!(Metrics::mean_and_error(&[]).0, Metrics::default());
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The one report a run can write: JSON with stable keys; a key that does not apply is absent.
 
+mod measured;
 mod memory;
 
+pub use measured::{CrossValidation, EarlyStopping, FoldEntry};
 pub use memory::peak_memory_bytes;
 
 use crate::{
+    evaluate::{Evaluated, SliceTable},
     metric::{Decile, Metrics},
     model::{ModelError, write_aside},
     solver::Solver,
@@ -56,6 +59,9 @@ pub struct Report {
     /// Calibration by decile of the predictions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub calibration: Vec<Decile>,
+    /// Measures by the values of a field, one entry a field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub slices: Vec<SliceTable>,
     /// How close to the optimum, certified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kkt: Option<Kkt>,
@@ -91,6 +97,12 @@ pub struct Report {
     /// The models of a grid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grid: Vec<GridEntry>,
+    /// Which pass was kept, of a fit with patience.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStopping>,
+    /// Models each measured on rows they were not trained on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<CrossValidation>,
 }
 
 /// A model of a grid.
@@ -257,6 +269,19 @@ impl Report {
         Self { command: command.to_string(), version: env!("CARGO_PKG_VERSION").to_string(), ..Self::default() }
     }
 
+    /// What `eval` found.
+    pub fn of_evaluation(found: Evaluated) -> Self {
+        let Evaluated { rows, loss, metrics, calibration, slices } = found;
+        let (rows, loss, metrics) = (Some(rows), Some(loss), Some(metrics));
+        Self { rows, loss, metrics, calibration, slices, ..Self::new("eval") }
+    }
+
+    /// The report as JSON.
+    pub fn to_json(&self) -> String {
+        // Numbers, texts and lists: nothing that JSON does not have.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// Writes the report as JSON, whole or not at all.
     ///
     /// # Errors
@@ -297,6 +322,8 @@ mod tests {
                 auc: Some(0.9),
                 ne: Some(0.7),
                 accuracy: Some(0.8),
+                calibration: Some(1.1),
+                ece: Some(0.01),
                 rmse: Some(1.0),
                 mae: Some(1.0),
                 r2: Some(0.5),
@@ -329,6 +356,8 @@ mod tests {
             "metrics/auc",
             "metrics/ne",
             "metrics/accuracy",
+            "metrics/calibration",
+            "metrics/ece",
             "metrics/rmse",
             "metrics/mae",
             "metrics/r2",

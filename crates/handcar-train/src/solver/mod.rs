@@ -141,7 +141,9 @@ impl FromStr for Solver {
 pub struct Solvers(Vec<Solver>);
 
 /// Solvers in turn at most.
-const SOLVERS_MAX: usize = 8;
+pub(crate) const SOLVERS_MAX: usize = 8;
+/// Passes of a minibatch solver that patience may end sooner: one would leave it nothing to wait for.
+const PATIENT_PASSES: u32 = 100;
 
 impl Solvers {
     /// The solvers, in order; at least one.
@@ -157,6 +159,14 @@ impl Solvers {
     /// Whose result is the job's.
     pub fn last(&self) -> Solver {
         self.0[self.0.len() - 1]
+    }
+
+    /// Passes of the last at most unless told otherwise. `patient`: whether passes that help no more end it sooner.
+    pub fn default_passes(&self, patient: bool) -> u32 {
+        match self.last() {
+            s if patient && s.is_minibatch() => PATIENT_PASSES,
+            s => s.default_passes(),
+        }
     }
 
     /// Whether any of them fits.

@@ -4,8 +4,11 @@ use crate::{signals, summary};
 use handcar_data::Dataset;
 use handcar_ps::{Worker, filter::Saved};
 use handcar_train::{
-    job::{Fitted, GridModel, OnlineTrace},
-    report::{Bytes, FilterSavings, GridEntry, Kkt, OnlineEntry, Report, Seconds, TraceEntry},
+    job::{CrossValidated, Fitted, GridModel, OnlineTrace},
+    report::{
+        Bytes, CrossValidation, EarlyStopping, FilterSavings, FoldEntry, GridEntry, Kkt, OnlineEntry, Report, Seconds,
+        TraceEntry,
+    },
 };
 use std::{io::Write, path::Path};
 
@@ -19,6 +22,9 @@ pub fn tell(fitted: &Fitted, path: &Path, asked: Option<(f64, u32)>, signal: Opt
         summary::grid(&mut text, &fitted.grid);
     }
     summary::facts(&mut text, model);
+    if let Some(kept) = &fitted.kept {
+        summary::kept(&mut text, kept, &fitted.trace);
+    }
     if let Some(m) = &fitted.metrics {
         summary::metrics(&mut text, &m.on, m.rows, &m.metrics);
     }
@@ -27,11 +33,12 @@ pub fn tell(fitted: &Fitted, path: &Path, asked: Option<(f64, u32)>, signal: Opt
     // The model is saved by now: a reader of stdout that has gone away is no failure of the fit.
     let _ = std::io::stdout().write_all(text.as_bytes());
 
+    let early = fitted.kept.is_some_and(|kept| kept.early);
     let gap = model.facts.gap.map_or("no certificate yet".to_string(), |g| format!("certified gap {g:.1e}"));
     if let Some(signal) = signal {
         let name = signals::name(signal);
         tracing::warn!("{name}: ended after {} passes with the model so far ({gap})", model.facts.passes);
-    } else if let Some((tol, most)) = asked.filter(|_| !model.facts.converged) {
+    } else if let Some((tol, most)) = asked.filter(|_| !model.facts.converged && !early) {
         let passes = model.facts.passes;
         let at = match fitted.trace.last() {
             Some(p) if p.pass < most as u64 => format!("after {passes} passes, where no step helps any more,"),
@@ -73,8 +80,49 @@ pub fn report(fitted: &Fitted, data: &Dataset, read_seconds: f64, worker: &Worke
         trace: fitted.trace.iter().map(entry).collect(),
         online: fitted.online.iter().map(online).collect(),
         grid: fitted.grid.iter().map(tried).collect(),
+        early_stopping: fitted.kept.map(|k| EarlyStopping {
+            solver: k.solver,
+            pass: k.pass,
+            loss: k.loss,
+            stopped: k.early,
+        }),
         ..Report::new("fit")
     }
+}
+
+/// Prints the measures of each fold and of all.
+pub fn tell_folds(found: &CrossValidated) {
+    let mut text = String::new();
+    summary::folds(&mut text, found);
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// The report of a cross-validation alone.
+pub fn folds_report(found: &CrossValidated, data: &Dataset, read_seconds: f64) -> Report {
+    let report = Report {
+        rows: Some(data.rows() as u64),
+        rows_skipped: Some(data.report().skipped),
+        features: Some(data.keys().len() as u64),
+        seconds: Seconds { read: Some(read_seconds), ..Seconds::default() },
+        ..Report::new("fit")
+    };
+    with_folds(report, Some(found))
+}
+
+/// A report that also tells of a cross-validation, if there was one.
+pub fn with_folds(report: Report, found: Option<&CrossValidated>) -> Report {
+    let Some(found) = found else { return report };
+    let fold = |f: &handcar_train::job::FoldFit| FoldEntry {
+        fold: f.fold as u64 + 1,
+        rows: f.rows,
+        passes: f.passes,
+        objective: f.objective,
+        rows_measured: f.measured.rows,
+        metrics: f.measured.metrics,
+    };
+    let folds = found.folds.iter().map(fold).collect();
+    let (mean, error) = (found.mean, found.error);
+    Report { cross_validation: Some(CrossValidation { folds, mean, error }), ..report }
 }
 
 fn savings(s: &Saved) -> FilterSavings {

@@ -19,7 +19,18 @@ impl<'a> Watch<'a> {
     }
 }
 
+impl Watch<'_> {
+    /// The table of another model begins.
+    pub fn section(&mut self, title: &str) {
+        self.progress.section(title);
+    }
+}
+
 impl Observer for Watch<'_> {
+    fn fold(&mut self, fold: u32, of: u32) {
+        self.section(&format!("fold {} of {of}", fold + 1));
+    }
+
     fn pass(&mut self, p: &PassTrace) {
         self.progress.line(&Line {
             pass: p.pass,

@@ -48,7 +48,7 @@ pub(super) fn run(
     stage: Stage<'_>,
     observer: &mut dyn Observer,
 ) -> Result<(Solved, Vec<GridModel>)> {
-    let Stage { began, evaluation, weights, number, passes, start } = stage;
+    let Stage { began, evaluation, weights, number, passes, start, .. } = stage;
     let data = input.data;
     let points = axes.points(options, solver);
     let penalty = |p: &[f64; 4]| ElasticNet { l1: p[0], l2: p[1] };

@@ -1,8 +1,12 @@
 //! Results for people, on stdout.
 
+mod slices;
+
+pub use slices::slices;
+
 use crate::progress::{grouped, significant};
 use handcar_train::{
-    job::GridModel,
+    job::{CrossValidated, GridModel, Kept, PassTrace},
     metric::{Decile, Metrics},
     model::{Model, Unseen},
 };
@@ -61,19 +65,60 @@ pub fn grid(out: &mut String, models: &[GridModel]) {
     }
 }
 
+/// The pass that a fit with patience has kept.
+pub fn kept(out: &mut String, kept: &Kept, trace: &[PassTrace]) {
+    let last = trace.last().map_or(0, |p| p.pass);
+    let end = if kept.early { format!("stopped early, after pass {last}; ") } else { String::new() };
+    let loss = significant(kept.loss, 6);
+    item(
+        out,
+        "kept",
+        &format!("{end}the weights are those of pass {} of {}, with loss {loss}", kept.pass, kept.solver),
+    );
+}
+
+/// The measures of each fold, and their mean with its standard error.
+pub fn folds(out: &mut String, found: &CrossValidated) {
+    for fold in &found.folds {
+        metrics(out, &format!("fold {}", fold.fold + 1), fold.measured.rows, &fold.measured.metrics);
+    }
+    let (mean, error) = (&found.mean, &found.error);
+    let all = [
+        ("AUC", mean.auc, error.auc),
+        ("logloss", mean.logloss, error.logloss),
+        ("NE", mean.ne, error.ne),
+        ("accuracy", mean.accuracy, error.accuracy),
+        ("loss", mean.loss, error.loss),
+        ("RMSE", mean.rmse, error.rmse),
+        ("MAE", mean.mae, error.mae),
+        ("R2", mean.r2, error.r2),
+        ("deviance", mean.deviance, error.deviance),
+        ("calibration", mean.calibration, error.calibration),
+        ("ECE", mean.ece, error.ece),
+    ];
+    let told = all.into_iter().filter_map(|(name, mean, error)| Some((name, mean?, error)));
+    for (n, (name, mean, error)) in told.enumerate() {
+        let error = error.map_or(String::new(), |e| format!(" +- {}", significant(e, 6)));
+        let title = format!("mean of {}", found.folds.len());
+        item(out, if n == 0 { &title } else { "" }, &format!("{name:<11} {}{error}", significant(mean, 6)));
+    }
+}
+
 /// The measures on `rows` rows of `what`.
 pub fn metrics(out: &mut String, what: &str, rows: u64, m: &Metrics) {
     let rows = grouped(rows);
     let show = |name: &str, x: Option<f64>| format!("{name} {}  ", x.map_or("-".to_string(), |x| significant(x, 6)));
+    let some = |name: &str, x: Option<f64>| x.map_or(String::new(), |x| show(name, Some(x)));
+    let calibration = some("calibration", m.calibration) + &some("ECE", m.ece);
     let measures = match m.rmse {
         Some(_) => {
-            let deviance = m.deviance.map_or(String::new(), |d| show("deviance", Some(d)));
-            [show("loss", m.loss), show("RMSE", m.rmse), show("MAE", m.mae), show("R2", m.r2), deviance].concat()
+            let deviance = some("deviance", m.deviance);
+            [show("loss", m.loss), show("RMSE", m.rmse), show("MAE", m.mae), show("R2", m.r2), deviance, calibration]
+                .concat()
         }
         None => {
-            let loss = m.loss.map_or(String::new(), |l| show("loss", Some(l)));
             let (auc, logloss) = (show("AUC", m.auc), show("logloss", m.logloss));
-            [auc, logloss, show("NE", m.ne), show("accuracy", m.accuracy), loss].concat()
+            [auc, logloss, show("NE", m.ne), show("accuracy", m.accuracy), some("loss", m.loss), calibration].concat()
         }
     };
     item(out, what, &format!("{measures}({rows} rows)"));
@@ -94,9 +139,9 @@ pub fn strongest(out: &mut String, model: &Model) {
 pub fn calibration(out: &mut String, deciles: &[Decile]) {
     for (n, d) in deciles.iter().enumerate() {
         let title = if n == 0 { "decile" } else { "" };
-        let range = format!("{:.4}..{:.4}", d.from, d.to);
-        let rates = format!("predicted {:.4}  observed {:.4}", d.predicted, d.observed);
-        item(out, title, &format!("{:>2}  {range:<15} {rates}  ({} rows)", n + 1, grouped(d.rows)));
+        let range = format!("{:.5}..{:.5}", d.from, d.to);
+        let rates = format!("predicted {:.5}  observed {:.5}", d.predicted, d.observed);
+        item(out, title, &format!("{:>2}  {range:<17} {rates}  ({} rows)", n + 1, grouped(d.rows)));
     }
 }
 
