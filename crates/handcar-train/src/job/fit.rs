@@ -5,6 +5,7 @@ use super::stage::{Solved, Stage, Start};
 use super::{FitOptions, Fitted, Observer, TrainInput, batch, grid, labels, lbfgs, online};
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
+use crate::penalty::Bounds;
 use crate::solver::Solver;
 use handcar_base::hash;
 use handcar_data::Dataset;
@@ -45,7 +46,8 @@ pub fn fit(
     let began = Instant::now();
     let (evaluation, weights) =
         Evaluation::new(worker, input.data, &input.rows, input.holdout, input.valid, options.seed, options.loss)?;
-    let given: Option<(Vec<f32>, f64)> = options.init.as_ref().map(|m| (weights_of(m, input.data), m.intercept));
+    let given: Option<(Vec<f32>, f64)> =
+        options.init.as_ref().map(|m| (weights_of(m, input.data, options.bounds), m.intercept));
     let (mut trace, mut online) = (Vec::new(), Vec::new());
     let mut before: Option<Solved> = None;
     let mut tried = Vec::new();
@@ -83,6 +85,8 @@ pub fn fit(
         huber_delta: options.loss.delta(),
         l1: chosen.map_or(options.l1, |m| m.l1),
         l2: chosen.map_or(options.l2, |m| m.l2),
+        lower: finite(options.bounds.lower()),
+        upper: finite(options.bounds.upper()),
         intercept: options.intercept,
         delay: options.delay,
         tol: options.tol,
@@ -101,14 +105,18 @@ pub fn fit(
     Ok(Fitted { model, trace, online, grid: tried, metrics: end.metrics, filters: end.filters })
 }
 
-/// A model's weights for the keys of some data.
-fn weights_of(model: &Model, data: &Dataset) -> Vec<f32> {
+fn finite(bound: f32) -> Option<f64> {
+    bound.is_finite().then_some(bound as f64)
+}
+
+/// A model's weights for the keys of some data, brought between the bounds.
+fn weights_of(model: &Model, data: &Dataset, bounds: Bounds) -> Vec<f32> {
     let mut at = 0;
     data.keys()
         .iter()
         .map(|key| {
             at += model.keys[at..].partition_point(|k| k < key);
-            if model.keys.get(at) == Some(key) { model.weights[at] } else { 0.0 }
+            if model.keys.get(at) == Some(key) { bounds.clip_f32(model.weights[at]) } else { 0.0 }
         })
         .collect()
 }
