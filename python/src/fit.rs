@@ -78,6 +78,7 @@ pub fn fit<'py>(
     let iterations = inner_iterations.unwrap_or(unless_told);
     let inner = Inner { method, iterations, tol: inner_tol };
     let options = FitOptions {
+        bounds: handcar_train::penalty::Bounds::NONE,
         solver,
         loss: huber_delta.map_or(loss, |delta| loss.with_delta(delta)),
         rate,

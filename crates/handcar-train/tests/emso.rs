@@ -6,7 +6,7 @@ use handcar_base::{Rng, Seed};
 use handcar_data::{CachePolicy, Dataset, LabelKind, ReadOptions, read};
 use handcar_train::job::FitOptions;
 use handcar_train::loss::LossKind;
-use handcar_train::penalty::soft;
+use handcar_train::penalty::{Bounds, soft};
 use handcar_train::solver::Solver;
 use handcar_train::solver::minibatch::{Inner, Method};
 use std::path::Path;
@@ -126,6 +126,9 @@ impl Problem {
             for k in 0..=COLUMNS {
                 let part = |l: f64| if k < COLUMNS { l / batches as f64 } else { 0.0 };
                 w[k] = soft(q * w[k] - g[k], part(o.l1)) / (q + part(o.l2));
+                if k < COLUMNS {
+                    w[k] = o.bounds.clip(w[k]);
+                }
             }
             if w == before {
                 break;
@@ -177,6 +180,25 @@ fn every_batch_is_solved_as_a_slow_reference_solves_it() {
             if method == Method::Descend {
                 let expected = problem.reference(&o, 2);
                 assert_near(&weights(&fit(&data, 2, 2, &o)), &expected, &format!("{loss} {valued} two workers"));
+            }
+        }
+    }
+}
+
+#[test]
+fn with_bounds_every_batch_is_solved_between_them() {
+    for (lower, upper) in [(0.0, f64::INFINITY), (-0.3, 0.2)] {
+        let bounds = Bounds::new(lower, upper).unwrap();
+        for method in Method::ALL {
+            let problem = Problem::new(7, 90, LabelKind::Binary, true);
+            let o = FitOptions { bounds, inner: Inner { method, ..options().inner }, ..options() };
+            for workers in [1, 2] {
+                if workers == 2 && method == Method::Gradient {
+                    continue;
+                }
+                let found = weights(&fit(&problem.dataset(), workers, workers, &o));
+                assert_near(&found, &problem.reference(&o, workers), &format!("{bounds} {method} {workers} workers"));
+                assert!(found[..COLUMNS].iter().all(|w| (lower..=upper).contains(w)), "{bounds} {method}: {found:?}");
             }
         }
     }

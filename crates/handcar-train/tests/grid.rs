@@ -6,6 +6,7 @@ use handcar_base::{Rng, Seed};
 use handcar_data::{CachePolicy, Dataset, ReadOptions};
 use handcar_train::job::{self, FitOptions, Fitted, Holdout, Silent, TrainInput};
 use handcar_train::loss::LossKind;
+use handcar_train::penalty::Bounds;
 use handcar_train::solver::Solver;
 
 /// Rows with fields of few keys and of many.
@@ -69,6 +70,20 @@ fn every_model_has_the_bits_that_it_has_alone() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn with_bounds_every_model_has_the_bits_that_it_has_alone() {
+    let data = valued();
+    for solver in [Solver::Ftrl, Solver::AdaGrad] {
+        let bounds = Bounds::new(0.0, 0.15).unwrap();
+        let grid = fit(&data, 1, 1, &FitOptions { bounds, ..options(solver, "l1=0,1 rate=0.1,0.5") });
+        let best = grid.grid.iter().find(|m| m.chosen).unwrap();
+        let (rate, l1) = (Some(best.rate), best.l1);
+        let alone = fit(&data, 1, 1, &FitOptions { bounds, rate, l1, ..options(solver, "") });
+        assert_eq!(alone.model.weights, grid.model.weights);
+        assert!(grid.model.weights.contains(&bounds.upper()) && grid.model.weights.iter().all(|w| *w > 0.0));
     }
 }
 

@@ -6,6 +6,7 @@ use handcar_base::{Rng, Seed};
 use handcar_data::{CachePolicy, Dataset, ReadOptions};
 use handcar_train::job::{self, FitOptions, Silent, TrainInput};
 use handcar_train::loss::LossKind;
+use handcar_train::penalty::Bounds;
 use handcar_train::solver::Solver;
 
 const MINIBATCH: [Solver; 3] = [Solver::Sgd, Solver::AdaGrad, Solver::Ftrl];
@@ -75,6 +76,19 @@ fn racing_threads_come_near_and_tell_of_every_row() {
             (two.model.facts.objective / one.model.facts.objective - 1.0).abs()
         });
         assert!(off.iter().all(|off| *off < 0.1) && off.iter().any(|off| *off < 0.02), "{solver}: {off:?}");
+    }
+}
+
+#[test]
+fn racing_threads_leave_no_weight_out_of_bounds() {
+    let bounds = Bounds::new(0.0, 0.3).unwrap();
+    for (data, solver) in MINIBATCH.into_iter().flat_map(|s| [(census(), s), (valued(800), s)]) {
+        let model = fit(&data, 1, 1, &FitOptions { bounds, threads: 2, ..options(solver) }).model;
+        assert!(
+            model.nnz() > 5 && model.weights.iter().all(|w| *w > 0.0 && *w <= 0.3),
+            "{solver}: {:?}",
+            model.weights
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use common::fit;
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
 use handcar_train::job::{self, FitOptions, Observer, PassTrace, Silent, TrainInput};
+use handcar_train::penalty::Bounds;
 use handcar_train::solver::Solver;
 
 const LATE: [Solver; 3] = [Solver::AdaDelay, Solver::AsyncAdaGrad, Solver::AdaptiveRevision];
@@ -104,6 +105,9 @@ fn reference(data: &Dataset, solver: Solver, o: &FitOptions) -> Vec<f64> {
             if solver == Solver::AdaptiveRevision && g[k] != 0.0 {
                 next[k] += (before - e) * missed;
             }
+            if k < columns {
+                next[k] = o.bounds.clip(next[k]);
+            }
         }
         w.push(next);
         sum.push(next_sum);
@@ -115,11 +119,15 @@ fn reference(data: &Dataset, solver: Solver, o: &FitOptions) -> Vec<f64> {
 fn each_equals_a_plain_reference_of_its_delay() {
     let data = problem(3, 400, 20);
     for solver in LATE {
-        for (delay, l1, l2) in [(1, 0.0, 0.0), (7, 0.0, 0.0), (4, 2.0, 1.0)] {
-            if l1 > 0.0 && solver == Solver::AdaptiveRevision {
+        let low = Bounds::new(-0.1, 0.2).unwrap();
+        let all = Bounds::NONE;
+        for (delay, l1, l2, bounds) in
+            [(1, 0.0, 0.0, all), (7, 0.0, 0.0, all), (4, 2.0, 1.0, all), (3, 0.0, 0.0, low), (5, 1.0, 0.5, low)]
+        {
+            if (l1 > 0.0 || bounds != all) && solver == Solver::AdaptiveRevision {
                 continue;
             }
-            let o = FitOptions { delay, l1, l2, passes: 1, ..options(solver) };
+            let o = FitOptions { delay, l1, l2, bounds, passes: 1, ..options(solver) };
             let (got, want) = (fit(&data, 1, 2, &o).model, reference(&data, solver, &o));
             for (k, &b) in want[..20].iter().enumerate() {
                 let a = got.weight(k as u64) as f64;

@@ -7,6 +7,7 @@ use handcar_data::{Dataset, LabelKind};
 use handcar_train::job::{FitOptions, Fitted};
 use handcar_train::loss::LossKind;
 use handcar_train::model::Model;
+use handcar_train::penalty::Bounds;
 use handcar_train::solver::{Solver, Solvers};
 
 const MINIBATCH: [Solver; 3] = [Solver::Sgd, Solver::AdaGrad, Solver::Ftrl];
@@ -131,6 +132,9 @@ impl Problem {
                         }
                         _ => unreachable!("not of those here"),
                     }
+                    if k < columns {
+                        w[k] = o.bounds.clip(w[k]);
+                    }
                 }
             }
         }
@@ -166,6 +170,57 @@ fn every_solver_equals_its_slow_reference() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn with_bounds_every_solver_equals_its_slow_reference_and_keeps_them() {
+    let mut met = 0;
+    for (lower, upper) in [(0.0, f64::INFINITY), (-0.2, 0.1), (f64::NEG_INFINITY, 0.0)] {
+        let bounds = Bounds::new(lower, upper).unwrap();
+        for kind in [0, 1] {
+            let problem = Problem::new(3 + kind, kind, 203, 12);
+            let data = problem.dataset();
+            for solver in MINIBATCH {
+                for (l1, l2) in [(0.0, 0.0), (2.0, 1.0)] {
+                    let o = FitOptions { l1, l2, bounds, ..options(solver) };
+                    let fitted = fit(&data, 1, 1, &o);
+                    let (got, want) = (weights(&fitted, 12), problem.reference(solver, &o));
+                    let what = format!("{solver} {bounds} {kind} {l1} {l2}");
+                    for (got, want) in got.iter().zip(&want) {
+                        let near = 2e-3 * want.abs().max(0.02) + 1e-5;
+                        assert!((got - want).abs() <= near, "{what}: {got} {want}");
+                    }
+                    assert!(got[..12].iter().all(|w| (lower..=upper).contains(w)), "{what}: {got:?}");
+                    met += got[..12].iter().any(|w| bounds.are_met_by(*w)) as u32;
+                    let facts = &fitted.model.facts;
+                    assert_eq!(facts.lower, lower.is_finite().then_some(bounds.lower() as f64));
+                    for threads in [2, 5] {
+                        assert_eq!(
+                            fitted.model,
+                            fit(&data, 1, 1, &FitOptions { threads, ..o.clone() }).model,
+                            "{what}"
+                        );
+                    }
+                    assert_eq!(fitted.model, fit(&data, 3, 2, &o).model, "{what}");
+                }
+            }
+        }
+    }
+    assert!(met > 24, "a bound is met in {met} of 36 cases only");
+}
+
+#[test]
+fn a_model_to_begin_with_is_brought_between_the_bounds() {
+    let data = Problem::new(6, 1, 203, 12).dataset();
+    for solver in MINIBATCH {
+        let free = fit(&data, 1, 1, &FitOptions { passes: 20, ..options(solver) }).model;
+        assert!(free.weights.iter().any(|w| w.abs() > 0.2));
+        let bounds = Bounds::new(-0.05, 0.05).unwrap();
+        let o = FitOptions { bounds, init: Some(free), passes: 1, ..options(solver) };
+        let fitted = fit(&data, 1, 1, &o).model;
+        assert!(fitted.weights.iter().all(|w| w.abs() <= 0.05) && fitted.nnz() > 3, "{solver}");
+        assert_eq!(fitted, fit(&data, 2, 2, &o).model);
     }
 }
 

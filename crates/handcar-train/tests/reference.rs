@@ -5,6 +5,7 @@ use common::fit;
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
 use handcar_train::job::FitOptions;
+use handcar_train::penalty::{Bounds, ElasticNet, soft};
 use handcar_train::solver::Solver;
 
 /// A dense random problem; rows may have zero entries, which are not stored.
@@ -59,7 +60,7 @@ impl Problem {
         Dataset::from_csr(&narrow(&self.labels), &offsets, &ids, Some(&values), weights.as_deref()).unwrap()
     }
 
-    fn objective(&self, w: &[f64], l1: f64, l2: f64) -> f64 {
+    fn objective(&self, w: &[f64], ElasticNet { l1, l2, .. }: ElasticNet) -> f64 {
         let loss: f64 =
             (0..self.rows.len()).map(|i| self.weights[i] * log1p_exp(-self.labels[i] * self.margin(i, w))).sum();
         let columns = w.len() - 1;
@@ -70,9 +71,9 @@ impl Problem {
         self.rows[i].iter().zip(w).map(|(x, w)| x * w).sum::<f64>() + w[w.len() - 1]
     }
 
-    /// Cyclic coordinate descent with one-dimensional Newton steps, halved until the objective falls; the last weight is
-    /// the intercept.
-    fn optimum(&self, l1: f64, l2: f64, intercept: bool) -> f64 {
+    /// Cyclic coordinate descent with one-dimensional Newton steps, cut at the bounds and halved until the objective falls; the
+    /// last weight is the intercept.
+    fn optimum(&self, penalty: ElasticNet, intercept: bool) -> f64 {
         let columns = self.rows[0].len();
         let mut w = vec![0.0; columns + 1];
         // Centred columns for the search only: the intercept takes up the means, so the problem is the same one.
@@ -88,7 +89,7 @@ impl Problem {
             let mut moved = 0.0f64;
             for k in 0..columns + intercept as usize {
                 let x = |i: usize| if k == columns { 1.0 } else { self.rows[i][k] - means[k] };
-                let (l1, l2) = if k == columns { (0.0, 0.0) } else { (l1, l2) };
+                let ElasticNet { l1, l2, bounds } = if k == columns { ElasticNet::NONE } else { penalty };
                 let (mut g, mut h) = (l2 * w[k], l2);
                 for (i, m) in margins.iter().enumerate() {
                     let q = 1.0 / (1.0 + (self.labels[i] * m).exp());
@@ -98,7 +99,7 @@ impl Problem {
                 if h <= 1e-12 {
                     continue;
                 }
-                let target = handcar_train::penalty::soft(h * w[k] - g, l1) / h;
+                let target = bounds.clip(soft(h * w[k] - g, l1) / h);
                 let value = |w: f64, m: &[f64]| loss(m) + l1 * w.abs() + 0.5 * l2 * w * w;
                 let now = value(w[k], &margins);
                 let mut by = target - w[k];
@@ -119,7 +120,8 @@ impl Problem {
         }
         let shift: f64 = w.iter().zip(&means).map(|(w, m)| w * m).sum();
         w[columns] -= shift;
-        self.objective(&w, l1, l2)
+        assert!(w[..columns].iter().all(|w| penalty.bounds.contain(*w)));
+        self.objective(&w, penalty)
     }
 }
 
@@ -135,7 +137,7 @@ fn optima_agree_with_the_reference_and_no_certificate_claims_more() {
             let data = problem.dataset();
             let intercept = kind == 2 || seed % 3 == 0;
             let (l1, l2) = [(1.0, 0.0), (0.5, 1.0), (0.0, 2.0), (3.0, 0.1)][(seed % 4) as usize];
-            let best = problem.optimum(l1, l2, intercept);
+            let best = problem.optimum(ElasticNet::new(l1, l2), intercept);
             for (solver, delay, passes) in [(Solver::Dbpg, 0, 500), (Solver::Dbpg, 3, 500), (Solver::Lbfgs, 0, 3000)] {
                 let solver = solver.into();
                 let options =
@@ -159,6 +161,76 @@ fn optima_agree_with_the_reference_and_no_certificate_claims_more() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn with_bounds_optima_agree_with_the_reference_and_no_certificate_claims_more() {
+    let mut on_bounds = 0;
+    for seed in 0..10 {
+        for kind in 0..3 {
+            let problem = Problem::new(seed, kind);
+            let data = problem.dataset();
+            let intercept = kind == 2 || seed % 3 == 0;
+            let infinite = f64::INFINITY;
+            let (l1, l2, lower, upper) = [
+                (1.0, 0.0, 0.0, infinite),
+                (0.5, 1.0, -0.2, 0.1),
+                (0.0, 2.0, 0.0, infinite),
+                (0.0, 0.0, -0.3, 0.3),
+                (0.3, 0.0, -infinite, 0.05),
+            ][(seed % 5) as usize];
+            let penalty = ElasticNet { l1, l2, bounds: Bounds::new(lower, upper).unwrap() };
+            let (bounds, best) = (penalty.bounds, problem.optimum(penalty, intercept));
+            for delay in [0, 3] {
+                let options =
+                    FitOptions { l1, l2, bounds, intercept, delay, tol: 1e-5, passes: 500, ..FitOptions::default() };
+                let fitted = fit(&data, 1, 1, &options);
+                let facts = &fitted.model.facts;
+                let off = facts.objective / best - 1.0;
+                let what =
+                    format!("seed {seed} kind {kind} delay {delay} l1 {l1} l2 {l2} {bounds}: {off:.1e} off, {facts:?}");
+                assert!(facts.converged && off <= 1.1e-5, "{what}");
+                assert!(off >= -1e-7, "below the optimum: {what}");
+                assert!(fitted.model.weights.iter().all(|w| (lower..=upper).contains(&(*w as f64))), "{what}");
+                on_bounds += fitted.model.weights.iter().filter(|w| bounds.are_met_by(**w as f64)).count();
+                for pass in &fitted.trace {
+                    let claimed = pass.gap.map_or(f64::NEG_INFINITY, |g| pass.objective * (1.0 - g));
+                    assert!(claimed <= best * (1.0 + 1e-7), "pass {} claims {claimed} > {best}: {what}", pass.pass);
+                }
+            }
+        }
+    }
+    assert!(on_bounds > 50, "{on_bounds} weights on a bound");
+}
+
+#[test]
+fn with_bounds_bits_are_equal_for_any_number_of_threads_workers_and_servers() {
+    for (seed, kind, lower, upper) in [(1, 1, 0.0, f64::INFINITY), (2, 2, -0.2, 0.1), (3, 0, -0.5, 0.4)] {
+        let data = Problem::new(seed, kind).dataset();
+        let bounds = Bounds::new(lower, upper).unwrap();
+        let options = FitOptions { l1: 0.5, bounds, tol: 1e-7, passes: 60, ..FitOptions::default() };
+        let one = fit(&data, 1, 1, &options).model;
+        assert!(one.facts.converged, "{:?}", one.facts);
+        for (threads, workers, servers) in [(2, 1, 1), (1, 2, 2), (2, 3, 2)] {
+            let other = fit(&data, workers, servers, &FitOptions { threads, ..options.clone() }).model;
+            assert_eq!(one, other, "kind {kind}: {threads} threads, {workers} workers, {servers} servers");
+        }
+    }
+}
+
+#[test]
+fn a_warm_start_out_of_bounds_comes_to_the_optimum_between_them() {
+    let problem = Problem::new(4, 0);
+    let data = problem.dataset();
+    let bounds = Bounds::new(-0.1, 0.2).unwrap();
+    let free = FitOptions { l1: 0.2, tol: 1e-6, ..FitOptions::default() };
+    let init = Some(fit(&data, 1, 1, &free).model);
+    let best = problem.optimum(ElasticNet { bounds, ..ElasticNet::new(0.2, 0.0) }, true);
+    for solver in ["dbpg", "ftrl+dbpg"] {
+        let solver = solver.parse().unwrap();
+        let fitted = fit(&data, 1, 1, &FitOptions { solver, bounds, init: init.clone(), ..free.clone() }).model;
+        assert!(fitted.facts.converged && (fitted.facts.objective / best - 1.0).abs() < 2e-6, "{:?}", fitted.facts);
     }
 }
 

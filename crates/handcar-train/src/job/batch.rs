@@ -3,7 +3,6 @@
 use super::stage::{Solved, Stage};
 use super::{FitOptions, Observer, PassTrace, TrainInput, savings};
 use crate::error::{Result, TrainError};
-use crate::penalty::ElasticNet;
 use crate::solver::Solver;
 use crate::solver::dbpg::{Certificate, Dbpg, Momentum, Settings};
 use crate::solver::relative_gap;
@@ -32,7 +31,7 @@ pub(super) fn run(
     let (mut seconds_before, stats) = (began.elapsed().as_secs_f64(), worker.stats());
     let (mut sent_before, mut plain_before) = (stats.bytes_sent, stats.plain_sent);
     let settings = Settings {
-        penalty: ElasticNet { l1: options.l1, l2: options.l2 },
+        penalty: options.penalty(),
         intercept: options.intercept,
         delay: options.delay,
         filter: options.kkt_filter,

@@ -7,7 +7,7 @@ use super::stage::{Solved, Stage, Start};
 use super::{FitOptions, Fitted, Observer, TrainInput, batch, grid, labels, lbfgs, online};
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
-use crate::penalty::ElasticNet;
+use crate::penalty::Bounds;
 use crate::solver::{Solver, minibatch::Found, relative_gap};
 use handcar_base::hash;
 use handcar_data::Dataset;
@@ -68,7 +68,8 @@ pub(super) fn fit_from(
     if options.patience.is_some() && evaluation.rows() == 0 {
         return Err(TrainError::Data { expected: "rows to measure on, for patience".into(), got: "none".into() });
     }
-    let given: Option<(Vec<f32>, f64)> = options.init.as_ref().map(|m| (weights_of(m, input.data), m.intercept));
+    let given: Option<(Vec<f32>, f64)> =
+        options.init.as_ref().map(|m| (weights_of(m, input.data, options.bounds), m.intercept));
     let (mut trace, mut online) = (Vec::new(), Vec::new());
     let mut before: Option<Solved> = None;
     let mut tried = Vec::new();
@@ -116,6 +117,8 @@ pub(super) fn fit_from(
         huber_delta: options.loss.delta(),
         l1: chosen.map_or(options.l1, |m| m.l1),
         l2: chosen.map_or(options.l2, |m| m.l2),
+        lower: finite(options.bounds.lower()),
+        upper: finite(options.bounds.upper()),
         intercept: options.intercept,
         delay: options.delay,
         tol: options.tol,
@@ -149,7 +152,7 @@ fn at_best(
     end: Solved,
 ) -> Result<Solved> {
     let example = |row: usize| weights.map_or(1.0, |w| w[row]);
-    let penalty = ElasticNet { l1: options.l1, l2: options.l2 };
+    let penalty = options.penalty();
     let solution = (best.weights, best.intercept);
     let (data, rows, threads) = (input.data, input.rows.clone(), options.threads);
     let found = Found::new(worker, data, rows, solution, options.loss, penalty, &example, threads)?;
@@ -168,14 +171,18 @@ fn at_best(
     })
 }
 
-/// A model's weights for the keys of some data.
-fn weights_of(model: &Model, data: &Dataset) -> Vec<f32> {
+fn finite(bound: f32) -> Option<f64> {
+    bound.is_finite().then_some(bound as f64)
+}
+
+/// A model's weights for the keys of some data, brought between the bounds.
+fn weights_of(model: &Model, data: &Dataset, bounds: Bounds) -> Vec<f32> {
     let mut at = 0;
     data.keys()
         .iter()
         .map(|key| {
             at += model.keys[at..].partition_point(|k| k < key);
-            if model.keys.get(at) == Some(key) { model.weights[at] } else { 0.0 }
+            if model.keys.get(at) == Some(key) { bounds.clip_f32(model.weights[at]) } else { 0.0 }
         })
         .collect()
 }

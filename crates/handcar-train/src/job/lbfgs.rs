@@ -3,7 +3,6 @@
 use super::stage::{Solved, Stage};
 use super::{FitOptions, Observer, PassTrace, TrainInput, savings};
 use crate::error::{Result, TrainError};
-use crate::penalty::ElasticNet;
 use crate::solver::lbfgs::{Lbfgs, Settings};
 use crate::solver::{Solver, relative_gap};
 use handcar_ps::Worker;
@@ -27,7 +26,7 @@ pub(super) fn run(
     let (mut sent_before, mut plain_before) = (stats.bytes_sent, stats.plain_sent);
     let settings = Settings {
         loss: options.loss,
-        penalty: ElasticNet { l1: options.l1, l2: options.l2 },
+        penalty: options.penalty(),
         intercept: options.intercept,
         history: options.history as usize,
         threads: options.threads,

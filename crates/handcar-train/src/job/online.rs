@@ -29,7 +29,7 @@ pub(super) fn run(
     observer: &mut dyn Observer,
 ) -> Result<Solved> {
     let Stage { began, evaluation, weights, number, passes, start, mut patience } = stage;
-    let (data, penalty) = (input.data, ElasticNet { l1: options.l1, l2: options.l2 });
+    let (data, penalty) = (input.data, options.penalty());
     let settings = Settings { stage: number, ..settings(options, solver, penalty) };
     let (rate, threads) = (settings.alpha, settings.threads);
     let first = |i: usize| start.map_or(0.0, |s| s.weights[i]);

@@ -4,6 +4,7 @@ use super::GridAxes;
 use crate::error::{Result, TrainError};
 use crate::loss::LossKind;
 use crate::model::Model;
+use crate::penalty::{Bounds, ElasticNet};
 use crate::solver::{Solver, Solvers, lbfgs::HISTORY_MAX, minibatch::Inner, minibatch::OptimizerState};
 use handcar_ps::Dtype;
 use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
@@ -19,6 +20,8 @@ pub struct FitOptions {
     pub l1: f64,
     /// Weight of `‖w‖²/2`; default 0.
     pub l2: f64,
+    /// Where weights must stay, the intercept aside; default anywhere. L-BFGS and adaptive revision know no bounds.
+    pub bounds: Bounds,
     /// Whether to fit an unpenalised intercept; default yes.
     pub intercept: bool,
     /// τ: how many blocks or batches may be under way when one starts; default 0, which gives equal bits for any number of
@@ -83,6 +86,7 @@ impl Default for FitOptions {
             loss: LossKind::default(),
             l1: 1.0,
             l2: 0.0,
+            bounds: Bounds::NONE,
             intercept: true,
             delay: 0,
             slow: 1.0,
@@ -119,6 +123,11 @@ const SLOW_MAX: f64 = 1000.0;
 const THREADS_MAX: usize = 4096;
 
 impl FitOptions {
+    /// What the objective has beside losses.
+    pub(super) fn penalty(&self) -> ElasticNet {
+        ElasticNet { l1: self.l1, l2: self.l2, bounds: self.bounds }
+    }
+
     /// Refuses options outside their ranges.
     pub(super) fn check(&self) -> Result<()> {
         let option = |what, expected, got: &dyn std::fmt::Display| {
@@ -208,6 +217,13 @@ impl FitOptions {
                 return option(what, "0 of adaptive-revision, which could not revise a penalised step", &weight);
             }
         }
+        let unbounded = |s: &&Solver| matches!(s, Solver::Lbfgs | Solver::AdaptiveRevision);
+        if let Some(solver) = self.solver.solvers().iter().find(unbounded)
+            && self.bounds != Bounds::NONE
+        {
+            let got = format!("{} of {solver}, whose steps know no bounds", self.bounds);
+            return option("bounds", "dbpg or a minibatch solver other than adaptive-revision", &got);
+        }
         if self.delay > DELAY_MAX {
             return option("delay", "at most 1024", &self.delay);
         }
@@ -278,6 +294,7 @@ mod tests {
     #[test]
     fn options_outside_their_range_are_refused_by_name() {
         let d = FitOptions::default;
+        let box_of = |lower| Bounds::new(lower, f64::INFINITY).unwrap();
         for (o, name) in [
             (FitOptions { l1: -1.0, ..d() }, "l1"),
             (FitOptions { l2: f64::NAN, ..d() }, "l2"),
@@ -313,6 +330,11 @@ mod tests {
             (
                 FitOptions { resume: Some(Resume::default()), delay: 1, solver: Solver::Sgd.into(), ..d() },
                 "resume without hogwild, grid, delay and filters",
+            ),
+            (FitOptions { bounds: box_of(0.0), solver: Solver::Lbfgs.into(), ..d() }, "got 0..inf of lbfgs"),
+            (
+                FitOptions { bounds: box_of(-1.0), l1: 0.0, solver: Solver::AdaptiveRevision.into(), ..d() },
+                "got -1..inf of adaptive-revision",
             ),
             (FitOptions { history: 0, ..d() }, "history"),
             (FitOptions { history: 41, ..d() }, "history from 1 to 40"),

@@ -21,6 +21,12 @@ pub struct Facts {
     pub l1: f64,
     /// Weight of the squared L2 penalty.
     pub l2: f64,
+    /// The least weight that was allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lower: Option<f64>,
+    /// The greatest weight that was allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upper: Option<f64>,
     /// Whether an unpenalised intercept was fitted.
     pub intercept: bool,
     /// Delay bound τ.
@@ -71,6 +77,8 @@ impl Default for Facts {
             huber_delta: None,
             l1: 0.0,
             l2: 0.0,
+            lower: None,
+            upper: None,
             intercept: false,
             delay: 0,
             tol: 0.0,

@@ -51,7 +51,7 @@ pub(super) fn run(
     let Stage { began, evaluation, weights, number, passes, start, .. } = stage;
     let data = input.data;
     let points = axes.points(options, solver);
-    let penalty = |p: &[f64; 4]| ElasticNet { l1: p[0], l2: p[1] };
+    let penalty = |p: &[f64; 4]| ElasticNet { l1: p[0], l2: p[1], bounds: options.bounds };
     let choices: Vec<Choice> = points.iter().map(|p| Choice { alpha: p[2], beta: p[3], penalty: penalty(p) }).collect();
     let settings = Settings { stage: number, ..online::settings(options, solver, ElasticNet::NONE) };
     let first = |i: usize| start.map_or(0.0, |s| s.weights[i]);

@@ -6,6 +6,10 @@
 //! `-H(s·q)` with `s = min(1, l1/max|a_k|)`. An unpenalised intercept demands `Σ c_i·y_i·q_i = 0`: the heavier class is
 //! scaled down until the two agree.
 //!
+//! **Bounds** on weights, `lower <= w_k <= upper`, only help. A weight that a finite bound stops on the side that `a_k` pulls to costs
+//! `r*(a_k) = sup_v a_k·v - l1·|v| - (l2/2)·v²` over the box, which is finite for every `a_k`: no scaling is asked for such a key.
+//! `r*` is convex and zero at zero, so `r*(s·a) <= s·r*(a)`, and `s` times the sum of `r*(a_k)` is enough to take off.
+//!
 //! `q` here is the fixed-point number that the gradient sums are made of, so the bound holds for the very sums that
 //! were added. Screened keys have `|a_k| <= l1` for every `q`, so they need not be asked.
 
@@ -24,21 +28,24 @@ pub(crate) fn relative_gap(objective: f64, dual: f64) -> f64 {
 /// What the bound needs of `a`, over all penalised keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DualGradient {
-    /// Largest `|a_k|`.
+    /// Largest `|a_k|` of keys that no bound holds on that side.
     pub max: f64,
-    /// `‖soft(a,l1)‖²`.
+    /// `‖soft(a,l1)‖²` of these.
     pub squares: f64,
+    /// `Σ r*(a_k)` of the others.
+    pub conjugate: f64,
 }
 
 impl DualGradient {
     /// The best lower bound that `q` gives. `entropy`: `H(s·q)` for a given `s`. `slip`: what a small imbalance of the
     /// classes could be worth to the intercept.
     pub fn bound(&self, penalty: ElasticNet, slip: f64, mut entropy: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
-        let ElasticNet { l1, l2 } = penalty;
+        let ElasticNet { l1, l2, .. } = penalty;
         let shrink = if self.max > l1 { l1 / self.max } else { 1.0 };
-        let dual = -entropy(shrink)? - shrink * slip;
+        let cost = slip + self.conjugate;
+        let dual = -entropy(shrink)? - shrink * cost;
         Ok(match l2 > 0.0 {
-            true => dual.max(-entropy(1.0)? - self.squares / (2.0 * l2) - slip),
+            true => dual.max(-entropy(1.0)? - self.squares / (2.0 * l2) - cost),
             false => dual,
         })
     }

@@ -9,7 +9,7 @@ use handcar_base::ExactSum;
 pub(super) struct Answer {
     /// Largest KKT violation.
     pub violation: f64,
-    /// Largest `|gradient|` of a penalised key.
+    /// Largest `|gradient|` of a penalised key that no bound holds.
     pub gradient_max: f64,
     /// Keys in the active set.
     pub active: u64,
@@ -17,8 +17,10 @@ pub(super) struct Answer {
     pub nonzeros: u64,
     /// Sum of `|w|`.
     pub absolute: ExactSum,
-    /// Sum of `w²`; of `soft(g, l1)²` when measuring.
+    /// Sum of `w²`; of `soft(g, l1)²` when measuring, of keys that no bound holds.
     pub squares: ExactSum,
+    /// Sum of the penalty's conjugate when measuring, of keys that a bound holds.
+    pub conjugate: ExactSum,
 }
 
 impl Answer {
@@ -29,6 +31,7 @@ impl Answer {
         self.nonzeros += other.nonzeros;
         self.absolute.merge(&other.absolute);
         self.squares.merge(&other.squares);
+        self.conjugate.merge(&other.conjugate);
     }
 
     /// The short form: without the sums.
@@ -43,7 +46,7 @@ impl Answer {
 
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = self.to_short_bytes();
-        for sum in [&self.absolute, &self.squares] {
+        for sum in [&self.absolute, &self.squares, &self.conjugate] {
             sum.to_words().iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
         }
         out
@@ -55,7 +58,7 @@ impl Answer {
             let words: Option<Vec<i64>> = (first..first + ExactSum::WORDS).map(|i| Some(word(i)? as i64)).collect();
             Some(ExactSum::from_words(&words?))
         };
-        let full = 4 + 2 * ExactSum::WORDS;
+        let full = 4 + 3 * ExactSum::WORDS;
         if bytes.len() != 32 && bytes.len() != 8 * full {
             return None;
         }
@@ -69,6 +72,7 @@ impl Answer {
         if bytes.len() > 32 {
             out.absolute = sum(4)?;
             out.squares = sum(4 + ExactSum::WORDS)?;
+            out.conjugate = sum(4 + 2 * ExactSum::WORDS)?;
         }
         Some(out)
     }

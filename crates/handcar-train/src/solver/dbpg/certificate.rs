@@ -125,7 +125,8 @@ impl Dbpg<'_> {
 
         // What an imbalance that rounding left could be worth to an intercept twice as far out as ours.
         let slip = point.residual * (2.0 * self.intercept().abs() + 16.0);
-        let gradient = DualGradient { max: all.gradient_max, squares: all.squares.value() };
+        let (squares, conjugate) = (all.squares.value(), all.conjugate.value());
+        let gradient = DualGradient { max: all.gradient_max, squares, conjugate };
         let Self { worker, shards, data, .. } = self;
         let q = |s: &RowStatistics| (s[0].unsigned_abs(), 1.0);
         let dual = gradient.bound(self.settings.penalty, slip, |shrink| {

@@ -40,8 +40,7 @@ impl Dbpg<'_> {
             let gradient = self.selected_gradient(&head.keys, &statistics)?;
             let at = head.keys.collect(|b, place| weights[b][place]);
             let next = self.head_minimum(head, hessian, &gradient, &at);
-            let by: Vec<f64> = next.iter().zip(&at).map(|(n, a)| n - a).collect();
-            self.move_both(&head.keys, &by, &mut weights);
+            self.move_both(&head.keys, &next, &mut weights);
 
             let point = self.dual_point()?;
             let found = self.bound(&point, Some(slack))?;
@@ -70,8 +69,8 @@ impl Dbpg<'_> {
         self.step_towards(&chosen, &target, end)
     }
 
-    /// Moves margins and weights as far along `way` as the objective falls, each weight at most to zero; which
-    /// share of it that was.
+    /// Moves margins and weights as far along `way` as the objective falls, each weight at most to zero or its bound;
+    /// which share of it that was.
     fn move_downhill(
         &mut self,
         keys: &Selection,
@@ -83,11 +82,15 @@ impl Dbpg<'_> {
         let before = self.loss()? + self.penalty_of(weights);
         let margins = self.margins();
         let kept = weights.to_vec();
+        let penalties = self.selected_penalties(keys);
         let mut share = 1.0;
         for _ in 0..TRIES {
-            let stop = |k: usize| if (at[k] + share * way[k]) * signs[k] < 0.0 { -at[k] } else { share * way[k] };
-            let by: Vec<f64> = (0..keys.len).map(stop).collect();
-            self.move_both(keys, &by, weights);
+            let stop = |k: usize| match at[k] + share * way[k] {
+                next if next * signs[k] < 0.0 => 0.0,
+                next => penalties[k].bounds.clip(next),
+            };
+            let next: Vec<f64> = (0..keys.len).map(stop).collect();
+            self.move_both(keys, &next, weights);
             if self.loss()? + self.penalty_of(weights) < before {
                 return Ok(Some(share));
             }
@@ -104,10 +107,14 @@ impl Dbpg<'_> {
         self.blocks.iter().zip(weights).filter(|(b, _)| !b.is_intercept()).map(|(_, w)| of_block(w)).sum()
     }
 
-    /// Moves margins and the weights continued here.
-    fn move_both(&mut self, keys: &Selection, by: &[f64], weights: &mut [Vec<f64>]) {
-        self.move_margins(keys, by);
-        keys.for_each(|k, block, place| weights[block][place] += by[k]);
+    /// Sets the weights continued here, and moves the margins along.
+    fn move_both(&mut self, keys: &Selection, next: &[f64], weights: &mut [Vec<f64>]) {
+        let mut by = next.to_vec();
+        keys.for_each(|k, block, place| {
+            by[k] -= weights[block][place];
+            weights[block][place] = next[k];
+        });
+        self.move_margins(keys, &by);
     }
 
     /// Keys that are active or nonzero here.

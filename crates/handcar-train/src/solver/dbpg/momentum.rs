@@ -5,15 +5,21 @@
 //! O'Donoghue and Candès, 2015) takes the square root of the condition number instead. The rule works weight by weight,
 //! so servers and workers apply it without exchanging more than `beta`.
 
-/// The weight from which the next pass starts. A weight that is or was zero stays as it is, and none crosses zero: the
-/// active set is the proximal steps' affair.
+use crate::penalty::Bounds;
+
+/// The weight from which the next pass starts. A penalised weight, which has `bounds`, stays as it is if it is or was zero, and none
+/// crosses zero or a bound: the active set is the proximal steps' affair.
 #[inline]
-pub(super) fn extrapolate(w: f32, before: f32, beta: f64, penalised: bool) -> f32 {
-    if penalised && (w == 0.0 || before == 0.0) {
+pub(super) fn extrapolate(w: f32, before: f32, beta: f64, bounds: Option<Bounds>) -> f32 {
+    if bounds.is_some() && (w == 0.0 || before == 0.0) {
         return w;
     }
     let next = (w as f64 + beta * (w as f64 - before as f64)) as f32;
-    if penalised && next * w <= 0.0 { 0.0 } else { next }
+    match bounds {
+        Some(_) if next * w <= 0.0 => 0.0,
+        Some(bounds) => bounds.clip_f32(next),
+        None => next,
+    }
 }
 
 /// Nesterov's sequence `t`, from which `beta = (t_k - 1)/t_{k+1}`.
@@ -47,11 +53,19 @@ mod tests {
 
     #[test]
     fn zero_stays_zero_and_no_sign_changes() {
-        assert_eq!(extrapolate(0.0, 1.0, 0.9, true), 0.0);
-        assert_eq!(extrapolate(1.0, 0.0, 0.9, true), 1.0);
-        assert_eq!(extrapolate(0.1, 1.0, 0.9, true), 0.0);
-        assert_eq!(extrapolate(2.0, 1.0, 0.5, true), 2.5);
-        assert_eq!(extrapolate(0.5, -0.5, 1.0, false), 1.5);
+        let any = Some(Bounds::NONE);
+        assert_eq!(extrapolate(0.0, 1.0, 0.9, any), 0.0);
+        assert_eq!(extrapolate(1.0, 0.0, 0.9, any), 1.0);
+        assert_eq!(extrapolate(0.1, 1.0, 0.9, any), 0.0);
+        assert_eq!(extrapolate(2.0, 1.0, 0.5, any), 2.5);
+        assert_eq!(extrapolate(0.5, -0.5, 1.0, None), 1.5);
+    }
+
+    #[test]
+    fn no_weight_leaves_its_bounds() {
+        let bounds = Some(Bounds::new(-3.0, 2.25).unwrap());
+        assert_eq!(extrapolate(2.0, 1.0, 0.5, bounds), 2.25);
+        assert_eq!(extrapolate(-2.5, -1.0, 0.9, bounds), -3.0);
     }
 
     #[test]

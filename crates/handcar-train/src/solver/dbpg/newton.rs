@@ -11,7 +11,7 @@ use super::selection::Selection;
 use super::updater::replace;
 use super::{Dbpg, PassEnd};
 use crate::error::Result;
-use crate::penalty::ElasticNet;
+use crate::penalty::{Bounds, ElasticNet};
 
 /// Shares of a step that are tried, in order.
 const SHARES: [f64; 4] = [1.0, 0.5, 0.25, 0.0625];
@@ -25,10 +25,12 @@ impl Dbpg<'_> {
     pub(super) fn head_minimum(&mut self, head: &Head, hessian: &[f64], gradient: &[f64], start: &[f64]) -> Vec<f64> {
         let penalties = self.selected_penalties(&head.keys);
         let l1: Vec<f64> = penalties.iter().map(|p| p.l1).collect();
+        let bounds: Vec<Bounds> = penalties.iter().map(|p| p.bounds).collect();
         let smooth: Vec<f64> = gradient.iter().zip(start).zip(&penalties).map(|((g, w), p)| g + p.l2 * w).collect();
         let violation = |k: usize| penalties[k].violation(start[k], gradient[k]);
         let worst = (0..head.keys.len).map(violation).fold(0.0, f64::max);
-        let found = Quadratic { hessian, gradient: &smooth, start, l1: &l1 }.minimise(ACCURACY * worst);
+        let found =
+            Quadratic { hessian, gradient: &smooth, start, l1: &l1, bounds: &bounds }.minimise(ACCURACY * worst);
         self.work += READ_COST * (found.reads * head.keys.len) as f64;
         found.at
     }
@@ -41,7 +43,8 @@ impl Dbpg<'_> {
         let kept = self.margins();
         for share in SHARES {
             let way = |(&w, &t): (&f32, &f64)| if share == 1.0 { t as f32 } else { between(w, t, share) };
-            let next: Vec<f32> = start.iter().zip(target).map(way).collect();
+            let bounded = |(w, p): (f32, &ElasticNet)| p.bounds.clip_f32(w);
+            let next: Vec<f32> = start.iter().zip(target).map(way).zip(&penalties).map(bounded).collect();
             self.set_weights(chosen, &next);
             let loss = self.loss()?;
             let more: f64 =

@@ -7,7 +7,7 @@ use super::shift::best_shifts;
 use super::updater::shift;
 use super::{Dbpg, PassEnd, RELAX};
 use crate::error::{Result, TrainError};
-use crate::penalty::ElasticNet;
+use crate::penalty::Bounds;
 use crate::solver::batch::{Curvature, key_list, merge, on_shards};
 use handcar_base::{ExactSum, Rng};
 use handcar_ps::{Outcome, Task, Values};
@@ -67,7 +67,7 @@ impl Dbpg<'_> {
     pub fn extrapolate(&mut self, beta: f64) -> Result<()> {
         self.call(Function::Extrapolate { beta })?;
         for (i, (block, state)) in self.blocks.iter().zip(&mut self.states).enumerate() {
-            let penalised = !block.is_intercept();
+            let bounds = (!block.is_intercept()).then_some(self.settings.penalty.bounds);
             let waits = self.pending.contains(&i);
             let change = state.change.of_keys(block);
             if !waits {
@@ -76,7 +76,7 @@ impl Dbpg<'_> {
             let mut moved = false;
             for (k, c) in change.iter_mut().enumerate() {
                 let w = state.weights[k];
-                let next = extrapolate(w, state.before[k], beta, penalised);
+                let next = extrapolate(w, state.before[k], beta, bounds);
                 *c += next as f64 - w as f64;
                 moved |= next != w;
                 state.before[k] = w;
@@ -223,7 +223,7 @@ impl Dbpg<'_> {
     }
 
     fn shift_along_shared_direction(&mut self) -> Result<()> {
-        if self.settings.penalty == ElasticNet::NONE {
+        if self.settings.penalty.is_free() {
             return Ok(());
         }
         let mut parts: Vec<usize> = (0..self.blocks.len())
@@ -238,10 +238,11 @@ impl Dbpg<'_> {
         let mut ranges = Vec::new();
         for (&at, &by) in parts.iter().zip(&by).filter(|(_, by)| **by != 0.0) {
             let (block, state) = (&self.blocks[at], &mut self.states[at]);
+            let bounds = if block.is_intercept() { Bounds::NONE } else { self.settings.penalty.bounds };
             ranges.push((block.keys[0], block.keys[block.keys.len() - 1], by));
             for (k, change) in state.change.of_keys(block).iter_mut().enumerate() {
                 let w = state.weights[k];
-                shift(&mut state.weights[k], &mut state.before[k], &mut state.marks[k], by);
+                shift(&mut state.weights[k], &mut state.before[k], &mut state.marks[k], by, bounds);
                 *change = state.weights[k] as f64 - w as f64;
             }
             self.pending.push(at);

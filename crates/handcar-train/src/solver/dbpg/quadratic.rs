@@ -1,11 +1,11 @@
 //! A small dense problem: a quadratic model with an elastic net, minimised to high accuracy.
 //!
-//! `minimise over v: g·(v-w) + ½·(v-w)ᵀH(v-w) + Σ_k l1_k·|v_k|`. Coordinate descent finds which weights are zero; then
-//! conjugate gradients on the others find the direction to the minimum of their subspace, and an exact search along it
-//! stops at zero whatever it brings to zero. The second step also moves along directions in which `H` is flat, such as
-//! the one that all complete one-hot blocks share.
+//! `minimise over v: g·(v-w) + ½·(v-w)ᵀH(v-w) + Σ_k l1_k·|v_k|`, each `v_k` between its bounds. Coordinate descent finds which weights
+//! are zero or on a bound; then conjugate gradients on the others find the direction to the minimum of their subspace, and an exact
+//! search along it stops at zero whatever it brings to zero, and as a whole where the first weight meets a bound. The second step also
+//! moves along directions in which `H` is flat, such as the one that all complete one-hot blocks share.
 
-use crate::penalty::soft;
+use crate::penalty::{Bounds, ElasticNet, soft};
 
 /// Rows of the Hessian read at most, for each coordinate.
 const READS_MAX: usize = 400;
@@ -25,6 +25,7 @@ pub(super) struct Quadratic<'a> {
     pub start: &'a [f64],
     /// Weight of `|v_k|`.
     pub l1: &'a [f64],
+    pub bounds: &'a [Bounds],
 }
 
 /// Where minimising ended.
@@ -77,7 +78,7 @@ impl Quadratic<'_> {
             if u <= 0.0 {
                 continue;
             }
-            let next = soft(u * at[k] - g[k], self.l1[k]) / u;
+            let next = self.bounds[k].clip(soft(u * at[k] - g[k], self.l1[k]) / u);
             let by = next - at[k];
             if by != 0.0 {
                 at[k] = next;
@@ -90,17 +91,21 @@ impl Quadratic<'_> {
 
     /// What optimality misses at a coordinate: positive and negative parts of the (sub)gradient pulled towards zero.
     fn residual(&self, k: usize, v: f64, g: f64) -> f64 {
-        if v == 0.0 { soft(g, self.l1[k]) } else { g + self.l1[k] * v.signum() }
+        ElasticNet { l1: self.l1[k], l2: 0.0, bounds: self.bounds[k] }.pull(v, g)
+    }
+
+    /// Whether a coordinate may move without a change of the penalty's slope.
+    fn is_free(&self, k: usize, v: f64) -> bool {
+        self.row(k)[k] > 0.0 && (v != 0.0 || self.l1[k] == 0.0) && !self.bounds[k].are_met_by(v)
     }
 
     fn violation(&self, at: &[f64], g: &[f64]) -> f64 {
         (0..self.n()).filter(|&k| self.row(k)[k] > 0.0).fold(0.0, |m, k| m.max(self.residual(k, at[k], g[k]).abs()))
     }
 
-    /// Moves the nonzero coordinates towards the minimum of their subspace; whether anything moved.
+    /// Moves the coordinates that are neither zero nor on a bound towards the minimum of their subspace; whether anything moved.
     fn subspace_step(&self, at: &mut [f64], g: &mut [f64], goal: f64, reads: &mut usize) -> bool {
-        let free: Vec<usize> =
-            (0..self.n()).filter(|&k| self.row(k)[k] > 0.0 && (at[k] != 0.0 || self.l1[k] == 0.0)).collect();
+        let free: Vec<usize> = (0..self.n()).filter(|&k| self.is_free(k, at[k])).collect();
         let mut residual: Vec<f64> = free.iter().map(|&k| -self.residual(k, at[k], g[k])).collect();
         let inverse: Vec<f64> = free.iter().map(|&k| 1.0 / self.row(k)[k]).collect();
         let mut way = vec![0.0; free.len()];
@@ -131,16 +136,39 @@ impl Quadratic<'_> {
         }
         *reads += 2 * free.len();
         let share = self.best_share(at, g, &free, &way);
-        let clipped = free.iter().zip(&way).map(|(&k, d)| if crosses(self.l1[k], at[k], *d) { -at[k] } else { *d });
-        let moved = self.take_better(at, g, &free, share, clipped.collect());
+        let clipped = |(&k, d): (&usize, &f64)| match crosses(self.l1[k], at[k], *d) {
+            true => (-at[k], 0.0),
+            false => self.moved(k, at[k], *d),
+        };
+        let moved = self.take_better(at, g, &free, share, free.iter().zip(&way).map(clipped).collect());
         // Along a flat direction the norm falls until a weight becomes zero.
         let share = if flat { self.best_share(at, g, &free, &direction) } else { None };
-        self.take_better(at, g, &free, share, vec![0.0; free.len()]) || moved
+        self.take_better(at, g, &free, share, Vec::new()) || moved
+    }
+
+    /// A coordinate's change, as far as its bounds.
+    fn moved(&self, k: usize, at: f64, by: f64) -> (f64, f64) {
+        match self.bounds[k].clip(at + by) {
+            to if to == at + by => (by, to),
+            to => (to - at, to),
+        }
+    }
+
+    /// How far along `way` the first coordinate meets a bound, which of the free ones it is, and the bound.
+    fn room(&self, at: &[f64], free: &[usize], way: &[f64]) -> (f64, usize, f64) {
+        let mut least = (f64::INFINITY, 0, 0.0);
+        for (i, (&k, &d)) in free.iter().zip(way).enumerate().filter(|(_, (_, d))| **d != 0.0) {
+            let bound = if d > 0.0 { self.bounds[k].upper() } else { self.bounds[k].lower() } as f64;
+            if (bound - at[k]) / d < least.0 {
+                least = ((bound - at[k]) / d, i, bound);
+            }
+        }
+        least
     }
 
     /// The change along `way` (of the coordinates `free`) to the minimum on it, where the slope of the piecewise
-    /// quadratic changes sign; none if it does not fall that way.
-    fn best_share(&self, at: &[f64], g: &[f64], free: &[usize], way: &[f64]) -> Option<Vec<f64>> {
+    /// quadratic changes sign or a bound is met; none if it does not fall that way.
+    fn best_share(&self, at: &[f64], g: &[f64], free: &[usize], way: &[f64]) -> Option<Step> {
         let product = self.times(free, way);
         let curved: f64 = free.iter().zip(way).map(|(&k, d)| d * product[k]).sum::<f64>().max(0.0);
         let mut slope: f64 = free
@@ -171,29 +199,32 @@ impl Quadratic<'_> {
                 break;
             }
         }
+        let (room, first, bound) = self.room(at, free, way);
         if slope < 0.0 {
-            // Flat and falling for ever: only rounding can say so.
-            if curved <= 0.0 {
+            // Flat and falling for ever: only rounding can say so, where no bound ends it.
+            if curved <= 0.0 && room.is_infinite() {
                 return None;
             }
-            t -= slope / curved;
+            t = if curved > 0.0 { t - slope / curved } else { room };
         }
-        // What the minimum lies on becomes zero exactly.
-        let step = |(i, d): (usize, &f64)| if landed == Some(i) { -at[free[i]] } else { t * d };
+        let held = t >= room;
+        if held {
+            (t, landed) = (room, None);
+        }
+        // What the minimum lies on becomes zero exactly, and the first to meet its bound does.
+        let step = |(i, d): (usize, &f64)| match free[i] {
+            k if landed == Some(i) => (-at[k], 0.0),
+            k if held && i == first => (bound - at[k], bound),
+            k => self.moved(k, at[k], t * d),
+        };
         Some(way.iter().enumerate().map(step).collect())
     }
 
     /// Takes the change that lowers the model more, if one does.
-    fn take_better(
-        &self,
-        at: &mut [f64],
-        g: &mut [f64],
-        free: &[usize],
-        one: Option<Vec<f64>>,
-        other: Vec<f64>,
-    ) -> bool {
+    fn take_better(&self, at: &mut [f64], g: &mut [f64], free: &[usize], one: Option<Step>, other: Step) -> bool {
         let mut best = (0.0, None);
-        for by in one.into_iter().chain([other]) {
+        for step in one.into_iter().chain([other]).filter(|step| !step.is_empty()) {
+            let (by, to): (Vec<f64>, Vec<f64>) = step.into_iter().unzip();
             let product = self.times(free, &by);
             let change: f64 = free
                 .iter()
@@ -201,15 +232,18 @@ impl Quadratic<'_> {
                 .map(|(&k, d)| d * (g[k] + 0.5 * product[k]) + self.l1[k] * ((at[k] + d).abs() - at[k].abs()))
                 .sum();
             if change < best.0 {
-                best = (change, Some((by, product)));
+                best = (change, Some((to, product)));
             }
         }
-        let Some((by, product)) = best.1 else { return false };
-        free.iter().zip(&by).for_each(|(&k, d)| at[k] += d);
+        let Some((to, product)) = best.1 else { return false };
+        free.iter().zip(&to).for_each(|(&k, v)| at[k] = *v);
         g.iter_mut().zip(&product).for_each(|(g, p)| *g += p);
         true
     }
 }
+
+/// How much each coordinate of a choice changes, and what it becomes.
+type Step = Vec<(f64, f64)>;
 
 /// Whether a penalised coordinate would change its sign.
 fn crosses(l1: f64, at: f64, by: f64) -> bool {
@@ -256,8 +290,19 @@ mod tests {
             if case % 2 == 0 {
                 l1[0] = 0.0;
             }
-            let q = Quadratic { hessian: &h, gradient: &gradient, start: &start, l1: &l1 };
+            // Half of the cases have bounds, of each coordinate another box.
+            let bounds: Vec<Bounds> = (0..n)
+                .map(|_| match (case % 4 < 2, r.below(3)) {
+                    (true, _) => Bounds::NONE,
+                    (_, 0) => Bounds::new(0.0, f64::INFINITY).unwrap(),
+                    (_, 1) => Bounds::new(-0.01, 0.005).unwrap(),
+                    _ => Bounds::new(f64::NEG_INFINITY, 0.02).unwrap(),
+                })
+                .collect();
+            let start: Vec<f64> = start.iter().zip(&bounds).map(|(w, b)| b.clip(*w)).collect();
+            let q = Quadratic { hessian: &h, gradient: &gradient, start: &start, l1: &l1, bounds: &bounds };
             let v = q.minimise(1e-6).at;
+            assert!(v.iter().zip(&bounds).all(|(v, b)| b.contain(*v)), "case {case}");
             let g: Vec<f64> =
                 (0..n).map(|k| gradient[k] + (0..n).map(|j| h[k * n + j] * (v[j] - start[j])).sum::<f64>()).collect();
             assert!(q.violation(&v, &g) <= 2e-6, "case {case}: {}", q.violation(&v, &g));
@@ -266,7 +311,11 @@ mod tests {
 
     #[test]
     fn a_key_that_no_row_has_stays() {
-        let q = Quadratic { hessian: &[0.0, 0.0, 0.0, 2.0], gradient: &[0.0, -4.0], start: &[0.5, 0.0], l1: &[1.0; 2] };
+        let (hessian, gradient, start) = (&[0.0, 0.0, 0.0, 2.0], &[0.0, -4.0], &[0.5, 0.0]);
+        let mut q = Quadratic { hessian, gradient, start, l1: &[1.0; 2], bounds: &[Bounds::NONE; 2] };
         assert_eq!(q.minimise(1e-9).at, [0.5, 1.5]);
+        let bounds = [Bounds::new(-1.0, 1.25).unwrap(); 2];
+        q.bounds = &bounds;
+        assert_eq!(q.minimise(1e-9).at, [0.5, 1.25]);
     }
 }

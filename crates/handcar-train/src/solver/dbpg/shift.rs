@@ -5,18 +5,40 @@
 //! would fall. This step finds the best such shifts exactly: minimise `Σ_f Σ_k |w_fk + t_f|` subject to `Σ_f t_f = 0`
 //! (free with an intercept). Without `l2` each block's norm is convex and piecewise linear in `t_f`, so it suffices to move the pair
 //! of blocks with the steepest joint descent to the next breakpoint, again and again. With `l2` each block's penalty is
-//! strongly convex, and the shifts that balance are found by bisecting the price of a shift. No data are read.
+//! strongly convex, and the shifts that balance are found by bisecting the price of a shift. No block is shifted further than its
+//! first weight that meets a bound. No data are read.
 
-use crate::penalty::ElasticNet;
+use crate::penalty::{Bounds, ElasticNet};
 
 /// Enough for every bit of the price.
 const BISECTIONS: usize = 100;
 
-/// A block's part: sorted breakpoints `-w` and the shift so far. Without breakpoints it is the intercept.
+/// A block's part: sorted breakpoints `-w`, the shift so far and its room. Without breakpoints it is the intercept.
 struct Part {
     breakpoints: Vec<f32>,
     shift: f32,
+    room: Room,
 }
+
+/// How far a block can be shifted before a weight meets a bound.
+#[derive(Clone, Copy)]
+struct Room {
+    down: f32,
+    up: f32,
+}
+
+impl Room {
+    const ALL: Self = Self { down: f32::NEG_INFINITY, up: f32::INFINITY };
+
+    fn of(weights: &[f32], bounds: Bounds) -> Self {
+        let room = |r: Self, w: &f32| Self { down: r.down.max(bounds.lower() - w), up: r.up.min(bounds.upper() - w) };
+        let room = weights.iter().fold(Self::ALL, room);
+        Self { down: room.down.min(0.0), up: room.up.max(0.0) }
+    }
+}
+
+/// The slope of a part that cannot move that way: above any other, and far from overflowing.
+const BLOCKED: i64 = 1 << 60;
 
 /// Slope of the norm when moving on, and how far the next breakpoint is.
 #[derive(Clone, Copy)]
@@ -30,13 +52,18 @@ impl Part {
     fn up(&self, part: usize) -> Way {
         let below = self.breakpoints.partition_point(|b| *b <= self.shift);
         let slope = 2 * below as i64 - self.breakpoints.len() as i64;
-        Way { slope, part, next: self.breakpoints.get(below).copied() }
+        let slope = if self.shift >= self.room.up { BLOCKED } else { slope };
+        let end = Some(self.room.up).filter(|end| end.is_finite());
+        Way { slope, part, next: least(self.breakpoints.get(below).copied(), end) }
     }
 
     fn down(&self, part: usize) -> Way {
         let below = self.breakpoints.partition_point(|b| *b < self.shift);
         let slope = self.breakpoints.len() as i64 - 2 * below as i64;
-        Way { slope, part, next: below.checked_sub(1).map(|i| self.breakpoints[i]) }
+        let slope = if self.shift <= self.room.down { BLOCKED } else { slope };
+        let next = below.checked_sub(1).map(|i| self.breakpoints[i]);
+        let end = Some(self.room.down).filter(|end| end.is_finite());
+        Way { slope, part, next: least(next.map(|b| -b), end.map(|b| -b)).map(|b| -b) }
     }
 }
 
@@ -50,14 +77,14 @@ pub(super) fn best_shifts(blocks: &[&[f32]], intercept: bool, penalty: ElasticNe
         .map(|w| {
             let mut breakpoints: Vec<f32> = w.iter().map(|x| -x).collect();
             breakpoints.sort_by(f32::total_cmp);
-            Part { breakpoints, shift: 0.0 }
+            Part { breakpoints, shift: 0.0, room: Room::of(w, penalty.bounds) }
         })
         .collect();
     if intercept {
-        parts.push(Part { breakpoints: Vec::new(), shift: 0.0 });
+        parts.push(Part { breakpoints: Vec::new(), shift: 0.0, room: Room::ALL });
     }
-    // Every step ends on a breakpoint of one of the two parts, going strictly downhill; the bound guards rounding.
-    let steps_max = 4 * parts.iter().map(|p| p.breakpoints.len()).sum::<usize>();
+    // Every step ends on a breakpoint or the end of one of the two parts, going strictly downhill; the bound guards rounding.
+    let steps_max = 4 * parts.iter().map(|p| p.breakpoints.len() + 2).sum::<usize>();
     for _ in 0..steps_max {
         let Some((up, down)) = steepest(&parts) else { break };
         if up.slope + down.slope >= 0 {
@@ -74,15 +101,21 @@ pub(super) fn best_shifts(blocks: &[&[f32]], intercept: bool, penalty: ElasticNe
     (parts.into_iter().map(|p| p.shift).collect(), taken)
 }
 
-/// A block's weights turned into sorted breakpoints, with their sum.
+/// A block's weights turned into sorted breakpoints, with their sum and room.
 struct Elastic {
     breakpoints: Vec<f32>,
     sum: f64,
+    room: Room,
 }
 
 impl Elastic {
-    /// The shift at which the penalty's slope passes `price`; a breakpoint exactly, where it jumps over it.
+    /// The shift at which the penalty's slope passes `price`, or the end of the room before it; a breakpoint exactly, where the slope
+    /// jumps over the price.
     fn shift(&self, price: f64, p: ElasticNet) -> f64 {
+        self.unbounded(price, p).clamp(self.room.down as f64, self.room.up as f64)
+    }
+
+    fn unbounded(&self, price: f64, p: ElasticNet) -> f64 {
         let n = self.breakpoints.len() as f64;
         let slope = |below: usize, t: f64| p.l1 * (2.0 * below as f64 - n) + p.l2 * (n * t - self.sum);
         let (mut low, mut high) = (0, self.breakpoints.len());
@@ -103,7 +136,8 @@ fn elastic_shifts(blocks: &[&[f32]], intercept: bool, p: ElasticNet) -> (Vec<f32
         .map(|w| {
             let mut breakpoints: Vec<f32> = w.iter().map(|x| -x).collect();
             breakpoints.sort_by(f32::total_cmp);
-            Elastic { sum: breakpoints.iter().map(|&b| b as f64).sum(), breakpoints }
+            let (sum, room) = (breakpoints.iter().map(|&b| b as f64).sum(), Room::of(w, p.bounds));
+            Elastic { breakpoints, sum, room }
         })
         .collect();
     let shifts = |price: f64| parts.iter().map(|part| part.shift(price, p)).collect::<Vec<f64>>();
@@ -167,11 +201,11 @@ mod tests {
     use super::*;
     use handcar_base::{Rng, Seed};
 
-    const L1: ElasticNet = ElasticNet { l1: 1.0, l2: 0.0 };
+    const L1: ElasticNet = ElasticNet::new(1.0, 0.0);
 
     #[test]
     fn with_l2_no_small_change_of_the_shifts_lowers_the_penalty() {
-        let p = ElasticNet { l1: 1.0, l2: 0.7 };
+        let p = ElasticNet::new(1.0, 0.7);
         let mut r = Rng::new(Seed(12), 0);
         for case in 0..60 {
             let blocks: Vec<Vec<f32>> =
@@ -220,6 +254,42 @@ mod tests {
                         }
                         let other = norm(&blocks, &[a as f32 * 0.25, b as f32 * 0.25, c as f32 * 0.25]);
                         assert!(best <= other + 1e-5, "case {case}: {t:?} {best} > {other}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn with_bounds_no_other_balanced_shift_between_them_has_a_smaller_penalty() {
+        let bounds = Bounds::new(-0.75, 0.5).unwrap();
+        let mut r = Rng::new(Seed(13), 0);
+        for case in 0..80 {
+            let p = ElasticNet { l1: 1.0, l2: if case % 4 < 2 { 0.0 } else { 0.7 }, bounds };
+            let blocks: Vec<Vec<f32>> =
+                (0..3).map(|_| (0..1 + r.below(4)).map(|_| (r.below(6) as f32 - 3.0) * 0.25).collect()).collect();
+            let views: Vec<&[f32]> = blocks.iter().map(|b| &b[..]).collect();
+            let intercept = case % 2 == 0;
+            let (t, taken) = best_shifts(&views, intercept, p);
+            assert!((t.iter().sum::<f32>() + taken).abs() < 1e-5, "case {case}: {t:?} {taken}");
+            let value = |t: &[f32]| {
+                let all = blocks.iter().zip(t).flat_map(|(b, t)| b.iter().map(move |w| (*w + t) as f64));
+                all.map(|w| match bounds.contain(w) {
+                    true => p.l1 * w.abs() + 0.5 * p.l2 * w * w,
+                    false => f64::INFINITY,
+                })
+                .sum::<f64>()
+            };
+            let held: Vec<f32> = t.iter().map(|t| (t * 1e6).round() * 1e-6).collect();
+            let best = value(&held);
+            assert!(best.is_finite(), "case {case}: {t:?} leaves the bounds");
+            for a in -10..=10 {
+                for b in -10..=10 {
+                    for c in -10..=10 {
+                        if intercept || a + b + c == 0 {
+                            let other = value(&[a as f32 * 0.125, b as f32 * 0.125, c as f32 * 0.125]);
+                            assert!(best <= other + 1e-5, "case {case}: {t:?} {best} > {other}");
+                        }
                     }
                 }
             }

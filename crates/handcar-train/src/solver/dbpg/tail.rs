@@ -1,6 +1,6 @@
 //! A Newton step over all active keys: conjugate gradients, preconditioned by the head.
 //!
-//! Solves `H_AA·d = -(g_A + l1·sign)` for the keys A that are nonzero or want to be, at given margins. Every product with
+//! Solves `H_AA·d = -(g_A + l1·sign)` for the keys A that are nonzero or want to be and that no bound holds, at given margins. Every product with
 //! `H = Xᵀ·diag(h)·X` is an integer sum over rows, joined by one reduction; the vectors are short, and every worker
 //! computes the same. The head's block of the Hessian, factorised, and the diagonal of the rest precondition it.
 
@@ -47,7 +47,8 @@ impl Dbpg<'_> {
             } else {
                 -g.signum()
             };
-            if h > 0.0 && (at[k] != 0.0 || g.abs() > p.l1) {
+            let moves = if at[k] == 0.0 { p.pull_from_zero(g) > p.l1 } else { !p.is_held(at[k], g) };
+            if h > 0.0 && moves {
                 residual[k] = -(g + p.l1 * signs[k] + p.l2 * at[k]);
                 inverse[k] = 1.0 / h;
             }

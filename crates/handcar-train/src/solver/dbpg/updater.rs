@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::momentum::extrapolate;
 use super::request::{Bound, Function, Request};
-use crate::penalty::{ElasticNet, soft};
+use crate::penalty::{Bounds, ElasticNet, soft};
 use handcar_base::{Key, KeyRange, key::INTERCEPT};
 use handcar_kernels::elementary::exp_nonpositive;
 use handcar_ps::{Entry, Registry, Store, Updater};
@@ -25,18 +25,26 @@ pub fn register(registry: &mut Registry) {
     registry.register(NAME, |params| {
         let numbers: Vec<f64> =
             params.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default())).collect();
-        match numbers[..] {
-            [l1, l2] if params.len() == 16 && l1 >= 0.0 && l2 >= 0.0 => {
-                Ok(DbpgUpdater { penalty: ElasticNet { l1, l2 }, request: Request::Start, answer: Answer::default() })
+        let penalty = match numbers[..] {
+            [l1, l2, lower, upper] if params.len() == 32 && l1 >= 0.0 && l2 >= 0.0 => {
+                Bounds::new(lower, upper).ok().map(|bounds| ElasticNet { l1, l2, bounds })
             }
-            _ => Err(format!("expected l1 >= 0 and l2 >= 0 as 16 bytes, got {} bytes {numbers:?}", params.len())),
+            _ => None,
+        };
+        match penalty {
+            Some(penalty) => Ok(DbpgUpdater { penalty, request: Request::Start, answer: Answer::default() }),
+            None => {
+                let expected = "l1 >= 0, l2 >= 0 and lower <= 0 <= upper as 32 bytes";
+                Err(format!("expected {expected}, got {} bytes {numbers:?}", params.len()))
+            }
         }
     });
 }
 
 /// Parameters for `create_table`.
 pub(super) fn params(penalty: ElasticNet) -> Vec<u8> {
-    [penalty.l1.to_le_bytes(), penalty.l2.to_le_bytes()].concat()
+    let ElasticNet { l1, l2, bounds } = penalty;
+    [l1, l2, bounds.lower() as f64, bounds.upper() as f64].iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
 /// A weight and its state. The active mark is kept apart from the weight, so that a key that left the active set can
@@ -73,6 +81,11 @@ struct DbpgUpdater {
 impl DbpgUpdater {
     fn penalty_of(&self, key: Key) -> ElasticNet {
         if key == INTERCEPT { ElasticNet::NONE } else { self.penalty }
+    }
+
+    /// The bounds of a penalised key.
+    fn bounds_of(&self, key: Key) -> Option<Bounds> {
+        (key != INTERCEPT).then_some(self.penalty.bounds)
     }
 }
 
@@ -123,21 +136,23 @@ impl Updater for DbpgUpdater {
                 };
                 self.answer.violation = self.answer.violation.max(penalty.violation(w, g));
                 let target = penalty.step(w, g, (u + CURVATURE_MIN) / relax);
-                let next = (w + (target - w).clamp(-limit, limit)) as f32;
+                let next = penalty.bounds.clip_f32((w + (target - w).clamp(-limit, limit)) as f32);
                 c.trust = (2.0 * (next - c.weight).abs() + TRUST_MIN).min(TRUST_MAX);
                 c.weight = next;
-                c.active = next != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
+                c.active = next != 0.0 || slack < 0.0 || penalty.pull_from_zero(g) > penalty.l1 - slack;
             }
             Request::Measure { gradient_scale, renew } => {
                 let g = pushed[0] as f64 * gradient_scale;
                 let violation = penalty.violation(c.weight as f64, g);
                 self.answer.violation = self.answer.violation.max(violation);
-                if key != INTERCEPT {
+                if key != INTERCEPT && penalty.is_bounded_along(-g) {
+                    self.answer.conjugate.add(penalty.conjugate(-g));
+                } else if key != INTERCEPT {
                     self.answer.gradient_max = self.answer.gradient_max.max(g.abs());
                     self.answer.squares.add(soft(g, penalty.l1).powi(2));
                 }
                 if let Some(slack) = renew {
-                    c.active = c.weight != 0.0 || slack < 0.0 || g.abs() > penalty.l1 - slack;
+                    c.active = c.weight != 0.0 || slack < 0.0 || penalty.pull_from_zero(g) > penalty.l1 - slack;
                 }
                 self.answer.active += c.active as u64;
             }
@@ -171,15 +186,16 @@ impl Updater for DbpgUpdater {
             }
             Function::Extrapolate { beta } => {
                 for (key, c) in store.iter_mut() {
-                    let next = extrapolate(c.weight, c.before, beta, key != INTERCEPT);
+                    let next = extrapolate(c.weight, c.before, beta, self.bounds_of(key));
                     c.before = c.weight;
                     c.weight = next;
                 }
             }
             Function::Shift { ranges } => {
                 for (first, last, by) in ranges {
-                    for (_, c) in store.range_mut(KeyRange::new(first, last as u128 + 1)) {
-                        shift(&mut c.weight, &mut c.before, &mut c.active, by);
+                    for (key, c) in store.range_mut(KeyRange::new(first, last as u128 + 1)) {
+                        let bounds = self.penalty_of(key).bounds;
+                        shift(&mut c.weight, &mut c.before, &mut c.active, by, bounds);
                     }
                 }
             }
@@ -195,9 +211,10 @@ pub(super) fn replace(weight: &mut f32, before: &mut f32, active: &mut bool, by:
     *active = *active || *weight != 0.0;
 }
 
-/// Moves a weight together with its memory: a shift is no change for momentum to follow.
-pub(super) fn shift(weight: &mut f32, before: &mut f32, active: &mut bool, by: f32) {
-    *weight += by;
+/// Moves a weight together with its memory: a shift is no change for momentum to follow. It goes no further than the bounds, which
+/// only rounding could pass.
+pub(super) fn shift(weight: &mut f32, before: &mut f32, active: &mut bool, by: f32, bounds: Bounds) {
+    *weight = bounds.clip_f32(*weight + by);
     *before += by;
     *active = *active || *weight != 0.0;
 }
@@ -210,7 +227,7 @@ mod tests {
 
     /// Applies one push to a fresh coordinate of key 5 after changing it by `change`.
     fn applied(request: Request, pushed: [i64; 2], change: impl Fn(&mut Coordinate)) -> Coordinate {
-        let penalty = ElasticNet { l1: L1, l2: 0.0 };
+        let penalty = ElasticNet::new(L1, 0.0);
         let mut u = DbpgUpdater { penalty, request: Request::Start, answer: Answer::default() };
         let mut c = u.init(5);
         c.cap = 100.0;

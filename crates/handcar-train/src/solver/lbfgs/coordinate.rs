@@ -100,7 +100,7 @@ impl<const M: usize> Entry for Coordinate<M> {
 mod tests {
     use super::*;
 
-    const L1: ElasticNet = ElasticNet { l1: 2.0, l2: 0.0 };
+    const L1: ElasticNet = ElasticNet::new(2.0, 0.0);
 
     fn at(weight: f64, gradient: f64) -> Coordinate<2> {
         Coordinate { weight, gradient, ..Coordinate::ZERO }

@@ -23,7 +23,7 @@ pub(super) struct Measured {
 
 impl Default for Measured {
     fn default() -> Self {
-        let dual = DualGradient { max: f64::INFINITY, squares: f64::INFINITY };
+        let dual = DualGradient { max: f64::INFINITY, squares: f64::INFINITY, conjugate: 0.0 };
         Self { dual, balance: [1.0; 2], violation: f64::INFINITY, change: 0.0, steepest: 0.0 }
     }
 }
@@ -64,7 +64,7 @@ impl Lbfgs<'_> {
         }
         let [max, change, steepest, violation] = note.maxima;
         let [squares] = note.sums();
-        Ok(Measured { dual: DualGradient { max, squares }, balance, violation, change, steepest })
+        Ok(Measured { dual: DualGradient { max, squares, conjugate: 0.0 }, balance, violation, change, steepest })
     }
 
     /// What the classes must be multiplied by so that an intercept has no part in the dual point.

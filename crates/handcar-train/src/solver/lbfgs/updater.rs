@@ -34,7 +34,7 @@ fn with_room<const M: usize>(registry: &mut Registry) {
             params.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default())).collect();
         match numbers[..] {
             [l1, l2] if params.len() == 16 && l1 >= 0.0 && l2 >= 0.0 => Ok(LbfgsUpdater::<M> {
-                penalty: ElasticNet { l1, l2 },
+                penalty: ElasticNet::new(l1, l2),
                 request: Request::Start,
                 note: GradientNote::default(),
             }),
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_step_its_gradient_and_its_pair() {
-        let penalty = ElasticNet { l1: 1.0, l2: 0.5 };
+        let penalty = ElasticNet::new(1.0, 0.5);
         let mut u = LbfgsUpdater::<5> { penalty, request: Request::Start, note: GradientNote::default() };
         let mut store = Store::new();
         store.insert(&[3, INTERCEPT], |key| u.init(key));

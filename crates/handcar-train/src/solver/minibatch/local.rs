@@ -338,7 +338,7 @@ mod tests {
 
     /// Weights after a pass on some threads.
     fn learnt(data: &Dataset, threads: usize) -> (Vec<f32>, f32) {
-        let penalty = ElasticNet { l1: 0.5, l2: 0.1 };
+        let penalty = ElasticNet::new(0.5, 0.1);
         let settings = settings(penalty, 32, threads);
         let rates = Rates {
             alpha: 0.1,

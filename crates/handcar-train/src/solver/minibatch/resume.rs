@@ -4,7 +4,7 @@ use super::Settings;
 use super::rule::{Rates, Rule, with_late, with_rule};
 use crate::error::{Result, TrainError};
 use crate::model::Model;
-use crate::penalty::ElasticNet;
+use crate::penalty::{Bounds, ElasticNet};
 use crate::solver::Solver;
 use handcar_base::Key;
 
@@ -159,7 +159,9 @@ impl OptimizerState {
         let mut out = MAGIC.to_vec();
         out.extend(counts.iter().flat_map(|x| x.to_le_bytes()));
         out.extend((self.free.len() as u64).to_le_bytes());
-        out.extend([alpha, beta, penalty.l1, penalty.l2, self.since.1].iter().flat_map(|x| x.to_le_bytes()));
+        let (lower, upper) = (penalty.bounds.lower() as f64, penalty.bounds.upper() as f64);
+        let numbers = [alpha, beta, penalty.l1, penalty.l2, self.since.1, lower, upper];
+        out.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
         out.extend(self.keys.iter().flat_map(|k| k.to_le_bytes()));
         out.extend(self.words.iter().chain(&self.free).flat_map(|w| w.to_le_bytes()));
         out
@@ -167,7 +169,7 @@ impl OptimizerState {
 
     /// The state of bytes; `None` if they are not those of one.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, rest) = bytes.strip_prefix(MAGIC)?.split_at_checked(13 * 8)?;
+        let (head, rest) = bytes.strip_prefix(MAGIC)?.split_at_checked(15 * 8)?;
         let (head, _) = head.as_chunks::<8>();
         let (count, float) = (|i: usize| u64::from_le_bytes(head[i]), |i: usize| f64::from_le_bytes(head[i]));
         let solver = *Solver::ALL.get(count(0) as usize).filter(|s| Self::is_of(**s))?;
@@ -182,7 +184,7 @@ impl OptimizerState {
             return None;
         }
         let free = words.split_off(n * width);
-        let penalty = ElasticNet { l1: float(10), l2: float(11) };
+        let penalty = ElasticNet { l1: float(10), l2: float(11), bounds: Bounds::new(float(13), float(14)).ok()? };
         let (alpha, beta) = (float(8), float(9));
         let rates = Rates { alpha, beta, penalty, batch_rows: count(1), batches: count(2), workers: count(3) };
         let (batch, since) = (count(4), (count(5), float(12)));
@@ -222,7 +224,7 @@ mod tests {
     use super::*;
 
     fn state() -> OptimizerState {
-        let penalty = ElasticNet { l1: 0.5, l2: 0.25 };
+        let penalty = ElasticNet { bounds: Bounds::new(-8.0, f64::INFINITY).unwrap(), ..ElasticNet::new(0.5, 0.25) };
         let rates = Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 32, batches: 7, workers: 1 };
         let words = vec![0.5, 2.0, -1.5, 3.0];
         OptimizerState {

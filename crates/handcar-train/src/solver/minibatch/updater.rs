@@ -2,7 +2,7 @@
 
 use super::fixed;
 use super::rule::{AdaDelay, AdaGrad, AdaptiveRevision, AsyncAdaGrad, Average, Ftrl, Rates, Rule, Sgd};
-use crate::penalty::ElasticNet;
+use crate::penalty::{Bounds, ElasticNet};
 use handcar_base::{Key, key};
 use handcar_ps::{Registry, Updater};
 
@@ -44,7 +44,9 @@ impl Request {
 impl Params {
     pub fn to_bytes(&self) -> Vec<u8> {
         let Rates { alpha, beta, penalty, batch_rows, batches, workers } = self.rates;
-        let mut out: Vec<u8> = [alpha, beta, penalty.l1, penalty.l2].iter().flat_map(|x| x.to_le_bytes()).collect();
+        let (lower, upper) = (penalty.bounds.lower() as f64, penalty.bounds.upper() as f64);
+        let numbers = [alpha, beta, penalty.l1, penalty.l2, lower, upper];
+        let mut out: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
         out.extend(batch_rows.to_le_bytes());
         out.extend(batches.to_le_bytes());
         out.extend(workers.to_le_bytes());
@@ -69,9 +71,10 @@ impl Params {
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (head, blocks) = bytes.split_at_checked(64)?;
+        let (head, blocks) = bytes.split_at_checked(80)?;
         let word = |i: usize| <[u8; 8]>::try_from(&head[8 * i..8 * i + 8]).ok();
-        let float = |i: usize| word(i).map(f64::from_le_bytes).filter(|x| x.is_finite() && *x >= 0.0);
+        let number = |i: usize| word(i).map(f64::from_le_bytes);
+        let float = |i: usize| number(i).filter(|x| x.is_finite() && *x >= 0.0);
         let (records, rest) = blocks.as_chunks::<12>();
         if !rest.is_empty() {
             return None;
@@ -84,13 +87,13 @@ impl Params {
             rates: Rates {
                 alpha: float(0).filter(|a| *a > 0.0)?,
                 beta: float(1)?,
-                penalty: ElasticNet { l1: float(2)?, l2: float(3)? },
-                batch_rows: u64::from_le_bytes(word(4)?),
-                batches: u64::from_le_bytes(word(5)?),
-                workers: u64::from_le_bytes(word(6)?),
+                penalty: ElasticNet { l1: float(2)?, l2: float(3)?, bounds: Bounds::new(number(4)?, number(5)?).ok()? },
+                batch_rows: u64::from_le_bytes(word(6)?),
+                batches: u64::from_le_bytes(word(7)?),
+                workers: u64::from_le_bytes(word(8)?),
             },
-            slope_exponent: i32::from_le_bytes(head[56..60].try_into().ok()?),
-            weight_exponent: i32::from_le_bytes(head[60..].try_into().ok()?),
+            slope_exponent: i32::from_le_bytes(head[72..76].try_into().ok()?),
+            weight_exponent: i32::from_le_bytes(head[76..].try_into().ok()?),
             value_exponents: records.iter().map(block).collect::<Option<_>>()?,
         })
     }
@@ -179,7 +182,8 @@ mod tests {
     use super::*;
 
     fn params() -> Params {
-        let penalty = ElasticNet { l1: 1.0, l2: 0.5 };
+        let bounds = Bounds::new(-0.25, f64::INFINITY).unwrap();
+        let penalty = ElasticNet { bounds, ..ElasticNet::new(1.0, 0.5) };
         Params {
             rates: Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 512, batches: 9, workers: 1 },
             slope_exponent: 15,

@@ -73,7 +73,7 @@ mod tests {
         let labels = [1.0, -1.0, 1.0];
         let data = Dataset::from_csr(&labels, &[0, 2, 3, 5], &[0u32, 1, 1, 0, 2], None, None).unwrap();
         let batch = Batches::new(&data).of(&(0..3), Some(3));
-        let share = ElasticNet { l1: 0.1, l2: 0.3 };
+        let share = ElasticNet::new(0.1, 0.3);
         let held = Held { anchor: vec![0.2, -0.1, 0.05, 0.4], rho: 1.5, share, intercept: Some(3) };
         let margins = vec![0.5, 0.3, 0.65];
         let mut problem = Subproblem::new(Logistic, &batch, &held, &labels, &[], 1.0, margins.clone());

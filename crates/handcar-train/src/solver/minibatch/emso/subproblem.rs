@@ -97,11 +97,11 @@ impl<'p, L: Loss> Subproblem<'p, L> {
 }
 
 impl<L: Loss> Subproblem<'_, L> {
-    /// All that is minimised, at some weights and their margins.
+    /// All that is minimised, at some weights and their margins; infinite where a weight is out of bounds.
     pub fn objective(&self, weights: &[f64], margins: &[f64]) -> f64 {
         let penalty = |(k, &w): (usize, &f64)| {
             let of = self.held.penalty(k);
-            of.l1 * w.abs() + 0.5 * of.l2 * w * w
+            if of.bounds.contain(w) { of.l1 * w.abs() + 0.5 * of.l2 * w * w } else { f64::INFINITY }
         };
         self.smooth(weights, margins) + weights.iter().enumerate().map(penalty).sum::<f64>()
     }

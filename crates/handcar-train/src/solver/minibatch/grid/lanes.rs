@@ -3,6 +3,7 @@
 #![expect(clippy::needless_range_loop, reason = "one index into several slices is what the compiler makes lanes of")]
 
 use super::super::rule::{ByNumbers, NUMBERS, Rule};
+use crate::penalty::Bounds;
 
 /// Lanes come in multiples of this: the f32 numbers of the widest registers.
 pub(super) const LANES: usize = 16;
@@ -12,13 +13,16 @@ pub(super) const LANES: usize = 16;
 pub(super) struct Lanes<R> {
     rules: Vec<R>,
     numbers: [Vec<f32>; NUMBERS],
+    /// Of all models.
+    bounds: Bounds,
 }
 
 impl<R: ByNumbers> Lanes<R> {
-    /// `rules`: a multiple of [`LANES`].
+    /// `rules`: a multiple of [`LANES`], of equal bounds.
     pub fn new(rules: Vec<R>) -> Self {
         let numbers = std::array::from_fn(|_| vec![0.0; rules.len()]);
-        let mut this = Self { rules, numbers };
+        let bounds = rules.first().map_or(Bounds::NONE, R::bounds);
+        let mut this = Self { rules, numbers, bounds };
         this.go_to(0);
         this
     }
@@ -53,7 +57,7 @@ impl<R: ByNumbers> Lanes<R> {
         let k = self.len();
         let (numbers, state, out) = (self.slices(), parts::<R>(state, k), &mut out[..k]);
         for lane in 0..k {
-            out[lane] = rule_of::<R>(&numbers, lane).weight(&state_of::<R>(&state, lane));
+            out[lane] = rule_of::<R>(&numbers, lane, self.bounds).weight(&state_of::<R>(&state, lane));
         }
     }
 
@@ -70,7 +74,7 @@ impl<R: ByNumbers> Lanes<R> {
             let next = [a, &mut b[..k], &mut c[..k], &mut d[..k]];
             for lane in 0..k {
                 let mut after = state_of::<R>(&state, lane);
-                rule_of::<R>(&numbers, lane).update(&mut after, sums[lane] as f32 * scale);
+                rule_of::<R>(&numbers, lane, self.bounds).update(&mut after, sums[lane] as f32 * scale);
                 for j in 0..width::<R>() {
                     next[j][lane] = after.as_ref()[j];
                 }
@@ -107,8 +111,8 @@ pub(super) const fn width<R: Rule>() -> usize {
 }
 
 #[inline(always)]
-fn rule_of<R: ByNumbers>(numbers: &[&[f32]; NUMBERS], lane: usize) -> R {
-    R::of_numbers(std::array::from_fn(|j| numbers[j][lane]))
+fn rule_of<R: ByNumbers>(numbers: &[&[f32]; NUMBERS], lane: usize, bounds: Bounds) -> R {
+    R::of_numbers(std::array::from_fn(|j| numbers[j][lane]), bounds)
 }
 
 #[inline(always)]

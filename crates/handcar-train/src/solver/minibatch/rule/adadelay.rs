@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn on_time_it_is_adagrad_to_the_bit() {
-        for penalty in [ElasticNet::NONE, ElasticNet { l1: 9.0, l2: 4.0 }] {
+        for penalty in [ElasticNet::NONE, ElasticNet::new(9.0, 4.0)] {
             let (mut late, mut adagrad) = (AdaDelay::new(rates(penalty)), AdaGrad::new(rates(penalty)));
             let (mut a, mut b) = ([0.0; 3], [0.0; 3]);
             let mut r = Rng::new(Seed(4), 0);
@@ -84,7 +84,7 @@ mod tests {
     fn it_is_what_the_paper_says() {
         for seed in 0..20 {
             let mut r = Rng::new(Seed(seed), 1);
-            let penalty = ElasticNet { l1: 40.0 * r.uniform(), l2: 40.0 * r.uniform() };
+            let penalty = ElasticNet::new(40.0 * r.uniform(), 40.0 * r.uniform());
             let mut rule = AdaDelay::new(rates(penalty));
             let (alpha, l, p1, p2) = (0.3, 0.7, penalty.l1 / 400.0, penalty.l2 / 400.0);
             let (mut state, mut w, mut sum) = ([0.0; 3], 0.0f64, 0.0f64);

@@ -1,12 +1,14 @@
 //! AdaGrad (Duchi, Hazan and Singer, JMLR 2011).
 
 use super::{ByNumbers, NUMBERS, Rates, Rule, joined_length, soft};
+use crate::penalty::Bounds;
 use handcar_kernels::elementary::{exp_nonpositive, ln, ln_1p_unit};
 
 /// A step size for each weight, from the length of its own gradients: with `r = √Σg²` and `e = α/(β + r)`,
 /// `w ← soft(w - e·g, e·P1)/(1 + e·P2)`, where `P1` and `P2` are the penalty's shares of a batch.
 ///
-/// A batch without a key still shrinks its weight; that is caught up on when the key is met or read next. State:
+/// A batch without a key still shrinks its weight; that is caught up on when the key is met or read next. A step beyond a bound ends
+/// on it: the state is clipped whenever it is read, so that joined steps of racing threads are as well. State:
 /// `[w, r, batches counted]`, the last one as bits of an integer.
 #[derive(Clone, Debug)]
 pub struct AdaGrad {
@@ -15,6 +17,7 @@ pub struct AdaGrad {
     p1: f32,
     p2: f32,
     batch: u32,
+    bounds: Bounds,
 }
 
 impl AdaGrad {
@@ -43,7 +46,8 @@ impl Rule for AdaGrad {
     fn new(rates: Rates) -> Self {
         let batches = rates.batches.max(1) as f64;
         let (p1, p2) = (rates.penalty.l1 / batches, rates.penalty.l2 / batches);
-        Self { alpha: rates.alpha as f32, beta: rates.beta as f32, p1: p1 as f32, p2: p2 as f32, batch: 0 }
+        let (alpha, beta, bounds) = (rates.alpha as f32, rates.beta as f32, rates.penalty.bounds);
+        Self { alpha, beta, p1: p1 as f32, p2: p2 as f32, batch: 0, bounds }
     }
 
     fn go_to(&mut self, batch: u64) {
@@ -52,6 +56,7 @@ impl Rule for AdaGrad {
 
     #[inline(always)]
     fn weight(&self, &[w, r, counted]: &[f32; 3]) -> f32 {
+        let w = self.bounds.clip_f32(w);
         if self.p1 == 0.0 && self.p2 == 0.0 {
             return w;
         }
@@ -94,9 +99,13 @@ impl ByNumbers for AdaGrad {
         [self.alpha, self.beta, self.p1, self.p2, f32::from_bits(self.batch)]
     }
 
+    fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     #[inline(always)]
-    fn of_numbers([alpha, beta, p1, p2, batch]: [f32; NUMBERS]) -> Self {
-        Self { alpha, beta, p1, p2, batch: batch.to_bits() }
+    fn of_numbers([alpha, beta, p1, p2, batch]: [f32; NUMBERS], bounds: Bounds) -> Self {
+        Self { alpha, beta, p1, p2, batch: batch.to_bits(), bounds }
     }
 }
 
@@ -111,7 +120,7 @@ mod tests {
             let rates = Rates {
                 alpha: 0.1,
                 beta: 1.0,
-                penalty: ElasticNet { l1, l2 },
+                penalty: ElasticNet::new(l1, l2),
                 batch_rows: 1,
                 batches: 180_000,
                 workers: 1,

@@ -11,7 +11,7 @@ const ROUNDING: f64 = 1.0 / (1u64 << 34) as f64;
 /// In batch `t` (from 1) of `b` rows `ρ = (β + √(t·b))/α`. A batch without a key leaves only the penalty's share and the pull
 /// towards the weight before, whose minimum is the proximal step of size `1/ρ` on the penalty: that is caught up on when the key
 /// is met ([`Shrink`]). A mean of weights some of which are zero is not zero; with more than one worker what one such
-/// step would take to zero is set to zero.
+/// step would take to zero is set to zero. A mean of weights between the bounds is between them, but for rounding.
 #[derive(Clone, Debug)]
 pub struct Average {
     rates: Rates,
@@ -67,7 +67,7 @@ impl Rule for Average {
     #[inline(always)]
     fn update(&self, state: &mut [f32; 2], change: f32) {
         let w = self.weight_without_rows(self.weight(state) as f64) + change as f64;
-        let next = if w.abs() <= self.threshold { 0.0 } else { w };
+        let next = if w.abs() <= self.threshold { 0.0 } else { self.rates.penalty.bounds.clip(w) };
         *state = [next as f32, f32::from_bits(self.shrink.batch() + 1)];
     }
 

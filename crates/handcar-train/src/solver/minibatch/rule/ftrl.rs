@@ -1,13 +1,14 @@
 //! FTRL-Proximal (McMahan et al., KDD 2013).
 
 use super::{ByNumbers, NUMBERS, Rates, Rule, joined_length, soft};
+use crate::penalty::Bounds;
 
 /// Follow the regularised leader, proximal: after gradients `g_s` at weights `w_s`, with `r = √Σg²` and
 /// `σ_s = (r_s - r_{s-1})/α`, the weight minimises over `v`
 ///
 /// `(Σ g)·v + ½·Σ σ·(v - w_s)² + (β/2α)·v² + l1·|v| + (l2/2)·v²`,
 ///
-/// that is `w = -soft(z, l1)/((β + r)/α + l2)` for `z = Σ (g - σ·w_s)`.
+/// that is `w = -soft(z, l1)/((β + r)/α + l2)` for `z = Σ (g - σ·w_s)`, or the nearest weight between the bounds.
 ///
 /// The penalty stands against gradients of all passes so far: after `E` passes it counts `E` times, in between in proportion and
 /// in the first pass once, so that the weights aim at the same objective however many passes there are. State: `[z, r]`.
@@ -20,6 +21,7 @@ pub struct Ftrl {
     l2: f32,
     /// A batch, and how many times the penalty had been carried before it.
     since: (u64, f64),
+    bounds: Bounds,
 }
 
 impl Rule for Ftrl {
@@ -28,7 +30,9 @@ impl Rule for Ftrl {
 
     fn new(rates: Rates) -> Self {
         let one_over_alpha = (1.0 / rates.alpha) as f32;
-        let mut this = Self { rates, one_over_alpha, beta: rates.beta as f32, l1: 0.0, l2: 0.0, since: (0, 0.0) };
+        let bounds = rates.penalty.bounds;
+        let (beta, since) = (rates.beta as f32, (0, 0.0));
+        let mut this = Self { rates, one_over_alpha, beta, l1: 0.0, l2: 0.0, since, bounds };
         this.go_to(0);
         this
     }
@@ -44,7 +48,8 @@ impl Rule for Ftrl {
     fn weight(&self, &[z, r]: &[f32; 2]) -> f32 {
         let divisor = (self.beta + r) * self.one_over_alpha + self.l2;
         // Only a key without a gradient has no divisor, and only where beta and l2 are 0.
-        if divisor > 0.0 { -soft(z, self.l1) / divisor } else { 0.0 }
+        let w = if divisor > 0.0 { -soft(z, self.l1) / divisor } else { 0.0 };
+        self.bounds.clip_f32(w)
     }
 
     #[inline(always)]
@@ -85,9 +90,13 @@ impl ByNumbers for Ftrl {
         [self.one_over_alpha, self.beta, self.l1, self.l2, 0.0]
     }
 
+    fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
     #[inline(always)]
-    fn of_numbers([one_over_alpha, beta, l1, l2, _]: [f32; NUMBERS]) -> Self {
-        Self { rates: Rates::default(), one_over_alpha, beta, l1, l2, since: (0, 0.0) }
+    fn of_numbers([one_over_alpha, beta, l1, l2, _]: [f32; NUMBERS], bounds: Bounds) -> Self {
+        Self { rates: Rates::default(), one_over_alpha, beta, l1, l2, since: (0, 0.0), bounds }
     }
 }
 
@@ -101,7 +110,7 @@ mod tests {
     fn the_weight_is_the_brute_force_minimum_of_what_it_follows() {
         for seed in 0..20 {
             let mut r = Rng::new(Seed(seed), 0);
-            let penalty = ElasticNet { l1: 2.0 * r.uniform(), l2: r.uniform() };
+            let penalty = ElasticNet::new(2.0 * r.uniform(), r.uniform());
             let (alpha, beta) = (0.1 + r.uniform(), 0.2 + r.uniform());
             let rule = Ftrl::new(Rates { alpha, beta, penalty, batch_rows: 1, batches: 100, workers: 1 });
             let mut state = [0.0; 2];
@@ -147,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_warm_start_has_the_weight_it_was_given() {
-        let penalty = ElasticNet { l1: 1.0, l2: 0.5 };
+        let penalty = ElasticNet::new(1.0, 0.5);
         let rule = Ftrl::new(Rates { alpha: 0.1, beta: 1.0, penalty, batch_rows: 1, batches: 1, workers: 1 });
         for w in [0.0, 1.5, -0.25] {
             assert!((rule.weight(&rule.start(w)) - w).abs() < 1e-6);

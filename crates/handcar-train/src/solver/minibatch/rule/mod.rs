@@ -23,7 +23,7 @@ pub use late::{Late, Lateness};
 pub use sgd::Sgd;
 pub use shrink::Shrink;
 
-use crate::penalty::ElasticNet;
+use crate::penalty::{Bounds, ElasticNet};
 use handcar_ps::Entry;
 
 /// What a rule is made with.
@@ -47,7 +47,7 @@ impl Rates {
     /// The penalty's share of a batch.
     pub fn share(&self) -> ElasticNet {
         let batches = self.batches.max(1) as f64;
-        ElasticNet { l1: self.penalty.l1 / batches, l2: self.penalty.l2 / batches }
+        ElasticNet { l1: self.penalty.l1 / batches, l2: self.penalty.l2 / batches, ..self.penalty }
     }
 }
 
@@ -62,7 +62,7 @@ pub trait Rule: Clone + Send + Sync + 'static {
     fn new(rates: Rates) -> Self;
     /// Goes to a batch; `batch` counts over all passes, from 0.
     fn go_to(&mut self, batch: u64);
-    /// The weight as this batch finds it.
+    /// The weight as this batch finds it, between the bounds of the penalty.
     fn weight(&self, state: &Self::State) -> f32;
     /// Takes the sum of this batch's gradients.
     fn update(&self, state: &mut Self::State, gradient: f32);
@@ -81,12 +81,14 @@ pub trait Rule: Clone + Send + Sync + 'static {
 /// Numbers that a rule goes by, at most.
 pub const NUMBERS: usize = 5;
 
-/// A rule that goes by a few numbers alone, so that many can be computed side by side.
+/// A rule that goes by a few numbers and its bounds alone, so that many can be computed side by side.
 pub trait ByNumbers: Rule {
     /// The numbers that [`weight`](Rule::weight) and [`update`](Rule::update) go by at this batch.
     fn numbers(&self) -> [f32; NUMBERS];
+    /// The weights' bounds, which do not change.
+    fn bounds(&self) -> Bounds;
     /// The rule at the batch of some numbers; it cannot go to another.
-    fn of_numbers(numbers: [f32; NUMBERS]) -> Self;
+    fn of_numbers(numbers: [f32; NUMBERS], bounds: Bounds) -> Self;
 }
 
 /// The root of the sum of squares that three roots are of: those of `all`, and those by which `mine` goes beyond `base`.

@@ -6,7 +6,8 @@ use crate::penalty::soft;
 /// One step size for all weights: in batch `t` (from 1) of `b` rows `e = α/(b·(β + √t))` and
 /// `w ← soft(w - e·g, e·P1)/(1 + e·P2)`, where `P1` and `P2` are the penalty's shares of a batch.
 ///
-/// A batch without a key still shrinks its weight; that is caught up on when the key is met or read next ([`Shrink`]). State:
+/// A batch without a key still shrinks its weight; that is caught up on when the key is met or read next ([`Shrink`]). A step beyond
+/// a bound ends on it: the state is clipped whenever it is read, so that joined steps of racing threads are as well. State:
 /// `[w, batches counted]`, the last one as bits of an integer.
 #[derive(Clone, Debug)]
 pub struct Sgd {
@@ -18,6 +19,13 @@ pub struct Sgd {
 fn rate_of(rates: &Rates, batch: u64) -> f64 {
     let Rates { alpha, beta, batch_rows, .. } = *rates;
     alpha / (batch_rows.max(1) as f64 * (beta + ((batch + 1) as f64).sqrt()))
+}
+
+impl Sgd {
+    #[inline(always)]
+    fn caught_up(&self, w: f32, counted: f32) -> f64 {
+        self.shrink.caught_up(self.rates.penalty.bounds.clip_f32(w), counted)
+    }
 }
 
 impl Rule for Sgd {
@@ -37,12 +45,12 @@ impl Rule for Sgd {
 
     #[inline(always)]
     fn weight(&self, &[w, counted]: &[f32; 2]) -> f32 {
-        self.shrink.caught_up(w, counted) as f32
+        self.caught_up(w, counted) as f32
     }
 
     #[inline(always)]
     fn update(&self, state: &mut [f32; 2], g: f32) {
-        let w = self.shrink.caught_up(state[0], state[1]);
+        let w = self.caught_up(state[0], state[1]);
         let share = self.shrink.share();
         let next = soft(w - self.rate * g as f64, self.rate * share.l1) / (1.0 + self.rate * share.l2);
         *state = [next as f32, f32::from_bits(self.shrink.batch() + 1)];

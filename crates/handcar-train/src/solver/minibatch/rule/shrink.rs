@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// the penalty's shares of a batch.
 ///
 /// With `Q_t = Π(1 + e_s·P2)` the product `w·Q` is only ever soft-thresholded, by `e_s·P1·Q_s`, and thresholds add up: any
-/// number of steps is one.
+/// number of steps is one. No step meets a bound, as zero lies between them.
 #[derive(Clone, Debug)]
 pub struct Shrink {
     rates: Rates,
@@ -45,7 +45,7 @@ impl Shrink {
     /// Goes to a batch.
     pub fn go_to(&mut self, batch: u64) {
         self.batch = batch as u32;
-        if self.share == ElasticNet::NONE {
+        if self.share.is_free() {
             return;
         }
         if self.runs.len() <= batch as usize / RUN {
