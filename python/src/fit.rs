@@ -60,7 +60,7 @@ pub fn fit<'py>(
     rows_total: Option<u64>,
     valid: Option<&Rows>,
     observer: Option<Py<PyAny>>,
-) -> PyResult<(Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>, Traces<'py>, Option<State>)> {
+) -> PyResult<Results<'py>> {
     let before = init.map(|m| &m.inner).filter(|_| resume);
     if before.is_some_and(|b| !same_features(&b.schema, rows.schema())) {
         let expected = "rows read with the columns and bins that the model was trained on";
@@ -138,6 +138,8 @@ pub fn fit<'py>(
 }
 
 type Traces<'py> = Vec<Bound<'py, PyDict>>;
+/// Model, passes, progressive measures, filters, models of a grid, state.
+type Results<'py> = (Model, Traces<'py>, Traces<'py>, Bound<'py, PyList>, Traces<'py>, Option<State>);
 
 fn progressive<'py>(py: Python<'py>, o: &OnlineTrace) -> PyResult<Bound<'py, PyDict>> {
     let entry = PyDict::new(py);

@@ -94,16 +94,16 @@ fn passes_that_go_on_have_the_bits_of_one_fit() {
 fn pieces_of_any_length_may_each_carry_the_penalty() {
     let rows = Rows::new(800);
     for solver in SOLVERS {
-        let o = FitOptions { l1: 0.0, l2: options(solver).l2, ..options(solver) };
-        let mut state = None;
+        let o = FitOptions { l1: 0.0, l2: 10.0 * options(solver).l2, ..options(solver) };
+        let (mut state, mut norms) = (None, Vec::new());
         for piece in [0..600, 600..610, 610..615, 615..800] {
             let fitted = fit(&rows.data(piece), &going_on(&o, state, None)).unwrap();
             state = fitted.state;
-            // Pieces of one batch carry the penalty once, and not as often as the first had batches.
-            let norm: f32 = fitted.model.weights.iter().map(|w| w * w).sum();
-            assert!(norm > 0.5 && norm.is_finite(), "{solver} {norm}");
+            norms.push(fitted.model.weights.iter().map(|w| w * w).sum::<f32>());
             assert_eq!(fitted.model.facts.features as usize, state.as_ref().unwrap().keys().len());
         }
+        // Pieces of one batch carry the penalty once, and not as often as the first had batches.
+        assert!(norms[2] > 0.1 * norms[0] && norms.iter().all(|n| n.is_finite()), "{solver} {norms:?}");
     }
 }
 
@@ -117,7 +117,8 @@ fn a_model_is_gone_on_from_with_all_its_weights() {
     let absent: Vec<usize> = (0..before.nnz()).filter(|&i| before.keys[i] < 100).collect();
     assert!(!absent.is_empty());
     for i in absent {
-        assert!(after.weight(before.keys[i]) != 0.0 || before.weights[i].abs() < 0.1);
+        // The penalty shrinks them, by 0.5·0.3 at most where the key's gradients are forgotten, and a little for L2.
+        assert!(after.weight(before.keys[i]) != 0.0 || before.weights[i].abs() < 0.2);
     }
     assert!(after.nnz() > before.nnz());
 }
