@@ -51,6 +51,8 @@ def read(
 class LogisticRegression:
     l1: float
     l2: float
+    lower: float | None
+    upper: float | None
     solver: str
     tol: float
     max_iter: int | None
@@ -87,6 +89,8 @@ class LogisticRegression:
         l1: float = 1.0,
         l2: float = 0.0,
         *,
+        lower: float | None = None,
+        upper: float | None = None,
         solver: str = "dbpg",
         tol: float = 1e-4,
         max_iter: int | None = None,

@@ -25,6 +25,9 @@ class LogisticRegression(BinaryClassifier):
     ----------
     l1, l2 : float
         Weights of the penalties.
+    lower, upper : float or None
+        The least and the greatest weight; None: any. Zero must lie between them; ``lower=0`` leaves no negative weight. The intercept
+        is free. Not of ``"lbfgs"``.
     solver : str
         ``"dbpg"`` and ``"lbfgs"`` go on to a certified optimum; ``"sgd"``, ``"adagrad"``, ``"ftrl"`` learn in minibatches as the rows come.
         ``"ftrl+dbpg"`` starts the second with the weights of the first.
@@ -97,6 +100,8 @@ class LogisticRegression(BinaryClassifier):
         l1=1.0,
         l2=0.0,
         *,
+        lower=None,
+        upper=None,
         solver="dbpg",
         tol=1e-4,
         max_iter=None,
@@ -119,6 +124,8 @@ class LogisticRegression(BinaryClassifier):
     ):
         self.l1 = l1
         self.l2 = l2
+        self.lower = lower
+        self.upper = upper
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter
@@ -219,7 +226,7 @@ class LogisticRegression(BinaryClassifier):
         """An estimator with the model of a file, whether Python or the command line wrote it."""
         model = _handcar.Model.load(os.fspath(path))
         facts = model.facts
-        self = cls(**{n: facts[n] for n in ("solver", "l1", "l2", "tol", "fit_intercept", "delay")}, random_state=facts["seed"])
+        self = cls(**{n: facts[n] for n in ("solver", "l1", "l2", "lower", "upper", "tol", "fit_intercept", "delay")}, random_state=facts["seed"])
         keys, columns = model.keys, model.columns
         index = int(keys[-1]) + 1 - model.base if len(keys) else 0
         width = len(columns) if columns else model.features if model.hashed else index
@@ -284,6 +291,8 @@ class LogisticRegression(BinaryClassifier):
         return dict(
             l1=_options.number("l1", self.l1),
             l2=_options.number("l2", self.l2),
+            lower=None if self.lower is None else _options.number("lower", self.lower),
+            upper=None if self.upper is None else _options.number("upper", self.upper),
             solver=_options.text("solver", self.solver),
             loss="logistic",
             tol=_options.number("tol", self.tol),

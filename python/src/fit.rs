@@ -8,6 +8,7 @@ use handcar_ps::driver::local;
 use handcar_ps::filter::{Saved, TableFilters};
 use handcar_train::job::{self, FitOptions, GridModel, Observer, OnlineTrace, PassTrace, TrainInput};
 use handcar_train::loss::LossKind;
+use handcar_train::penalty::Bounds;
 use handcar_train::solver::{Solvers, minibatch::Inner};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -19,7 +20,7 @@ use std::time::Instant;
 /// pass and may end the job by returning a true value. Gives the model, one dictionary a pass, one for each time that
 /// progressive measures were taken, one a filter, and one for each model of a grid.
 #[pyfunction]
-#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history, hogwild, grid, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
+#[pyo3(signature = (rows, *, solver, loss, l1, l2, lower=None, upper=None, huber_delta=None, rate, beta, batch_rows, history, hogwild, grid, fit_intercept, delay, max_iter, tol, n_threads, seed, kkt_filter, filters, pull_filters, label, init=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -28,6 +29,8 @@ pub fn fit<'py>(
     loss: &str,
     l1: f64,
     l2: f64,
+    lower: Option<f64>,
+    upper: Option<f64>,
     huber_delta: Option<f32>,
     rate: Option<f64>,
     beta: f64,
@@ -53,6 +56,8 @@ pub fn fit<'py>(
     let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
     let passes = max_iter.unwrap_or(solver.last().default_passes());
     let loss: LossKind = loss.parse().map_err(|e| PyValueError::new_err(format!("loss: {e}")))?;
+    let bounds = Bounds::new(lower.unwrap_or(f64::NEG_INFINITY), upper.unwrap_or(f64::INFINITY))
+        .map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let options = FitOptions {
         solver,
         loss: huber_delta.map_or(loss, |delta| loss.with_delta(delta)),
@@ -64,6 +69,7 @@ pub fn fit<'py>(
         grid: grid.map(str::parse).transpose().map_err(|e| PyValueError::new_err(format!("grid: {e}")))?,
         l1,
         l2,
+        bounds,
         intercept: fit_intercept,
         delay,
         passes,
