@@ -73,6 +73,8 @@ def read(
 class _LinearModel:
     l1: float
     l2: float
+    lower: float | None
+    upper: float | None
     solver: str
     tol: float
     max_iter: int | None
@@ -163,6 +165,8 @@ class LogisticRegression(_LinearClassifier):
         l1: float = 1.0,
         l2: float = 0.0,
         *,
+        lower: float | None = None,
+        upper: float | None = None,
         solver: str = "dbpg",
         tol: float = 1e-4,
         max_iter: int | None = None,
@@ -197,6 +201,8 @@ class SGDClassifier(_LinearClassifier):
         *,
         l1: float = 0.0,
         l2: float = 0.0,
+        lower: float | None = None,
+        upper: float | None = None,
         solver: str = "adagrad",
         max_iter: int | None = None,
         patience: int | None = None,
@@ -243,6 +249,8 @@ class SGDRegressor(_LinearModel):
         huber_delta: float = 1.0,
         l1: float = 0.0,
         l2: float = 0.0,
+        lower: float | None = None,
+        upper: float | None = None,
         solver: str = "adagrad",
         max_iter: int | None = None,
         patience: int | None = None,

@@ -137,6 +137,8 @@ def fit(
     loss: str,
     l1: float,
     l2: float,
+    lower: float | None = None,
+    upper: float | None = None,
     huber_delta: float | None = None,
     rate: float | None,
     beta: float,

@@ -232,7 +232,7 @@ class LinearModel(Estimator):
     def _of_facts(cls, facts):
         """The parameters that a model file remembers."""
         known = cls._parameters()
-        names = [n for n in ("solver", "l1", "l2", "tol", "fit_intercept", "delay") if n in known]
+        names = [n for n in ("solver", "l1", "l2", "lower", "upper", "tol", "fit_intercept", "delay") if n in known]
         return {**{n: facts[n] for n in names}, "random_state": facts["seed"]}
 
     def _checked(self):
@@ -240,6 +240,8 @@ class LinearModel(Estimator):
         return dict(
             l1=_options.number("l1", self.l1),
             l2=_options.number("l2", self.l2),
+            lower=None if self.lower is None else _options.number("lower", self.lower),
+            upper=None if self.upper is None else _options.number("upper", self.upper),
             solver=_options.text("solver", self.solver),
             tol=_options.number("tol", self.tol),
             max_iter=None if self.max_iter is None else _options.whole("max_iter", self.max_iter, 1, 2**32 - 1),

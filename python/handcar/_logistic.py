@@ -14,6 +14,9 @@ class LogisticRegression(LinearClassifier):
     ----------
     l1, l2 : float
         Weights of the penalties.
+    lower, upper : float or None
+        The least and the greatest weight; None: any. Zero must lie between them; ``lower=0`` leaves no negative weight. The intercept
+        is free. Not of ``"lbfgs"``.
     solver : str
         ``"dbpg"`` and ``"lbfgs"`` go on to a certified optimum; ``"sgd"``, ``"adagrad"``, ``"ftrl"``, ``"emso"``, ``"adadelay"``,
         ``"async-adagrad"`` and ``"adaptive-revision"`` learn in minibatches as the rows come.
@@ -94,6 +97,8 @@ class LogisticRegression(LinearClassifier):
         l1=1.0,
         l2=0.0,
         *,
+        lower=None,
+        upper=None,
         solver="dbpg",
         tol=1e-4,
         max_iter=None,
@@ -120,6 +125,8 @@ class LogisticRegression(LinearClassifier):
     ):
         self.l1 = l1
         self.l2 = l2
+        self.lower = lower
+        self.upper = upper
         self.solver = solver
         self.tol = tol
         self.max_iter = max_iter

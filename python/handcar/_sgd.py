@@ -20,6 +20,8 @@ REGRESSOR_LOSSES = {"squared": "squared", "squared_error": "squared", "huber": "
 _SHARED = """
     l1, l2 : float
         Weights of the penalties ``l1·|w|_1 + l2/2·|w|_2^2`` beside the sum of the losses; one pass carries them once.
+    lower, upper : float or None
+        The least and the greatest weight; None: any. Zero must lie between them. The intercept is free.
     solver : str
         ``"sgd"``, ``"adagrad"``, ``"ftrl"``, ``"emso"``, ``"adadelay"``, ``"async-adagrad"`` or ``"adaptive-revision"`` (which takes no
         penalty); several in turn as ``"ftrl+sgd"``. After one of them a solver that goes on to the optimum may follow where it knows the
@@ -114,6 +116,8 @@ class SGDClassifier(_Minibatch, LinearClassifier):
         *,
         l1=0.0,
         l2=0.0,
+        lower=None,
+        upper=None,
         solver="adagrad",
         max_iter=None,
         patience=None,
@@ -139,6 +143,8 @@ class SGDClassifier(_Minibatch, LinearClassifier):
         self.loss = loss
         self.l1 = l1
         self.l2 = l2
+        self.lower = lower
+        self.upper = upper
         self.solver = solver
         self.max_iter = max_iter
         self.patience = patience
@@ -201,6 +207,8 @@ class SGDRegressor(_Minibatch, LinearRegressor):
         huber_delta=1.0,
         l1=0.0,
         l2=0.0,
+        lower=None,
+        upper=None,
         solver="adagrad",
         max_iter=None,
         patience=None,
@@ -227,6 +235,8 @@ class SGDRegressor(_Minibatch, LinearRegressor):
         self.huber_delta = huber_delta
         self.l1 = l1
         self.l2 = l2
+        self.lower = lower
+        self.upper = upper
         self.solver = solver
         self.max_iter = max_iter
         self.patience = patience

@@ -10,6 +10,7 @@ use handcar_ps::filter::{Saved, TableFilters};
 use handcar_train::job::{self, FitOptions, GridModel, Observer, OnlineTrace, PassTrace, Resume, TrainInput};
 use handcar_train::loss::LossKind;
 use handcar_train::metric::Metrics;
+use handcar_train::penalty::Bounds;
 use handcar_train::solver::{Solvers, minibatch::Inner};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -24,7 +25,7 @@ use std::time::Instant;
 /// of a grid, and with `resume` the state. `resume`: go on from `state`, or else from the weights of `init`; the penalties are those
 /// of `rows_total` rows.
 #[pyfunction]
-#[pyo3(signature = (rows, *, solver, loss, l1, l2, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, patience=None, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
+#[pyo3(signature = (rows, *, solver, loss, l1, l2, lower=None, upper=None, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, patience=None, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -33,6 +34,8 @@ pub fn fit<'py>(
     loss: &str,
     l1: f64,
     l2: f64,
+    lower: Option<f64>,
+    upper: Option<f64>,
     huber_delta: Option<f32>,
     rate: Option<f64>,
     beta: f64,
@@ -77,8 +80,9 @@ pub fn fit<'py>(
     let unless_told = if inner_tol > 0.0 { Inner::MANY } else { Inner::default().iterations };
     let iterations = inner_iterations.unwrap_or(unless_told);
     let inner = Inner { method, iterations, tol: inner_tol };
+    let bounds = Bounds::new(lower.unwrap_or(f64::NEG_INFINITY), upper.unwrap_or(f64::INFINITY))
+        .map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let options = FitOptions {
-        bounds: handcar_train::penalty::Bounds::NONE,
         solver,
         loss: huber_delta.map_or(loss, |delta| loss.with_delta(delta)),
         rate,
@@ -89,6 +93,7 @@ pub fn fit<'py>(
         grid: grid.map(str::parse).transpose().map_err(|e| PyValueError::new_err(format!("grid: {e}")))?,
         l1,
         l2,
+        bounds,
         intercept: fit_intercept,
         delay,
         passes,

@@ -159,6 +159,8 @@ impl Model {
         facts.set_item("label_kind", self.inner.schema.label.kind.name())?;
         facts.set_item("l1", f.l1)?;
         facts.set_item("l2", f.l2)?;
+        facts.set_item("lower", f.lower)?;
+        facts.set_item("upper", f.upper)?;
         facts.set_item("fit_intercept", f.intercept)?;
         facts.set_item("delay", f.delay)?;
         facts.set_item("tol", f.tol)?;

@@ -15,7 +15,7 @@ def objective(X, signs, w, b, l1, l2, weights=1.0):
     return np.sum(weights * losses) + l1 * np.abs(w).sum() + l2 / 2 * (w @ w)
 
 
-def reference(X, signs, l1, l2, intercept, weights=1.0):
+def reference(X, signs, l1, l2, intercept, weights=1.0, lower=None, upper=None):
     """The least objective: smooth once the weights are split into positive and negative parts with bounds."""
     n = X.shape[1]
 
@@ -27,7 +27,7 @@ def reference(X, signs, l1, l2, intercept, weights=1.0):
         value = objective(X, signs, w, b, 0.0, l2, weights) + l1 * v[: 2 * n].sum()
         return value, np.concatenate([gw + l1, -gw + l1, [g.sum() * intercept]])
 
-    bounds = [(0, None)] * (2 * n) + [(None, None)]
+    bounds = [(0, upper)] * n + [(0, None if lower is None else -lower)] * n + [(None, None)]
     start = np.zeros(2 * n + 1)
     return minimize(parts, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-14, options={"maxiter": 10_000}).fun
 
@@ -43,6 +43,26 @@ def test_the_objective_is_the_least_there_is(problem, l1, l2, intercept):
     assert least * (1 - 1e-7) <= reached <= least * (1 + 2e-5)
     # The certificate never claims more than is true.
     assert model.gap_ >= (reached - least) / reached - 1e-7
+
+
+@pytest.mark.parametrize("lower, upper", [(0.0, None), (-0.1, 0.2), (None, 0.0), (-0.3, np.inf)])
+@pytest.mark.parametrize("l1, l2", [(1.0, 0.0), (0.5, 2.0)])
+def test_between_bounds_the_objective_is_the_least_there_is(problem, l1, l2, lower, upper, tmp_path):
+    X, y = problem
+    model = handcar.LogisticRegression(l1=l1, l2=l2, lower=lower, upper=upper, tol=1e-5, max_iter=2000).fit(X, y)
+    above = None if upper == np.inf else upper
+    least = reference(X, 2 * y - 1, l1, l2, True, lower=lower, upper=above)
+    free = reference(X, 2 * y - 1, l1, l2, True)
+    reached = objective(X, 2 * y - 1, model.coef_[0], model.intercept_[0], l1, l2)
+    assert least > free * (1 + 1e-4), "the bounds hold nothing"
+    # L-BFGS-B stops a little above the least.
+    assert least * (1 - 1e-6) <= reached <= least * (1 + 2e-5)
+    assert lower is None or model.coef_.min() >= lower
+    assert upper is None or model.coef_.max() <= upper
+    model.save(tmp_path / "m")
+    loaded = handcar.LogisticRegression.load(tmp_path / "m")
+    assert (loaded.lower is None) == (lower is None) and (loaded.upper is None) == (above is None)
+    assert lower is None or loaded.lower == pytest.approx(lower, rel=1e-7)
 
 
 def test_example_weights_multiply_the_loss(problem):

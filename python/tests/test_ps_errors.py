@@ -40,7 +40,7 @@ BAD = [
     (lambda w, t: t.call(b"x"), ps.RefusedError, "call: refused by server 0: expected an updater with"),
     (lambda w, t: w.table("x", "sum"), ps.RefusedError, 'expected an updater among assign.f32, .*, got "sum"'),
     (lambda w, t: w.table("x", "sum"), ValueError, "expected an updater among"),
-    (lambda w, t: w.table("x", "dbpg", b"short"), ps.RefusedError, "expected l1 >= 0 and l2 >= 0 as 16 bytes, got 5"),
+    (lambda w, t: w.table("x", "dbpg", b"short"), ps.RefusedError, "expected l1 >= 0 and l2 >= 0 as 16 bytes, or .* as 32, got 5"),
     (lambda w, t: w.table("t", "sum.f64"), ValueError, 'table "t" with updater "sum.f32" .*, got "sum.f64"'),
     (lambda w, t: w.reduce(np.ones(2)), TypeError, "reduce: expected an array of int64, got float64"),
     (lambda w, t: w.reduce_max(5), TypeError, "reduce_max: expected an array of int64, got int"),

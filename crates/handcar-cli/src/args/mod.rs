@@ -13,4 +13,4 @@ pub use seeds::seeds;
 pub use train::TrainArgs;
 
 pub use filters::filters;
-pub use numbers::{count, factor, not_negative, part, positive, share};
+pub use numbers::{count, factor, not_negative, not_positive, part, positive, share};

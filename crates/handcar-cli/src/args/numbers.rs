@@ -5,6 +5,11 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     number(text, |x| x >= 0.0, "a number of at least 0")
 }
 
+/// A finite number of at most zero.
+pub fn not_positive(text: &str) -> Result<f64, String> {
+    number(text, |x| x <= 0.0, "a number of at most 0")
+}
+
 /// A finite number above zero.
 pub fn positive(text: &str) -> Result<f64, String> {
     number(text, |x| x > 0.0, "a number above 0")
@@ -51,6 +56,7 @@ mod tests {
         for wrong in ["-1", "nan", "inf", "x", ""] {
             assert!(not_negative(wrong).is_err() && share(wrong).is_err(), "{wrong}");
         }
+        assert!(not_positive("1e-9").is_err() && not_positive("-inf").is_err() && not_positive("-2") == Ok(-2.0));
         assert!(positive("0").is_err() && positive("1e-9") == Ok(1e-9));
         assert!(share("1").is_err() && share("0").is_err());
         assert!(part("1") == Ok(1.0) && part("0").is_err() && part("1.1").is_err());

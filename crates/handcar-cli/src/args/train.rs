@@ -1,6 +1,6 @@
 //! Options on how a model is trained.
 
-use super::{filters, not_negative, part, positive, share};
+use super::{filters, not_negative, not_positive, part, positive, share};
 use anyhow::{Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use handcar_ps::filter::{Spec, TableFilters};
@@ -8,6 +8,7 @@ use handcar_train::{
     job::{FitOptions, Folds, FoldsBy, GridAxes, Holdout},
     loss::LossKind,
     model::Model,
+    penalty::Bounds,
     solver::{
         Solver, Solvers,
         minibatch::{Inner, Method},
@@ -37,6 +38,13 @@ pub struct TrainArgs {
     /// Weight of half the squared L2 norm on the sum of losses
     #[arg(long, value_name = "X", default_value_t = FitOptions::default().l2, value_parser = not_negative, allow_negative_numbers = true)]
     pub l2: f64,
+    /// Least weight, at most 0: --lower 0 leaves no negative weight. Not of the intercept. Solvers other than lbfgs and
+    /// adaptive-revision
+    #[arg(long, value_name = "X", value_parser = not_positive, allow_negative_numbers = true)]
+    pub lower: Option<f64>,
+    /// Greatest weight, at least 0
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
+    pub upper: Option<f64>,
     /// Fit no intercept
     #[arg(long)]
     pub no_intercept: bool,
@@ -137,6 +145,7 @@ impl TrainArgs {
             loss: self.huber_delta.map_or(self.loss, |delta| self.loss.with_delta(delta as f32)),
             l1: self.l1,
             l2: self.l2,
+            bounds: self.bounds()?,
             intercept: !self.no_intercept,
             delay: self.delay,
             passes: self.passes.unwrap_or(self.solver.default_passes(self.patience.is_some())),
@@ -171,6 +180,10 @@ impl TrainArgs {
             Some(FoldsByArg::Time) => FoldsBy::Time,
         };
         self.folds.map(|count| Folds { count, by })
+    }
+
+    fn bounds(&self) -> Result<Bounds> {
+        Ok(Bounds::new(self.lower.unwrap_or(f64::NEG_INFINITY), self.upper.unwrap_or(f64::INFINITY))?)
     }
 
     fn inner(&self) -> Inner {
@@ -229,6 +242,14 @@ impl TrainArgs {
                 minibatch || !given,
                 "{name}: expected a minibatch solver ({}), got --solver {solver}",
                 Solver::names(Solver::is_minibatch)
+            );
+        }
+        let unbounded = |s| matches!(s, Solver::Lbfgs | Solver::AdaptiveRevision);
+        for (given, name) in [(self.lower.is_some(), "--lower"), (self.upper.is_some(), "--upper")] {
+            ensure!(
+                !given || !solver.any(unbounded),
+                "{name}: expected solvers among {}, got --solver {solver}",
+                Solver::names(|s| !unbounded(s))
             );
         }
         let batch = solver.any(|s| !s.is_minibatch());

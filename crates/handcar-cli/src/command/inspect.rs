@@ -59,7 +59,10 @@ fn model(text: &mut String, model: &Model) {
     let f = &model.facts;
     item(text, "kind", &format!("model of handcar {}", f.version));
     summary::facts(text, model);
-    let options = format!("l1 {}  l2 {}  delay {}  seed {}  intercept {}", f.l1, f.l2, f.delay, f.seed, f.intercept);
+    let bound = |name: &str, x: Option<f64>| x.map_or(String::new(), |x| format!("{name} {x}  "));
+    let bounds = bound("lower", f.lower) + &bound("upper", f.upper);
+    let rest = format!("{bounds}delay {}  seed {}  intercept {}", f.delay, f.seed, f.intercept);
+    let options = format!("l1 {}  l2 {}  {rest}", f.l1, f.l2);
     item(text, "options", &options);
     schema(text, &model.schema);
     summary::strongest(text, model);

@@ -22,22 +22,8 @@ const CURVATURE_MIN: f64 = 1e-10;
 
 /// Adds the updater to a registry: what a server needs to take part in `fit --solver dbpg`.
 pub fn register(registry: &mut Registry) {
-    registry.register(NAME, |params| {
-        let numbers: Vec<f64> =
-            params.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default())).collect();
-        let penalty = match numbers[..] {
-            [l1, l2, lower, upper] if params.len() == 32 && l1 >= 0.0 && l2 >= 0.0 => {
-                Bounds::new(lower, upper).ok().map(|bounds| ElasticNet { l1, l2, bounds })
-            }
-            _ => None,
-        };
-        match penalty {
-            Some(penalty) => Ok(DbpgUpdater { penalty, request: Request::Start, answer: Answer::default() }),
-            None => {
-                let expected = "l1 >= 0, l2 >= 0 and lower <= 0 <= upper as 32 bytes";
-                Err(format!("expected {expected}, got {} bytes {numbers:?}", params.len()))
-            }
-        }
+    registry.register(NAME, |bytes| {
+        Ok(DbpgUpdater { penalty: from_params(bytes)?, request: Request::Start, answer: Answer::default() })
     });
 }
 
@@ -45,6 +31,24 @@ pub fn register(registry: &mut Registry) {
 pub(super) fn params(penalty: ElasticNet) -> Vec<u8> {
     let ElasticNet { l1, l2, bounds } = penalty;
     [l1, l2, bounds.lower() as f64, bounds.upper() as f64].iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// Reads [`params`]; those without bounds, 16 bytes, have none.
+fn from_params(bytes: &[u8]) -> Result<ElasticNet, String> {
+    let (records, rest) = bytes.as_chunks::<8>();
+    let numbers: Vec<f64> = records.iter().map(|b| f64::from_le_bytes(*b)).collect();
+    let read = match numbers[..] {
+        [l1, l2] => Some((l1, l2, Bounds::NONE)),
+        [l1, l2, lower, upper] => Bounds::new(lower, upper).ok().map(|bounds| (l1, l2, bounds)),
+        _ => None,
+    };
+    match read {
+        Some((l1, l2, bounds)) if rest.is_empty() && l1 >= 0.0 && l2 >= 0.0 => Ok(ElasticNet { l1, l2, bounds }),
+        _ => {
+            let expected = "l1 >= 0 and l2 >= 0 as 16 bytes, or with lower <= 0 <= upper as 32";
+            Err(format!("expected {expected}, got {} bytes {numbers:?}", bytes.len()))
+        }
+    }
 }
 
 /// A weight and its state. The active mark is kept apart from the weight, so that a key that left the active set can
@@ -269,6 +273,38 @@ mod tests {
         assert_eq!((far.weight, far.trust), (0.5, 1.1));
         let near = applied(step(-1.0), [-5, 100], |_| ());
         assert!(near.weight > 0.0 && near.trust < 0.2, "{near:?}");
+    }
+
+    #[test]
+    fn what_a_bound_holds_rests_and_needs_no_scaling() {
+        let bounds = Bounds::new(0.0, 0.25).unwrap();
+        let penalty = ElasticNet { bounds, ..ElasticNet::new(L1, 0.0) };
+        let mut u = DbpgUpdater { penalty, request: Request::Start, answer: Answer::default() };
+        let mut c = Coordinate { cap: 100.0, ..u.init(5) };
+        // Gradients in halves: 10 pushes below zero, -100 beyond the upper bound.
+        u.begin(&step(0.5).to_bytes()).unwrap();
+        u.apply(5, &mut c, &[20, 10]);
+        assert_eq!((c.weight, c.active, u.answer.violation), (0.0, false, 0.0));
+        u.apply(5, &mut c, &[-200, 1]);
+        assert_eq!((c.weight, c.active), (0.25, true));
+        u.begin(&Request::Measure { gradient_scale: 0.5, renew: None }.to_bytes()).unwrap();
+        u.apply(5, &mut c, &[-20, 0]);
+        // The largest 10·v - 2·v there is.
+        assert_eq!((u.answer.conjugate.value(), u.answer.gradient_max, u.answer.violation), (2.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn parameters_of_another_length_or_that_leave_out_zero_are_refused() {
+        let bounds = Bounds::new(-1.0, f64::INFINITY).unwrap();
+        for penalty in [ElasticNet::new(1.0, 0.5), ElasticNet { bounds, ..ElasticNet::new(0.0, 2.0) }] {
+            assert_eq!(from_params(&params(penalty)), Ok(penalty));
+        }
+        let bytes = |x: &[f64]| x.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        assert_eq!(from_params(&bytes(&[1.0, 0.5])), Ok(ElasticNet::new(1.0, 0.5)));
+        for bad in [&[1.0][..], &[-1.0, 0.0], &[1.0, 0.0, 0.5], &[1.0, 0.0, 0.5, 1.0], &[f64::NAN, 0.0]] {
+            assert!(from_params(&bytes(bad)).unwrap_err().contains("got"), "{bad:?}");
+        }
+        assert!(from_params(&params(ElasticNet::NONE)[1..]).is_err());
     }
 
     #[test]
