@@ -285,6 +285,7 @@ mod tests {
         u.begin(&step(0.5).to_bytes()).unwrap();
         u.apply(5, &mut c, &[20, 10]);
         assert_eq!((c.weight, c.active, u.answer.violation), (0.0, false, 0.0));
+        c.trust = TRUST_FIRST;
         u.apply(5, &mut c, &[-200, 1]);
         assert_eq!((c.weight, c.active), (0.25, true));
         u.begin(&Request::Measure { gradient_scale: 0.5, renew: None }.to_bytes()).unwrap();
