@@ -27,7 +27,8 @@ class LogisticRegression(BinaryClassifier):
         Weights of the penalties.
     solver : str
         ``"dbpg"`` and ``"lbfgs"`` go on to a certified optimum; ``"sgd"``, ``"adagrad"``, ``"ftrl"`` learn in minibatches as the rows come.
-        ``"ftrl+dbpg"`` starts the second with the weights of the first.
+        ``"emso"`` in large ones; ``"adadelay"``, ``"async-adagrad"`` and ``"adaptive-revision"`` with gradients that are
+        ``delay`` batches late. ``"ftrl+dbpg"`` starts the second with the weights of the first.
     tol : float
         ``dbpg``, ``lbfgs``: stop once the relative gap to the optimum, which is certified, is at most this.
     max_iter : int or None
