@@ -18,9 +18,9 @@ class LogisticRegression(LinearClassifier):
         The least and the greatest weight; None: any. Zero must lie between them; ``lower=0`` leaves no negative weight. The intercept
         is free. Not of ``"lbfgs"``.
     solver : str
-        ``"dbpg"`` and ``"lbfgs"`` go on to a certified optimum; ``"sgd"``, ``"adagrad"``, ``"ftrl"``, ``"emso"``, ``"adadelay"``,
-        ``"async-adagrad"`` and ``"adaptive-revision"`` learn in minibatches as the rows come.
-        ``"ftrl+dbpg"`` starts the second with the weights of the first.
+        ``"dbpg"`` and ``"lbfgs"`` go on to a certified optimum; ``"sgd"``, ``"adagrad"`` and ``"ftrl"`` learn in minibatches as the rows
+        come, ``"emso"`` in large ones, ``"adadelay"``, ``"async-adagrad"`` and ``"adaptive-revision"`` with gradients that are
+        ``delay`` batches late. ``"ftrl+dbpg"`` starts the second with the weights of the first.
     tol : float
         ``dbpg``, ``lbfgs``: stop once the relative gap to the optimum, which is certified, is at most this.
     max_iter : int or None

@@ -78,6 +78,9 @@ fn delays_tell_the_same_twice_and_on_any_number_of_threads() {
     let delay = "-q simulate delay clicks.tsv --format criteo --workers 20 --spread 30 --pushes 200 --rates 0.05,0.1 --seeds 3..5";
     let ran = place.ok(&format!("{delay} --report one.json --threads 1"));
     assert!(ran.out.contains("delays") && ran.out.contains("median"), "{}", ran.out);
+    let header = ran.out.lines().find(|l| l.starts_with("seed")).expect("a header");
+    let columns: Vec<&str> = header.split_whitespace().collect();
+    assert_eq!(columns, ["seed", "target", "async-adagrad", "adadelay", "adaptive-revision"]);
     place.ok(&format!("{delay} --report two.json --threads 3"));
     assert_eq!(place.text("one.json"), place.text("two.json"));
     let report = json(&place, "one.json");

@@ -43,7 +43,7 @@ pub struct DelayArgs {
     /// Added to what divides the step size
     #[arg(long, value_name = "BETA", default_value_t = 1.0, value_parser = not_negative, allow_negative_numbers = true)]
     beta: f64,
-    /// Step sizes that every solver is tried at [default: 21 from 0.01 to 0.32 and, for adaptive-revision, on to 10]
+    /// Step sizes that every solver is tried at [default: 41 from 0.01 to 10, four to each doubling]
     #[arg(long, value_name = "X,Y", value_delimiter = ',', value_parser = positive, allow_negative_numbers = true)]
     rates: Vec<f64>,
     /// Mean loss to come to [default: what async-adagrad ends with at its best rate]
@@ -126,7 +126,7 @@ pub fn run(args: &DelayArgs, general: &General) -> Result<Outcome> {
         threads: args.input.thread_count(),
     };
     let rates = match &args.rates[..] {
-        // From far too small to far too large for the first two; adaptive revision takes larger ones.
+        // From far too small to far too large for the first two; adaptive revision takes larger ones than they do.
         [] => (0..=40).map(|i| 0.01 * 2f64.powf(0.25 * f64::from(i))).collect(),
         given => given.to_vec(),
     };
@@ -204,7 +204,7 @@ fn tell(found: &Found) -> Result<()> {
     let _ = writeln!(
         text,
         "\nseed  target   {}",
-        found.solvers.iter().map(|s| format!("{:>24}", s.solver)).collect::<String>()
+        found.solvers.iter().map(|s| format!("{:>24}", s.solver.name())).collect::<String>()
     );
     let cell = |pushes: Option<usize>, share: Option<f64>| match (pushes, share) {
         (Some(pushes), Some(share)) => format!("{:>24}", format!("{pushes} ({share:.2})")),
