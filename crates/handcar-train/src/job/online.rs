@@ -41,7 +41,14 @@ pub(super) fn run(
     let count = |w: &[f32]| w.iter().filter(|&&c| c > 0.0).count();
     let rows = weights.map_or(data.rows(), count) as u64;
     let example = |row: usize| weights.map_or(1.0, |w| w[row]);
-    let of_zero = |(row, &label): (usize, &f32)| options.loss.at_zero(label) * example(row) as f64;
+    // Most labels are those of the row before.
+    let mut last = (f32::NAN, 0.0);
+    let of_zero = |(row, &label): (usize, &f32)| {
+        if label != last.0 {
+            last = (label, options.loss.at_zero(label));
+        }
+        last.1 * example(row) as f64
+    };
     let at_zero: f64 = data.labels().iter().enumerate().map(of_zero).sum();
 
     let mut telling = Telling::new(options, solve.size(), data.rows() as u64, began);

@@ -154,9 +154,10 @@ impl<'w> Dbpg<'w> {
                 continue;
             }
             let mine = self.worker.rank() == 0;
-            let values: Vec<i64> =
-                weights.iter().flat_map(|w| [if mine { w.to_bits() as i64 } else { 0 }, 0]).collect();
-            let keys = self.states[i].all.clone();
+            // Others begin at zero as they are.
+            let begun = || block.keys.iter().zip(&weights).filter(|(_, w)| **w != 0.0);
+            let keys = key_list(begun().map(|(&key, _)| key).collect())?;
+            let values = begun().flat_map(|(_, w)| [if mine { w.to_bits() as i64 } else { 0 }, 0]).collect();
             self.exactly(&keys, values, Request::Start, false).wait()?;
             let (block, state) = (&self.blocks[i], &mut self.states[i]);
             for (c, &w) in state.change.of_keys(block).iter_mut().zip(&weights) {

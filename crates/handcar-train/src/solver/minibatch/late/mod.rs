@@ -9,6 +9,7 @@
 //! A slow worker takes fewer batches, and its gradients are later than others'. One worker alone gives equal bits
 //! each time.
 
+mod counter;
 mod turns;
 mod updater;
 

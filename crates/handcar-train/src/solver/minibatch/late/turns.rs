@@ -1,5 +1,6 @@
 //! Whose turn it is: counters that all workers share, so that each batch is taken once and each push knows how late it is.
 
+use super::counter;
 use crate::error::{Result, TrainError};
 use crate::solver::table_name;
 use handcar_base::{Key, KeyList};
@@ -10,10 +11,12 @@ const CLOCK: Key = 0;
 /// More batches than any pass has.
 const ENOUGH: i64 = 1 << 40;
 
-/// A table of two counters. They live on servers like any others, with copies if the job has copies: a server that is lost
-/// takes no count with it.
+/// A table of two [counters](super::counter). They live on servers like any others, with copies if the job has copies: a server that is
+/// lost takes no count with it, and who asks again is told the same.
 pub(super) struct Turns {
     table: TableId,
+    rank: usize,
+    workers: usize,
     /// The pass, from 1.
     pass: u64,
 }
@@ -30,8 +33,10 @@ pub(super) struct Turn {
 impl Turns {
     /// Collective.
     pub fn new(worker: &mut Worker, stage: usize) -> Result<Self> {
-        let table = worker.create_table(&table_name("minibatch.turns", stage), "sum.i64", &[])?;
-        Ok(Self { table, pass: 0 })
+        let (rank, workers) = (worker.rank(), worker.workers());
+        let name = table_name(counter::NAME, stage);
+        let table = worker.create_table(&name, counter::NAME, &(workers as u64).to_le_bytes())?;
+        Ok(Self { table, rank, workers, pass: 0 })
     }
 
     /// Begins a pass with the first `batches` that are free.
@@ -53,14 +58,30 @@ impl Turns {
     /// Pushes so far.
     pub fn clock(&self, worker: &mut Worker) -> Result<u64> {
         let pulled = worker.pull(self.table, &key_list(vec![CLOCK])?).wait()?.pulled;
-        Ok(numbers::<1>(pulled)?[0] as u64)
+        Ok(self.numbers::<1>(pulled, 0)?[0] as u64)
     }
 
     fn count(&self, worker: &mut Worker, pushes: i64, batches: i64) -> Result<Turn> {
         let keys = key_list(vec![CLOCK, self.pass])?;
-        let pulled = worker.push_pull(self.table, &keys, vec![pushes, batches]).immediate().wait()?.pulled;
-        let [clock, taken] = numbers(pulled)?;
-        Ok(Turn { clock: clock as u64, batch: taken as u64 - 1 })
+        let rank = self.rank as i64;
+        let push = vec![pushes, rank, batches, rank];
+        let pulled = worker.push_pull(self.table, &keys, push).immediate().wait()?.pulled;
+        let [clock, taken] = self.numbers(pulled, 1 + self.rank)?;
+        Ok(Turn { clock: clock as u64, batch: (taken as u64).saturating_sub(1) })
+    }
+
+    /// The number at a place of each counter's answer: none is below 0.
+    fn numbers<const N: usize>(&self, pulled: Option<Values>, at: usize) -> Result<[i64; N]> {
+        let width = 1 + self.workers;
+        match pulled {
+            Some(Values::I64(all)) if all.len() == N * width && all.iter().all(|&n| n >= 0) => {
+                Ok(std::array::from_fn(|i| all[i * width + at]))
+            }
+            other => {
+                let got = other.map_or("none".into(), |v| format!("{v:?}"));
+                Err(TrainError::Answer { op: "turns", expected: format!("{N} counters"), got })
+            }
+        }
     }
 }
 
@@ -68,27 +89,20 @@ fn key_list(keys: Vec<Key>) -> Result<KeyList> {
     KeyList::new(keys).map_err(|e| TrainError::Data { expected: "the keys of two counters".into(), got: e.to_string() })
 }
 
-/// The counters of an answer: none is below 0.
-fn numbers<const N: usize>(pulled: Option<Values>) -> Result<[i64; N]> {
-    match pulled {
-        Some(Values::I64(numbers)) if numbers.len() == N && numbers.iter().all(|&n| n >= 0) => {
-            Ok(std::array::from_fn(|i| numbers[i]))
-        }
-        other => {
-            let got = other.map_or("none".into(), |v| format!("{v:?}"));
-            Err(TrainError::Answer { op: "turns", expected: format!("{N} counts"), got })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use handcar_ps::{Registry, driver::local};
 
+    fn registry() -> Registry {
+        let mut registry = Registry::new();
+        counter::register(&mut registry);
+        registry
+    }
+
     #[test]
     fn each_batch_is_taken_once_and_each_push_has_its_number() {
-        let workers = local::cluster(3, 2, &Registry::new());
+        let workers = local::cluster(3, 2, &registry());
         let mut all: Vec<(Vec<u64>, Vec<u64>)> = std::thread::scope(|scope| {
             let work = |mut worker: Worker| {
                 let mut turns = Turns::new(&mut worker, 0).unwrap();

@@ -41,6 +41,7 @@ pub(in super::super) fn register(registry: &mut Registry) {
     register_rule::<AdaDelay>(registry);
     register_rule::<AsyncAdaGrad>(registry);
     register_rule::<AdaptiveRevision>(registry);
+    super::counter::register(registry);
 }
 
 /// The name of a rule's updater.
