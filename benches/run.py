@@ -3,7 +3,7 @@
 
     benches/run.py [QUESTION...] [--runs N] [--raw FILE] [--clicks FILE...] [--against COMMIT]
 
-Questions: objective, threads, parsing, memory, network, python-arrays, first-model, online, chain, grid, filters, peers, against; all when
+Questions: objective, threads, parsing, memory, network, python-arrays, first-model, online, vw-text, chain, grid, filters, peers, against; all when
 none is named.
 Installs the peers (liblinear, scikit-learn, Vowpal Wabbit) into benches/.venv and builds handcar in release. Takes about
 40 minutes in all with 11 runs; a machine with nothing else to do gives the truest figures.
@@ -17,7 +17,7 @@ import tempfile
 import common
 
 QUESTIONS = [
-    "first-model", "online", "chain", "grid", "network", "python-arrays", "memory", "threads", "parsing", "filters", "peers", "objective", "against",
+    "first-model", "online", "vw-text", "chain", "grid", "network", "python-arrays", "memory", "threads", "parsing", "filters", "peers", "objective", "against",
 ]
 
 
