@@ -97,5 +97,16 @@ def from_texts(negative, positive):
     return np.array([negative, positive])
 
 
+def same_texts(what, expected, got):
+    """Refuses rows of a file whose labels -1 and +1 mean other texts; numbers, which have no texts, mean +1 by 1."""
+    (negative, positive), (other, given) = expected, got
+    same = (positive or "1") == (given or "1") and (negative is None or other is None or negative == other)
+    if not same:
+        raise ValueError(
+            f"{what}: expected labels whose positive class is {positive or '1'!r} (the other {negative or '0 or -1'!r}), "
+            f"got {given or '1'!r} ({other or '0 or -1'!r}): pass the paths instead, or read with positive={positive or '1'!r}"
+        )
+
+
 def _text(value):
     return str(int(value)) if isinstance(value, (bool, float)) and float(value).is_integer() else str(value)

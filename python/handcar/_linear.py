@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from . import _arrays, _handcar, _names, _options, _paths, _tables
+from . import _arrays, _handcar, _labels, _names, _options, _paths, _tables
 from ._callbacks import Listeners
 from ._errors import ConvergenceWarning, not_fitted
 from ._estimator import Available, Estimator
@@ -116,6 +116,8 @@ class LinearModel(Estimator):
         if before is not None:
             if about["exact"]:
                 _names.compare(self, about["names"])
+            else:
+                _labels.same_texts("X", before.label_texts, rows.label_texts)
             about["width"] = max(about["width"], self.n_features_in_)
         valid = self._eval_rows(eval_set, rows, about, read_options)
         self._train(rows, about, options, init=before, state=state, rows_total=rows_total, valid=valid, resume=True)
@@ -309,7 +311,12 @@ class LinearModel(Estimator):
             if len(eval_set) != 1:
                 raise ValueError(f"eval_set: expected one set of rows, got a list of {len(eval_set)}")
             eval_set = eval_set[0]
-        if eval_set is None or isinstance(eval_set, _handcar.Dataset):
+        if eval_set is None:
+            return None
+        if isinstance(eval_set, _handcar.Dataset):
+            # Classes of arrays and tables have no texts to compare, nor does a file's data set go with them.
+            if about["label"] is None:
+                _labels.same_texts("eval_set", rows.label_texts, eval_set.label_texts)
             return eval_set
         if (inputs := _paths.inputs_of(eval_set)) is not None:
             # Rows to measure on are read whole.

@@ -3,7 +3,7 @@
 use crate::error;
 use crate::interrupt::PATIENCE;
 use crate::model::Model;
-use crate::rows::{Rows, same_features};
+use crate::rows::Rows;
 use crate::state::State;
 use handcar_ps::driver::local;
 use handcar_ps::filter::{Saved, TableFilters};
@@ -65,9 +65,8 @@ pub fn fit<'py>(
     observer: Option<Py<PyAny>>,
 ) -> PyResult<Results<'py>> {
     let before = init.map(|m| &m.inner).filter(|_| resume);
-    if before.is_some_and(|b| !same_features(&b.schema, rows.schema())) {
-        let expected = "rows read with the columns and bins that the model was trained on";
-        return Err(error::value("X", expected, "others (pass the paths instead: they are read the model's way)"));
+    if let Some(before) = before {
+        rows.go_on_from(&before.schema)?;
     }
     let from = state.map(|s| rows.layout.as_ref().map_or_else(|| Ok(s.inner.clone()), |l| s.number(l))).transpose()?;
     let resume = resume.then_some(Resume { from, rows_total });
@@ -131,6 +130,11 @@ pub fn fit<'py>(
     if let Some((column, negative, positive)) = label {
         let kind = model.schema.label.kind;
         model.schema.label = handcar_data::LabelSpec { kind, column, positive, negative };
+    } else if let Some(known) = before.map(|b| &b.schema.label).filter(|known| known.positive.is_some()) {
+        // Rows that go on may not tell both texts.
+        let label = &mut model.schema.label;
+        label.positive = known.positive.clone();
+        label.negative = known.negative.clone().or(label.negative.take());
     }
     let state = fitted.state.map(|s| match &rows.layout {
         Some(layout) => State::name(s, layout),

@@ -5,7 +5,7 @@ use crate::column::{Cell, Column, View};
 use crate::error::{self, value};
 use crate::interrupt;
 use crate::read::options_of;
-use crate::rows::{Rows, same_features};
+use crate::rows::{Rows, name_of, same_features};
 use handcar_base::{Field, key};
 use handcar_data::{FieldKind, FieldSpec, Format, HashKind};
 use handcar_train::model;
@@ -83,13 +83,7 @@ impl Model {
     /// `libsvm`, `criteo`, `csv`, `vw`, or `memory` for arrays.
     #[getter]
     fn format(&self) -> &'static str {
-        match self.inner.schema.format {
-            Format::Libsvm => "libsvm",
-            Format::Criteo => "criteo",
-            Format::Csv => "csv",
-            Format::Vw => "vw",
-            Format::Memory => "memory",
-        }
+        name_of(self.inner.schema.format)
     }
 
     /// Whether features are known by the hashes of their names alone, so that no column of an array can mean one.

@@ -210,13 +210,7 @@ impl Rows {
     }
 
     fn __repr__(&self) -> String {
-        let format = match self.layout.as_ref().map_or(self.data.schema().format, |l| l.schema.format) {
-            Format::Libsvm => "libsvm",
-            Format::Criteo => "criteo",
-            Format::Csv => "csv",
-            Format::Vw => "vw",
-            Format::Memory => "memory",
-        };
+        let format = name_of(self.schema().format);
         format!("<handcar.Dataset: {} rows, {} features, {format}>", self.data.rows(), self.data.keys().len())
     }
 }
@@ -229,6 +223,24 @@ impl Rows {
     /// How these rows become keys.
     pub fn schema(&self) -> &Schema {
         self.layout.as_ref().map_or(self.data.schema(), |l| &l.schema)
+    }
+
+    /// Refuses these rows where a model is gone on from whose keys mean something else.
+    pub fn go_on_from(&self, model: &Schema) -> PyResult<()> {
+        let mine = self.schema();
+        let kind = |s: &Schema| match s.format {
+            Format::Memory => "arrays".to_owned(),
+            Format::Libsvm => format!("libsvm text with ids from {}", !s.zero_based as u8),
+            other => format!("{} text", name_of(other)),
+        };
+        if (mine.format, mine.zero_based) != (model.format, model.zero_based) {
+            return Err(error::value("X", format!("{}, which the model was trained on", kind(model)), kind(mine)));
+        }
+        if same_features(mine, model) {
+            return Ok(());
+        }
+        let expected = "rows read with the columns and bins that the model was trained on";
+        Err(error::value("X", expected, "others (pass the paths instead: they are read the model's way)"))
     }
 
     /// Refuses rows to measure on whose keys mean something else.
@@ -245,9 +257,22 @@ impl Rows {
     }
 }
 
+/// What a format is called.
+pub fn name_of(format: Format) -> &'static str {
+    match format {
+        Format::Libsvm => "libsvm",
+        Format::Criteo => "criteo",
+        Format::Csv => "csv",
+        Format::Vw => "vw",
+        Format::Memory => "memory",
+    }
+}
+
 /// Whether two schemas give a feature one key.
 pub fn same_features(a: &Schema, b: &Schema) -> bool {
-    let way = |s: &Schema| (s.bits, s.seed, s.hash);
+    // Ids of libsvm text begin at 1 unless they are said to begin at 0, as columns of arrays do.
+    let from_one = |s: &Schema| s.format == Format::Libsvm && !s.zero_based;
+    let way = |s: &Schema| (s.bits, s.seed, s.hash, from_one(s));
     a.fields == b.fields && a.crosses == b.crosses && a.select == b.select && way(a) == way(b)
 }
 

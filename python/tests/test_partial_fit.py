@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.metrics import log_loss
 
 SOLVERS = ["sgd", "adagrad", "ftrl", "adadelay", "async-adagrad", "adaptive-revision"]
 
@@ -147,3 +148,55 @@ def test_calls_that_do_not_fit_the_first_are_told(clicks):
         assert told in str(error.value)
     with pytest.raises(ValueError, match="columns of the kinds that the model was trained on"):
         handcar.SGDClassifier().fit(table, y).partial_fit(table.assign(page=1.0), y)
+
+
+def test_data_sets_whose_classes_are_the_other_way_round_are_refused(tmp_path):
+    # The rarer text is the positive class of a file that says nothing else.
+    for name, texts in (("first", ["no", "no", "yes"]), ("other", ["yes", "yes", "no"]), ("alike", ["no", "yes", "no"])):
+        pd.DataFrame({"page": list("abc") * 4, "bought": texts * 4}).to_csv(tmp_path / name, index=False)
+    read = {n: handcar.read(tmp_path / n, label="bought", cache=False) for n in ("first", "other", "alike")}
+    model = handcar.SGDClassifier().fit(read["first"], eval_set=read["alike"])
+    told = r"expected labels whose positive class is 'yes' \(the other 'no'\), got 'no' \('yes'\): pass the paths"
+    with pytest.raises(ValueError, match="eval_set: " + told):
+        handcar.SGDClassifier().fit(read["first"], eval_set=read["other"])
+    with pytest.raises(ValueError, match="X: " + told):
+        model.partial_fit(read["other"])
+    said = handcar.read(tmp_path / "other", label="bought", positive="yes", cache=False)
+    model.partial_fit(read["alike"]).partial_fit(said, eval_set=said).partial_fit(tmp_path / "other", label="bought")
+    np.testing.assert_array_equal(model.classes_, ["no", "yes"])
+
+
+def test_ids_that_begin_elsewhere_are_refused(tmp_path, clicks):
+    _, X, y = clicks
+    (tmp_path / "rows").write_text("1 1:1 3:1\n-1 2:1\n1 3:1\n-1 1:1 2:1\n")
+    rows = handcar.read(tmp_path / "rows", cache=False)
+    from_zero = handcar.read(tmp_path / "rows", zero_based=True, cache=False)
+    for first, then, told in (
+        ((rows,), (X[:, :3], y), "expected libsvm text with ids from 1, which the model was trained on, got arrays"),
+        ((X[:, :3], y), (rows,), "expected arrays, which the model was trained on, got libsvm text with ids from 1"),
+        ((rows,), (from_zero,), "libsvm text with ids from 1, which the model was trained on, got libsvm text with ids from 0"),
+    ):
+        model = handcar.SGDClassifier().partial_fit(*first)
+        with pytest.raises(ValueError, match=told):
+            model.partial_fit(*then)
+    with pytest.raises(ValueError, match="eval_set: expected rows of the kind that were trained on"):
+        handcar.SGDClassifier().fit(rows, eval_set=from_zero)
+    with pytest.raises(ValueError, match="X: expected rows read with the columns"):
+        handcar.SGDClassifier().fit(from_zero).predict(rows)
+
+
+@pytest.mark.parametrize("kind", ["table", "matrix"])
+@pytest.mark.parametrize("total", [None, 800])
+def test_measures_of_a_piece_are_those_of_the_whole_model(clicks, kind, total):
+    X, y = clicks[0 if kind == "table" else 1], clicks[2]
+    model = handcar.SGDClassifier(solver="ftrl", batch_size=16, rate=0.5, l1=0.2)
+    for begin in range(0, 800, 200):
+        part = slice(begin, begin + 200)
+        rows = X.iloc[part] if kind == "table" else X[part]
+        model.partial_fit(rows, y[part], classes=[0, 1], rows_total=total, eval_set=(X, y))
+        assert model.history_[-1]["valid"]["logloss"] == pytest.approx(log_loss(y, model.predict_proba(X)[:, 1]), rel=1e-6)
+    weights = dict(model.strongest(100))
+    rest = pickle.loads(pickle.dumps(model)).partial_fit(rows, y[part], eval_set=(X, y))
+    assert len(weights) > 10 and rest.history_[-1]["valid"]["logloss"] == pytest.approx(
+        log_loss(y, rest.predict_proba(X)[:, 1]), rel=1e-6
+    )

@@ -3,6 +3,7 @@
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
 use handcar_train::job::{self, FitOptions, Fitted, Resume, Silent, TrainInput};
+use handcar_train::metric::Metrics;
 use handcar_train::model::Model;
 use handcar_train::solver::{Solver, minibatch::OptimizerState};
 
@@ -121,6 +122,33 @@ fn a_model_is_gone_on_from_with_all_its_weights() {
         assert!(after.weight(before.keys[i]) != 0.0 || before.weights[i].abs() < 0.2);
     }
     assert!(after.nnz() > before.nnz());
+}
+
+#[test]
+fn measures_on_other_rows_know_the_weights_of_earlier_pieces() {
+    let rows = Rows::new(800);
+    let valid = rows.data(0..800);
+    for solver in SOLVERS {
+        let o = options(solver);
+        let (mut state, mut model) = (None, None);
+        for piece in [0..300, 300..700, 700..800] {
+            let o = FitOptions { init: model, ..going_on(&o, state, Some(800)) };
+            let data = rows.data(piece);
+            let input = TrainInput { valid: Some(&valid), ..TrainInput::new(&data) };
+            let mut worker = handcar_ps::driver::local::cluster(1, 1, &job::registry()).remove(0);
+            let fitted = job::fit(&mut worker, input, &o, &mut Silent).unwrap();
+            let csr = valid.csr();
+            let mut margins = Vec::new();
+            fitted.model.margins(csr.offsets, csr.ids, csr.values, valid.keys(), &mut margins);
+            let expected = Metrics::by(o.loss, &margins, valid.labels(), None).unwrap().logloss.unwrap();
+            let last = fitted.trace.last().unwrap().valid.unwrap().logloss.unwrap();
+            assert!((last - expected).abs() < 1e-9 * expected, "{solver}: {last} {expected}");
+            assert_eq!(fitted.metrics.unwrap().metrics.logloss, Some(last));
+            // A model alone is gone on from as well.
+            state = fitted.state.filter(|s| s.batches() < 30);
+            model = Some(fitted.model);
+        }
+    }
 }
 
 #[test]

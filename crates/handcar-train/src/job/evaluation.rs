@@ -5,6 +5,7 @@ use crate::error::{Result, TrainError};
 use crate::loss::LossKind;
 use crate::metric::Metrics;
 use crate::solver::{dbpg::Dbpg, lbfgs::Lbfgs, minibatch::Found};
+use handcar_base::Key;
 use handcar_data::Dataset;
 use handcar_ps::Worker;
 use std::ops::Range;
@@ -103,6 +104,11 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Whether the rows may have keys that the data lacks.
+    pub fn has_own_keys(&self) -> bool {
+        matches!(self, Self::Valid { .. })
+    }
+
     /// Takes the measures; all workers call this together.
     pub fn measure(&self, at: &mut dyn Point) -> Result<Option<Measured>> {
         match self {
@@ -120,7 +126,8 @@ impl<'a> Evaluation<'a> {
                         *to = w;
                     }
                 });
-                let of_key: Vec<f32> = index.iter().map(|i| i.map_or(0.0, |i| weights[i as usize])).collect();
+                let of_key = |(i, &key): (&Option<u32>, &Key)| i.map_or_else(|| at.other(key), |i| weights[i as usize]);
+                let of_key: Vec<f32> = index.iter().zip(data.keys()).map(of_key).collect();
                 let csr = data.csr();
                 let margins: Vec<f64> = (0..data.rows())
                     .map(|row| {
@@ -144,6 +151,10 @@ pub(super) trait Point {
     fn margins(&self, rows: &[usize]) -> Vec<f64>;
     /// Every weight with the index of its key in the data.
     fn for_each_weight(&self, visit: &mut dyn FnMut(usize, f32));
+    /// The weight of a key that the data lacks.
+    fn other(&self, _key: Key) -> f32 {
+        0.0
+    }
     /// The intercept.
     fn intercept(&self) -> f64;
 }
@@ -185,6 +196,11 @@ impl Point for (&mut Worker, &Found) {
 
     fn for_each_weight(&self, visit: &mut dyn FnMut(usize, f32)) {
         self.1.weights.iter().enumerate().for_each(|(i, &w)| visit(i, w));
+    }
+
+    fn other(&self, key: Key) -> f32 {
+        let others = &self.1.others;
+        others.binary_search_by_key(&key, |o| o.0).map_or(0.0, |i| others[i].1)
     }
 
     fn intercept(&self) -> f64 {

@@ -77,6 +77,8 @@ pub(super) fn run(
             let (solver, rate) = (solver.name(), Some(rate));
             return Err(TrainError::Diverged { solver, pass, objective: found.objective, rate });
         }
+        let others = if evaluation.has_own_keys() { solve.known() } else { Vec::new() };
+        let found = Found { others, ..found };
         let measured = evaluation.measure(&mut (&mut *worker, &found))?.map(|m| m.metrics);
         let spent = match &mut patience {
             Some(p) => p.hear(&mut (&mut *worker, &found), data.keys().len(), (solver, pass), measured)?,

@@ -179,7 +179,8 @@ fn measure(
         Evaluation::None => return Ok(None),
         Evaluation::Holdout { .. } => found(worker, input, options, example, ElasticNet::NONE, (weights, intercept))?,
         Evaluation::Valid { .. } => {
-            Found { weights, intercept, margins: Vec::new(), objective: 0.0, loss: 0.0, nonzeros: 0 }
+            let (others, margins) = (Vec::new(), Vec::new());
+            Found { weights, intercept, others, margins, objective: 0.0, loss: 0.0, nonzeros: 0 }
         }
     };
     evaluation.measure(&mut (worker, &found))

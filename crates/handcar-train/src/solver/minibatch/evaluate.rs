@@ -4,7 +4,7 @@ use super::{fixed, remote::for_each};
 use crate::error::Result;
 use crate::loss::{Loss, LossKind, with_loss};
 use crate::penalty::ElasticNet;
-use handcar_base::ExactSum;
+use handcar_base::{ExactSum, Key};
 use handcar_data::{Dataset, Entries};
 use handcar_kernels::{Kernel, run};
 use handcar_ps::Worker;
@@ -20,6 +20,8 @@ pub(crate) struct Found {
     /// Of every key of the data.
     pub weights: Vec<f32>,
     pub intercept: f32,
+    /// Of keys that the data may lack, in their order: those of fits before, where there were some.
+    pub others: Vec<(Key, f32)>,
     /// Of this worker's rows.
     pub margins: Vec<f64>,
     pub objective: f64,
@@ -68,7 +70,7 @@ impl Found {
             nonzeros += 1;
         }
         let objective = loss + penalty.l1 * absolute.value() + 0.5 * penalty.l2 * squares.value();
-        Ok(Self { weights, intercept, margins, objective, loss, nonzeros })
+        Ok(Self { weights, intercept, others: Vec::new(), margins, objective, loss, nonzeros })
     }
 }
 

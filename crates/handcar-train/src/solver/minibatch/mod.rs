@@ -348,6 +348,13 @@ impl<'a> Minibatch<'a> {
     pub fn solution(&mut self, worker: &mut Worker) -> Result<(Vec<f32>, f32)> {
         self.table.weights(worker, self.batch)
     }
+
+    /// The weights of all keys that it or what it has gone on from has seen, as they are, in the order of the keys; empty if it
+    /// has not gone on from anything.
+    pub fn known(&mut self) -> Vec<(Key, f32)> {
+        let state = if self.before.is_some() { self.state() } else { None };
+        state.map_or(Vec::new(), |s| s.keys().iter().copied().zip(s.weights()).collect())
+    }
 }
 
 /// Example weights as numbers up to one, and the power of two that they were divided by.
