@@ -101,6 +101,10 @@ fn patience_keeps_the_best_pass_and_says_so() {
     let batch = "fit clicks.tsv --format criteo --l1 0.01 --tol 1e-12 --holdout 0.25 --patience 1 -m model";
     let ran = place.ok(batch);
     assert!(ran.out.contains("stopped early") && !ran.err.contains("warning"), "{}{}", ran.out, ran.err);
+    // Nor those that come to their number of passes with an earlier one kept.
+    let ran = place.ok(&format!("{batch} --patience 50 --passes 8").replacen("--patience 1 ", "", 1));
+    assert!(ran.out.contains("kept ") && !ran.out.contains("stopped early"), "{}", ran.out);
+    assert!(!ran.err.contains("warning"), "{}{}", ran.out, ran.err);
 }
 
 #[cfg(target_os = "linux")]

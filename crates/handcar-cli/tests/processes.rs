@@ -70,15 +70,16 @@ fn workers_that_do_not_wait_learn_from_every_row_beside_a_slow_one() {
         let rows: Vec<_> = many["online"].as_array().expect("lines").iter().map(|l| l["rows"].as_u64()).collect();
         assert_eq!(rows, [Some(20000); 2], "{solver}: a line a pass, of all rows");
         let loss = |r: &serde_json::Value| r["loss"].as_f64().expect("a loss");
-        assert!(loss(&many) < 1.1 * loss(&one), "{solver}: {} {}", loss(&many), loss(&one));
+        assert!(loss(&many) < 1.3 * loss(&one), "{solver}: {} {}", loss(&many), loss(&one));
     }
 }
 
 #[test]
 fn with_two_copies_workers_that_do_not_wait_lose_no_push_when_a_server_is_lost() {
     let place = place_with_clicks();
-    let fit = "fit clicks.tsv --format criteo --solver adadelay --delay 2 --passes 12 --l1 0 -m model --report r.json";
-    let launch = format!("launch local --servers 3 --workers 2 --replicas 2 -- {fit}");
+    // Long enough that the job still runs when two passes have been read and the victim is found.
+    let fit = "fit clicks.tsv --format criteo --solver adadelay --delay 2 --passes 100 --l1 0 -m model --report r.json";
+    let launch = format!("launch local --servers 3 --workers 2 --replicas 2 --slow-worker 1:10 -- {fit}");
     let (mut job, mut err) = start(place.command(&launch));
     read_until(&mut err, is_pass);
     read_until(&mut err, is_pass);
@@ -89,7 +90,7 @@ fn with_two_copies_workers_that_do_not_wait_lose_no_push_when_a_server_is_lost()
     assert_eq!(job.wait().expect("wait for the launcher").code(), Some(0), "{said}");
     let report: serde_json::Value = serde_json::from_slice(&place.read("r.json")).expect("a report");
     let online = report["online"].as_array().expect("lines");
-    assert!(online.len() == 12 && online.iter().all(|l| l["rows"].as_u64() == Some(20000)), "{said}");
+    assert!(online.len() == 100 && online.iter().all(|l| l["rows"].as_u64() == Some(20000)), "{said}");
 }
 
 #[test]

@@ -89,3 +89,12 @@ fn delays_tell_the_same_twice_and_on_any_number_of_threads() {
     assert_eq!(names, ["async-adagrad", "adadelay", "adaptive-revision"]);
     assert_eq!(report["solvers"][0]["share"].as_f64(), Some(1.0));
 }
+
+#[test]
+fn rates_at_which_nobody_comes_to_an_end_are_refused() {
+    let place = Place::new();
+    place.ok("synth criteo --rows 500 --seed 3 -o clicks.tsv");
+    let delay = "-q simulate delay clicks.tsv --format criteo --workers 5 --pushes 100 --seeds 3..4 --rates 1e300";
+    place.refused(delay, &["--rates: expected one at which async-adagrad ends with a finite loss", "--target LOSS"]);
+    assert!(place.ok(&format!("{delay} --target 0.5")).out.contains("never"));
+}

@@ -117,6 +117,10 @@ fn a_solver_goes_on_from_the_best_pass_of_the_one_before() {
             fitted.trace.iter().min_by(|a, b| loss(&a.valid.unwrap()).total_cmp(&loss(&b.valid.unwrap()))).unwrap();
         let kept = fitted.kept.unwrap();
         assert_eq!((best.solver, best.pass), (kept.solver, kept.pass), "{solvers}");
+        // Minibatch solvers before the last make one pass, as without patience.
+        let first = solvers.split('+').count() - 1;
+        assert!(fitted.trace[..first].iter().all(|p| p.pass == 1), "{solvers}");
+        assert_eq!(fitted.trace[first].pass, 1, "{solvers}");
         let measured = loss(&fitted.metrics.unwrap().metrics);
         assert!((measured - loss(&best.valid.unwrap())).abs() < 1e-5, "{solvers}: {measured}");
     }

@@ -4,7 +4,7 @@ mod common;
 use common::fit;
 use handcar_base::{Rng, Seed};
 use handcar_data::Dataset;
-use handcar_train::job::{self, FitOptions, Observer, PassTrace, Silent, TrainInput};
+use handcar_train::job::{self, FitOptions, Observer, PassTrace, TrainInput};
 use handcar_train::penalty::Bounds;
 use handcar_train::solver::Solver;
 
@@ -158,23 +158,35 @@ fn several_workers_learn_from_every_row_once_a_pass() {
 
 #[test]
 fn a_slow_worker_takes_fewer_batches_and_holds_nobody_up() {
-    let data = problem(5, 2000, 20);
+    /// Hears of every 64 batches that this worker has taken in a pass.
+    struct Batches(u64);
+    impl Observer for Batches {
+        fn pass(&mut self, _pass: &PassTrace) {}
+        fn progress(&mut self, _done: f64) {
+            self.0 += 64;
+        }
+    }
+    let data = problem(5, 16_000, 20);
     let o = FitOptions { delay: 1, ..options(Solver::AdaDelay) };
     let cluster = handcar_ps::driver::local::cluster(3, 1, &job::registry());
     let fitted: Vec<_> = std::thread::scope(|scope| {
         let work = |mut worker: handcar_ps::Worker| {
             let rank = worker.rank();
             let options = FitOptions { slow: if rank == 2 { 50.0 } else { 1.0 }, ..o.clone() };
-            let input = TrainInput { rows: 2000 * rank / 3..2000 * (rank + 1) / 3, ..TrainInput::new(&data) };
-            let fitted = job::fit(&mut worker, input, &options, &mut Silent).unwrap();
+            let input = TrainInput { rows: 16_000 * rank / 3..16_000 * (rank + 1) / 3, ..TrainInput::new(&data) };
+            let mut batches = Batches(0);
+            let fitted = job::fit(&mut worker, input, &options, &mut batches).unwrap();
             worker.finish().unwrap();
-            fitted
+            (fitted, batches.0)
         };
         let running: Vec<_> = cluster.into_iter().map(|w| scope.spawn(move || work(w))).collect();
         running.into_iter().map(|r| r.join().unwrap()).collect()
     });
-    assert_eq!(fitted[0].model, fitted[2].model);
-    assert_eq!(fitted[0].online.last().map(|l| l.rows), Some(2000));
+    assert_eq!(fitted[0].0.model, fitted[2].0.model);
+    assert_eq!(fitted[0].0.online.last().map(|l| l.rows), Some(16_000));
+    // The two others take what it leaves: far more than its share of the batches.
+    let taken: Vec<u64> = fitted.iter().map(|f| f.1).collect();
+    assert!(taken[2] < taken[0].max(taken[1]) && taken[0] + taken[1] > 1000, "{taken:?}");
 }
 
 #[test]

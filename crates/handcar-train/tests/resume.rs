@@ -1,10 +1,12 @@
 //! A fit goes on where another ended.
 
 use handcar_base::{Rng, Seed};
-use handcar_data::Dataset;
+use handcar_data::{Dataset, LabelKind};
 use handcar_train::job::{self, FitOptions, Fitted, Resume, Silent, TrainInput};
+use handcar_train::loss::LossKind;
 use handcar_train::metric::Metrics;
 use handcar_train::model::Model;
+use handcar_train::penalty::Bounds;
 use handcar_train::solver::{Solver, minibatch::OptimizerState};
 
 const SOLVERS: [Solver; 6] =
@@ -148,6 +150,88 @@ fn measures_on_other_rows_know_the_weights_of_earlier_pieces() {
             state = fitted.state.filter(|s| s.batches() < 30);
             model = Some(fitted.model);
         }
+    }
+}
+
+#[test]
+fn pieces_between_bounds_have_the_bits_of_one_fit() {
+    let rows = Rows::new(800);
+    for solver in SOLVERS.into_iter().filter(|s| *s != Solver::AdaptiveRevision) {
+        let o = FitOptions { bounds: Bounds::new(-0.1, 0.2).unwrap(), ..options(solver) };
+        let whole = fit(&rows.data(0..800), &o).unwrap().model;
+        let first = fit(&rows.data(0..160), &going_on(&o, None, Some(800))).unwrap();
+        let rest = fit(&rows.data(160..800), &going_on(&o, first.state, Some(800))).unwrap().model;
+        assert_eq!((&rest.keys, &rest.weights), (&whole.keys, &whole.weights), "{solver}");
+        assert!(rest.weights.iter().all(|w| (-0.1..=0.2).contains(w)), "{solver}");
+    }
+}
+
+#[test]
+fn weights_of_a_model_are_brought_between_the_bounds_before_anything_is_learned() {
+    let rows = Rows::new(800);
+    let bounds = Bounds::new(-0.002, 0.004).unwrap();
+    for solver in SOLVERS.into_iter().filter(|s| *s != Solver::AdaptiveRevision) {
+        let o = FitOptions { l1: 0.0, l2: 0.0, ..options(solver) };
+        let before = fit(&rows.data(0..400), &o).unwrap().model;
+        assert!(before.weights.iter().any(|w| w.abs() > 0.006), "{solver}");
+        let within =
+            Model { weights: before.weights.iter().map(|w| w.clamp(-0.002, 0.004)).collect(), ..before.clone() };
+        // Other rows have other keys as well.
+        let [after, same] = [before, within].map(|model| {
+            let o = FitOptions { bounds, init: Some(model), ..o.clone() };
+            fit(&rows.data(300..600), &going_on(&o, None, None)).unwrap()
+        });
+        assert_eq!(after.state, same.state, "{solver}");
+        assert!(after.model.weights.iter().all(|w| (-0.002..=0.004).contains(w)), "{solver}");
+    }
+}
+
+#[test]
+fn a_regression_goes_on_row_by_row_through_zeros_and_small_labels() {
+    let mut r = Rng::new(Seed(11), 0);
+    let o = FitOptions {
+        loss: LossKind::Squared,
+        l1: 0.0,
+        l2: 0.0,
+        rate: Some(0.3),
+        batch_rows: 1,
+        ..options(Solver::Sgd)
+    };
+    let (mut state, mut model) = (None, None::<Model>);
+    for row in 0..3000 {
+        let key = r.below(4) as u32;
+        // About one label in four is zero, and another far below the others' size.
+        let label = [0.0, 3.0, 60.0, 1e-4][key as usize];
+        let data = Dataset::from_labelled_csr(LabelKind::Real, &[label], &[0, 1], &[key], None, None);
+        // Whoever begins with a small label is told to scale all of them.
+        if row == 0 && label == 1e-4 {
+            continue;
+        }
+        let o = FitOptions { init: model, ..going_on(&o, state, Some(1)) };
+        let fitted = fit(&data.unwrap(), &o).unwrap();
+        (state, model) = (fitted.state, Some(fitted.model));
+    }
+    let model = model.unwrap();
+    for (key, label) in [(0, 0.0), (1, 3.0), (2, 60.0), (3, 1e-4)] {
+        let mean = model.weight(key) as f64 + model.intercept;
+        assert!((mean - label).abs() < 1.0, "{key}: {mean} for {label}");
+    }
+}
+
+#[test]
+fn a_model_of_another_loss_is_not_gone_on_from() {
+    let data = Dataset::from_labelled_csr(LabelKind::Count, &[1.0, 3.0], &[0, 1, 2], &[0u32, 1], None, None).unwrap();
+    let huber = |delta| LossKind::Huber { delta };
+    for (before, after, told) in [
+        (LossKind::Squared, LossKind::Poisson, "resume the loss that the model is of, got poisson after squared"),
+        (huber(1.0), huber(2.0), "got huber with delta 2 after huber with delta 1"),
+    ] {
+        let o = FitOptions { loss: before, l1: 0.0, ..options(Solver::AdaGrad) };
+        let first = fit(&data, &going_on(&o, None, None)).unwrap();
+        let o = FitOptions { init: Some(first.model), ..going_on(&o, first.state, None) };
+        assert!(fit(&data, &o).is_ok());
+        let error = fit(&data, &FitOptions { loss: after, ..o }).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
     }
 }
 

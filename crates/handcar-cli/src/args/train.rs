@@ -112,7 +112,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub patience: Option<u32>,
     /// Cross-validate first: train K models, each without a fold of the rows, and measure each on its fold
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with_all = ["valid", "holdout", "holdout_last", "patience", "grid", "init"])]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..=100), conflicts_with_all = ["valid", "holdout", "holdout_last", "patience", "grid", "init"])]
     pub folds: Option<u32>,
     /// seed: folds are drawn by the seed; time: each model is trained on the rows before its fold, rows being in order of time
     /// [default: seed]

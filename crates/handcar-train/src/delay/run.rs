@@ -121,7 +121,12 @@ impl<R: Late> World<'_, '_, R> {
         let data = self.plan.data;
         let mut sum = ExactSum::new();
         for (row, &label) in data.labels().iter().enumerate() {
-            sum.add(Logistic.value(self.margin(row), label));
+            let margin = self.margin(row);
+            // The loss takes what is no number for a bound.
+            if !margin.is_finite() {
+                return f64::INFINITY;
+            }
+            sum.add(Logistic.value(margin, label));
         }
         sum.value() / data.rows().max(1) as f64
     }

@@ -57,7 +57,8 @@ pub(super) fn fit_from(
         let (expected, got) = ("with rows to measure on (holdout or validation)", format!("{patience} without"));
         return Err(TrainError::Option { what: "patience", expected, got });
     }
-    labels::check(options.loss, input.data)?;
+    options.check_loss_before()?;
+    labels::check(options.loss, input.data, options.goes_on())?;
     if let Some(valid) = input.valid {
         labels::check_kind(options.loss, valid)?;
     }

@@ -50,8 +50,8 @@ pub struct CrossValidated {
 /// ```
 ///
 /// # Errors
-/// As [`fit`](super::fit); [`TrainError::Option`] with fewer than 2 folds, rows that are held out otherwise, patience or a grid;
-/// [`TrainError::Data`] with more folds than rows.
+/// As [`fit`](super::fit); [`TrainError::Option`] with fewer than 2 folds or more than 100, rows that are held out
+/// otherwise, patience or a grid; [`TrainError::Data`] with more folds than rows.
 pub fn cross_validate(
     worker: &mut Worker,
     input: TrainInput<'_>,

@@ -107,12 +107,19 @@ impl Holdout {
     }
 }
 
+/// Folds at most: the tables of all models are kept until the job ends, and a server has room for 1024 tables.
+const FOLDS_MAX: u32 = 100;
+
 impl Folds {
-    /// Refuses too few, and more than the rows allow.
+    /// Refuses too few, too many, and more than the rows allow.
     pub(super) fn check(self, rows: usize) -> Result<()> {
         let least = if self.by == FoldsBy::Time { self.count as usize + 1 } else { self.count as usize };
         if self.count < 2 {
             let (what, expected, got) = ("folds", "at least 2", self.count.to_string());
+            return Err(TrainError::Option { what, expected, got });
+        }
+        if self.count > FOLDS_MAX {
+            let (what, expected, got) = ("folds", "at most 100", self.count.to_string());
             return Err(TrainError::Option { what, expected, got });
         }
         if least > rows {
@@ -193,6 +200,7 @@ mod tests {
         let fold = |count, by| Holdout::Fold(Fold { number: 0, of: Folds { count, by } });
         assert!(told(Holdout::Last(0.5), 1).contains("at least 2 rows, to train on and to hold out, got 1"));
         assert!(told(fold(1, FoldsBy::Seed), 9).contains("expected folds at least 2, got 1"));
+        assert!(told(fold(101, FoldsBy::Seed), 999).contains("expected folds at most 100, got 101"));
         assert!(told(fold(10, FoldsBy::Seed), 9).contains("expected at least 10 rows for 10 folds, got 9"));
         assert!(told(fold(9, FoldsBy::Time), 9).contains("expected at least 10 rows for 9 folds, got 9"));
         assert_eq!(told(fold(9, FoldsBy::Seed), 9), "");

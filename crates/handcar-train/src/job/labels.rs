@@ -8,14 +8,16 @@ use handcar_data::{Dataset, LabelKind};
 /// those near the labels must neither lose their digits nor meet the bound.
 const LARGEST: std::ops::RangeInclusive<i32> = -10..=17;
 
-/// Refuses data to train on whose labels the loss does not take.
-pub(super) fn check(loss: LossKind, data: &Dataset) -> Result<()> {
+/// Refuses data to train on whose labels the loss does not take. `goes_on`: whether they are a piece of a stream, of which other
+/// pieces may have larger labels.
+pub(super) fn check(loss: LossKind, data: &Dataset, goes_on: bool) -> Result<()> {
     check_kind(loss, data)?;
     let labels = data.labels();
     let largest = labels.iter().fold(0f32, |m, y| m.max(y.abs()));
     let e = exponent(labels);
     // The margins of a Poisson mean are logarithms, so small labels do no harm.
-    let small = loss.labels() == LabelKind::Real && largest > 0.0 && e < *LARGEST.start();
+    let real = loss.labels() == LabelKind::Real;
+    let small = real && !goes_on && largest > 0.0 && e < *LARGEST.start();
     if loss.labels() != LabelKind::Binary && (small || e > *LARGEST.end()) {
         let expected =
             "a largest label between 0.001 and 131072 in magnitude (multiply all labels by one number)".into();
@@ -51,7 +53,7 @@ mod tests {
         let data = |kind, labels: &[f32; 2]| {
             Dataset::from_labelled_csr(kind, labels, &[0, 1, 2], &[1u32, 2], None, None).unwrap()
         };
-        let told = |loss, kind, labels: &[f32; 2]| check(loss, &data(kind, labels)).err().map(|e| e.to_string());
+        let told = |loss, kind, labels: &[f32; 2]| check(loss, &data(kind, labels), false).err().map(|e| e.to_string());
         let (binary, real, count) = (LabelKind::Binary, LabelKind::Real, LabelKind::Count);
         for (loss, kind, labels) in [
             (LossKind::Logistic, binary, [0.0, 1.0]),
@@ -76,5 +78,7 @@ mod tests {
             let told = told(loss, kind, &labels).unwrap();
             assert!(told.contains(part), "{told}");
         }
+        assert!(check(LossKind::Squared, &data(real, &[1e-5, 0.0]), true).is_ok());
+        assert!(check(LossKind::Squared, &data(real, &[1.0, 2e5]), true).is_err());
     }
 }

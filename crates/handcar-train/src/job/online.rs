@@ -72,7 +72,8 @@ pub(super) fn run(
         // Nobody wants weights that are so much worse than none, and the numbers are at their bounds long before infinity. A
         // step that falls may still bring them back in a later pass, if they are on their way.
         let worse = found.loss > HOPELESS * at_zero;
-        let hopeless = worse && (pass >= passes as u64 || found.objective > before);
+        // A piece of a stream may have labels far from those that the weights come from.
+        let hopeless = worse && !options.goes_on() && (pass >= passes as u64 || found.objective > before);
         if !sound || hopeless || !found.intercept.is_finite() {
             let (solver, rate) = (solver.name(), Some(rate));
             return Err(TrainError::Diverged { solver, pass, objective: found.objective, rate });
@@ -150,6 +151,7 @@ pub(super) fn settings(options: &FitOptions, solver: Solver, penalty: ElasticNet
         slow: options.slow,
         filters: options.filters.clone(),
         inner: options.inner,
+        resumed: options.resume.is_some(),
         rows_total: options.resume.as_ref().and_then(|r| r.rows_total),
         stage: 0,
     }

@@ -33,7 +33,8 @@ pub struct FitOptions {
     /// Passes of the last solver at most; default 200, as of DBPG. Minibatch solvers before the last make one.
     pub passes: u32,
     /// Passes without a better loss on validation or held-out rows that end a solver; the model then has the weights of the best pass.
-    /// Each solver of several has as many, and begins at the best pass of those before. Default: none, the last pass's weights.
+    /// Of several solvers each begins at the best pass of those before, and has as many; but a minibatch solver before the last makes
+    /// one pass. Default: none, the last pass's weights.
     pub patience: Option<u32>,
     /// Minibatch solvers: step size α; default [`Solver::default_rate`].
     pub rate: Option<f64>,
@@ -126,6 +127,27 @@ impl FitOptions {
     /// What the objective has beside losses.
     pub(super) fn penalty(&self) -> ElasticNet {
         ElasticNet { l1: self.l1, l2: self.l2, bounds: self.bounds }
+    }
+
+    /// Whether the weights have learned from other rows before.
+    pub(super) fn goes_on(&self) -> bool {
+        self.resume.as_ref().is_some_and(|r| r.from.is_some() || self.init.is_some())
+    }
+
+    /// Refuses to go on from a model of another loss.
+    pub(super) fn check_loss_before(&self) -> Result<()> {
+        let Some(before) = self.init.as_ref().filter(|_| self.resume.is_some()) else { return Ok(()) };
+        if before.facts.loss_kind() == Some(self.loss) {
+            return Ok(());
+        }
+        let told = |name: &str, delta: Option<f32>| match delta {
+            Some(delta) => format!("{name} with delta {delta}"),
+            None => name.to_string(),
+        };
+        let (new, old) =
+            (told(self.loss.name(), self.loss.delta()), told(&before.facts.loss_name, before.facts.huber_delta));
+        let (what, expected) = ("resume", "the loss that the model is of");
+        Err(TrainError::Option { what, expected, got: format!("{new} after {old}") })
     }
 
     /// Refuses options outside their ranges.

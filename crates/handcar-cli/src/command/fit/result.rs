@@ -33,7 +33,9 @@ pub fn tell(fitted: &Fitted, path: &Path, asked: Option<(f64, u32)>, signal: Opt
     // The model is saved by now: a reader of stdout that has gone away is no failure of the fit.
     let _ = std::io::stdout().write_all(text.as_bytes());
 
-    let early = fitted.kept.is_some_and(|kept| kept.early);
+    // Who keeps an earlier pass has not asked for the last one's tolerance.
+    let last = fitted.trace.last().map(|p| (p.solver, p.pass));
+    let early = fitted.kept.is_some_and(|kept| kept.early || last != Some((kept.solver, kept.pass)));
     let gap = model.facts.gap.map_or("no certificate yet".to_string(), |g| format!("certified gap {g:.1e}"));
     if let Some(signal) = signal {
         let name = signals::name(signal);

@@ -168,6 +168,12 @@ fn one_seed(data: &Dataset, delays: &Delays, rates: &[f64], target: Option<f64>)
     let whole = delays.pushes / delays.look_every + 1;
     let ends = runs.iter().filter(|r| r.solver == SOLVERS[0] && r.losses.len() == whole);
     let end = ends.filter_map(|r| r.losses.last().copied()).fold(f64::INFINITY, f64::min);
+    ensure!(
+        target.is_some() || end.is_finite(),
+        "--rates: expected one at which {} ends with a finite loss (or --target LOSS), got {}",
+        SOLVERS[0],
+        rates.iter().map(f64::to_string).collect::<Vec<_>>().join(",")
+    );
     let target = target.unwrap_or(end);
     let mut solvers: Vec<Best> = Vec::new();
     for solver in SOLVERS {

@@ -31,7 +31,7 @@ impl<'a, R: Rule> LocalTable<'a, R> {
         start: (&dyn Fn(usize) -> f32, f32),
     ) -> Result<Self> {
         let threads = settings.threads.max(1);
-        let (rule, slope) = (R::new(rates), settings.loss.size(exponent(data.labels())).slope);
+        let (rule, slope) = (R::new(rates), settings.size(data.labels()).slope);
         let mut parts: Vec<(f64, Part<'a, R>)> = Vec::new();
         for block in data.blocks() {
             let values = match block.entries {
@@ -331,6 +331,7 @@ mod tests {
             slow: 1.0,
             filters: TableFilters::default(),
             inner: Inner::default(),
+            resumed: false,
             rows_total: None,
             stage: 0,
         }

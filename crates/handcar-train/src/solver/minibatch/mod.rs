@@ -76,10 +76,20 @@ pub(crate) struct Settings {
     pub filters: TableFilters,
     /// How EMSO solves a batch.
     pub inner: Inner,
+    /// Whether the rows are a piece of more.
+    pub resumed: bool,
     /// Rows that the penalty belongs to, if not those of the data.
     pub rows_total: Option<u64>,
     /// Which of the job's solvers this is.
     pub stage: usize,
+}
+
+impl Settings {
+    /// The room that sums need for the loss of some labels. Those of a piece may be far smaller than the margins that it meets.
+    fn size(&self, labels: &[f32]) -> Size {
+        let labels = part::exponent(labels);
+        self.loss.size(if self.resumed { labels.max(0) } else { labels })
+    }
 }
 
 /// A batch, or this worker's part of it, as it was before it was learned from.
@@ -290,7 +300,7 @@ impl<'a> Minibatch<'a> {
         }), else with_loss!(settings.loss, loss => {
             Box::new(Emso(EmsoTable::new(worker, data, &settings, rates, weight_exponent, start)?, loss))
         })));
-        let size = settings.loss.size(part::exponent(data.labels()));
+        let size = settings.size(data.labels());
         Ok(Self {
             settings,
             rates,

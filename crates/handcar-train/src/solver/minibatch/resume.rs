@@ -60,11 +60,12 @@ impl OptimizerState {
         Self { keys, ..self }
     }
 
-    /// The state of a model's weights before any batch.
+    /// The state of a model's weights, brought between the bounds, before any batch.
     pub(crate) fn begin(settings: &Settings, rates: Rates, model: &Model) -> Self {
+        let bounds = rates.penalty.bounds;
         with_any_rule!(settings.solver, R => {
             let (rule, free) = (R::new(rates), R::new(Rates { penalty: ElasticNet::NONE, ..rates }));
-            let words = model.weights.iter().flat_map(|&w| rule.start(w).as_ref().to_vec()).collect();
+            let words = model.weights.iter().flat_map(|&w| rule.start(bounds.clip_f32(w)).as_ref().to_vec()).collect();
             let free = if settings.intercept { free.start(model.intercept as f32).as_ref().to_vec() } else { Vec::new() };
             Self { solver: settings.solver, rates, batch: 0, since: (0, 0.0), keys: model.keys.clone(), words, free }
         })

@@ -40,6 +40,7 @@ pub fn gather_time(data: &Dataset, batch_rows: usize) -> Result<Duration> {
         hogwild: false,
         delay: 0,
         slow: 1.0,
+        resumed: false,
         rows_total: None,
         filters: TableFilters::default(),
         inner: Inner::default(),

@@ -28,13 +28,14 @@ pub use inner::{Inner, Method};
 use super::local::batches;
 use super::rows::RowView;
 use super::rule::Rates;
-use super::{Seen, Settings, fixed};
+use super::{Seen, Settings, fixed, slow};
 use crate::error::Result;
 use crate::loss::Loss;
 use batch::Batches;
 use handcar_data::Dataset;
 use handcar_ps::Worker;
 use std::ops::Range;
+use std::time::Instant;
 use store::Store;
 use subproblem::{Held, Subproblem};
 
@@ -49,6 +50,8 @@ pub(super) struct EmsoTable<'a> {
     weight_scale: f64,
     /// Gradient steps: the curvature that the last batch was found to have.
     curvature: f64,
+    /// How many times as long as it could each batch takes this worker.
+    slow: f64,
 }
 
 impl<'a> EmsoTable<'a> {
@@ -69,6 +72,7 @@ impl<'a> EmsoTable<'a> {
             intercept: settings.intercept.then_some(data.keys().len() as u32),
             weight_scale: workers * 2f64.powi(weight_exponent),
             curvature: 0.0,
+            slow: settings.slow,
         })
     }
 
@@ -90,6 +94,7 @@ impl<'a> EmsoTable<'a> {
             let rows = cut(rank)..cut(rank + 1);
             let batch = self.batches.of(&rows, self.intercept);
             let held = self.store.read(worker, number, &batch.ids)?;
+            let began = Instant::now();
             margins.clear();
             margins.resize(rows.len(), 0);
             batch.add_margins(&held.anchor, &mut margins);
@@ -97,6 +102,7 @@ impl<'a> EmsoTable<'a> {
             losses.resize(rows.len(), 0);
             view.losses(loss, &rows, &margins, &mut losses);
             let solution = self.solve(loss, view, &rows, &batch, &held, &margins);
+            slow::down(self.slow, began);
             self.store.write(worker, number, &batch.ids, &held, &solution)?;
             if hear(worker, &Seen { rows: rows.clone(), margins: &margins, losses: &losses, weights: None })? {
                 self.store.settle(worker)?;
