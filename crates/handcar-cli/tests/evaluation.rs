@@ -171,9 +171,8 @@ fn what_does_not_go_together_is_refused() {
         ("-m m --holdout-last 0.2 --holdout 0.2", "cannot be used with"),
         ("-m m --holdout-last 0.2 --valid data", "cannot be used with"),
         ("-m m --holdout-last 0.2 --negatives 0.5", "--negatives: expected --valid FILE"),
-        ("-m m --folds 1", "1 is not in 2..=1000"),
-        ("-m m --folds 1000", "expected at least 1000 rows for 1000 folds, got 400"),
-        ("-m m --folds 400 --folds-by time", "expected at least 401 rows for 400 folds, got 400"),
+        ("-m m --folds 1", "1 is not in 2..=100"),
+        ("-m m --folds 101", "101 is not in 2..=100"),
         ("-m m --folds 3 --holdout 0.2", "cannot be used with"),
         ("-m m --folds 3 --patience 2", "cannot be used with"),
         ("-m m --folds 3 --solver ftrl --grid l1=1,2", "cannot be used with"),
@@ -186,5 +185,14 @@ fn what_does_not_go_together_is_refused() {
         let ran = place.run(&format!("fit data --format libsvm {options}"));
         assert!(ran.code != Some(0) && ran.err.contains(told), "{options}: {}", ran.err);
         assert!(!place.path("m").exists());
+    }
+    let text = place.text("data");
+    let few: String = text.lines().take(30).map(|line| format!("{line}\n")).collect();
+    std::fs::write(place.path("few"), few).expect("write");
+    for (options, told) in [
+        ("--folds 31", "expected at least 31 rows for 31 folds, got 30"),
+        ("--folds 30 --folds-by time", "expected at least 31 rows for 30 folds, got 30"),
+    ] {
+        place.refused(&format!("fit few --format libsvm -m m {options}"), &[told]);
     }
 }
