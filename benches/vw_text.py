@@ -2,7 +2,8 @@
 
 500,000 drawn clicks as Vowpal Wabbit's text, all features in one namespace and a namespace a column; and as Criteo's. Both programs are held to
 one core and read text without a cache; logistic loss, 24 bits of table or more. Times are those of whole processes, less Vowpal Wabbit's
-of one without rows; handcar's includes packing the rows and writing a model with names.
+of one without rows; handcar's includes writing a model with names, and of Criteo's
+text packing the rows.
 """
 
 import os
@@ -34,6 +35,8 @@ def measure(folder, runs, **_):
     core = min(os.sched_getaffinity(0))
     vw = [sys.executable, "-m", "vowpalwabbit", "--loss_function", "logistic", "-b", "24", "--quiet", "-d"]
     fit = ["--solver", "ftrl", "--l1", 0, "--threads", 1, "--no-cache", "--quiet", "-m", folder / "m"]
+    # Each text the way that is faster: Criteo's columns are learned from column by column once they are packed.
+    way = {"vw": ["--stream"], "criteo": []}
 
     def seconds(command):
         start = time.perf_counter()
@@ -41,7 +44,7 @@ def measure(folder, runs, **_):
         return time.perf_counter() - start
 
     def ours(path, format):
-        return seconds([common.RELEASE / "handcar", "fit", path, "--format", format, *fit])
+        return seconds([common.RELEASE / "handcar", "fit", path, "--format", format, *fit, *way[format]])
 
     rounds = []
     for n in range(runs):

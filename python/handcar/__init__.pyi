@@ -116,6 +116,7 @@ class _LinearModel:
         sample_weight: ArrayLike | None = None,
         *,
         eval_set: _EvalSet = None,
+        stream: bool = False,
         **read_options: Any,
     ) -> Self: ...
     def predict(self, X: Any, **read_options: Any) -> NDArray[Any]: ...

@@ -131,8 +131,9 @@ class Model:
 def read(inputs: list[str], options: dict[str, Any], like: Model | None = None) -> Dataset: ...
 def evaluate(model: Model, inputs: list[str], options: dict[str, Any], slices: list[str], most: int) -> str: ...
 def fit(
-    rows: Dataset,
+    rows: Dataset | None = None,
     *,
+    stream: tuple[list[str], dict[str, Any]] | None = None,
     solver: str,
     loss: str,
     l1: float,

@@ -37,7 +37,7 @@ class LinearModel(Estimator):
     becomes of margins.
     """
 
-    def fit(self, X, y=None, sample_weight=None, *, eval_set=None, **read_options):
+    def fit(self, X, y=None, sample_weight=None, *, eval_set=None, stream=False, **read_options):
         """Train.
 
         Parameters
@@ -52,6 +52,9 @@ class LinearModel(Estimator):
             A factor of each row's loss.
         eval_set : (X, y), (X, y, sample_weight), path, Dataset, or a list of one of them
             Rows to measure on after each pass: ``history_[i]["valid"]``.
+        stream : bool
+            Paths: learn from each row once, as it is read, and keep none: one pass in memory for the features alone. For solvers
+            that learn in minibatches; penalties with ``"ftrl"``. ``objective_`` is then of rows before they were learned from.
 
         Returns
         -------
@@ -59,6 +62,8 @@ class LinearModel(Estimator):
             The estimator itself.
         """
         options = self._checked()
+        if stream:
+            return self._fit_stream(X, (y, sample_weight, eval_set), options, read_options)
         rows, about = self._rows(X, y, sample_weight, read_options, options)
         valid = self._eval_rows(eval_set, rows, about, read_options)
         before = getattr(self, "_model", None) if self.warm_start else None
@@ -123,6 +128,20 @@ class LinearModel(Estimator):
         self._train(rows, about, options, init=before, state=state, rows_total=rows_total, valid=valid, resume=True)
         return self
 
+    def _fit_stream(self, X, others, options, read_options):
+        inputs = _paths.inputs_of(X)
+        if inputs is None or any(other is not None for other in others):
+            raise ValueError("stream: expected paths, which bring their labels, and no eval_set")
+        before = getattr(self, "_model", None) if self.warm_start else None
+        read = _paths.options_of({"n_threads": options["n_threads"], **self._reading(options), **read_options})
+        with Listeners.of(self.callback, *display(self.verbose)) as listeners:
+            found = _handcar.fit(stream=(inputs, read), **options, label=None, init=before, observer=listeners)
+        model, history, online, filters, grid, _ = found
+        self._adopt(model, self._classes_of(model.label_texts), *self._shape_of(model), exact=False)
+        self._state = None
+        self.history_, self.online_, self.filters_, self.grid_ = history, online, filters, grid
+        return self
+
     def _train(self, rows, about, options, *, init, valid, resume, state=None, rows_total=None):
         label = about.pop("label")
         with Listeners.of(self.callback, *display(self.verbose)) as listeners:
@@ -166,13 +185,17 @@ class LinearModel(Estimator):
         """An estimator with the model of a file, whether Python or the command line wrote it."""
         model = _handcar.Model.load(os.fspath(path))
         self = cls(**cls._of_facts(model.facts))
-        keys, columns = model.keys, model.columns
-        index = int(keys[-1]) + 1 - model.base if len(keys) else 0
-        width = len(columns) if columns else model.features if model.hashed else index
-        self._adopt(model, self._classes_of(model.label_texts), width, columns or None, exact=False)
+        self._adopt(model, self._classes_of(model.label_texts), *cls._shape_of(model), exact=False)
         self._state = None
         self.history_, self.online_, self.filters_, self.grid_ = [], [], [], []
         return self
+
+    @staticmethod
+    def _shape_of(model):
+        """How many features a model of files has, and the names of its columns."""
+        keys, columns = model.keys, model.columns
+        index = int(keys[-1]) + 1 - model.base if len(keys) else 0
+        return len(columns) if columns else model.features if model.hashed else index, columns or None
 
     def strongest(self, n=20):
         """The names and weights of the ``n`` strongest features, the strongest first."""

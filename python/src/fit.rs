@@ -3,6 +3,7 @@
 use crate::error;
 use crate::interrupt::PATIENCE;
 use crate::model::Model;
+use crate::read::options_of;
 use crate::rows::Rows;
 use crate::state::State;
 use handcar_ps::driver::local;
@@ -23,13 +24,14 @@ use std::time::Instant;
 /// within one and may end the job by a true answer, and `on_progress`, which hears the share of the pass that is done. Gives the
 /// model, one dictionary a pass, one for each time that progressive measures were taken, one a filter, one for each model
 /// of a grid, and with `resume` the state. `resume`: go on from `state`, or else from the weights of `init`; the penalties are those
-/// of `rows_total` rows.
+/// of `rows_total` rows. `stream`: instead of rows, the inputs to learn from as they are read, with the options of reading.
 #[pyfunction]
-#[pyo3(signature = (rows, *, solver, loss, l1, l2, lower=None, upper=None, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, patience=None, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
+#[pyo3(signature = (rows=None, *, stream=None, solver, loss, l1, l2, lower=None, upper=None, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, patience=None, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
-    rows: &Rows,
+    rows: Option<&Rows>,
+    stream: Option<(Vec<String>, Bound<'py, PyDict>)>,
     solver: &str,
     loss: &str,
     l1: f64,
@@ -65,12 +67,13 @@ pub fn fit<'py>(
     observer: Option<Py<PyAny>>,
 ) -> PyResult<Results<'py>> {
     let before = init.map(|m| &m.inner).filter(|_| resume);
-    if let Some(before) = before {
+    if let Some((before, rows)) = before.zip(rows) {
         rows.go_on_from(&before.schema)?;
     }
-    let from = state.map(|s| rows.layout.as_ref().map_or_else(|| Ok(s.inner.clone()), |l| s.number(l))).transpose()?;
+    let layout = rows.and_then(|rows| rows.layout.as_ref());
+    let from = state.map(|s| layout.map_or_else(|| Ok(s.inner.clone()), |l| s.number(l))).transpose()?;
     let resume = resume.then_some(Resume { from, rows_total });
-    let init = init.map(|m| rows.layout.as_ref().map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
+    let init = init.map(|m| layout.map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
     let passes = max_iter.unwrap_or(solver.default_passes(patience.is_some()));
@@ -107,14 +110,24 @@ pub fn fit<'py>(
         init,
         resume,
     };
-    if let Some(valid) = valid {
+    if let Some((rows, valid)) = rows.zip(valid) {
         rows.accepts(valid)?;
     }
-    let input = TrainInput { valid: valid.map(|v| &v.data), ..TrainInput::new(&rows.data) };
+    let read = stream.map(|(inputs, options)| Ok::<_, PyErr>((inputs, options_of(&options)?))).transpose()?;
+    if rows.is_some() == read.is_some() {
+        return Err(error::value("fit", "rows or a stream", "both or none"));
+    }
+    let input = rows.map(|rows| TrainInput { valid: valid.map(|v| &v.data), ..TrainInput::new(&rows.data) });
     let mut watch = Watch { observer, heard: Instant::now(), wish: RefCell::new(Wish::GoOn) };
     let fitted = py.detach(|| {
         let mut worker = local::cluster(1, 1, &job::registry()).remove(0);
-        let fitted = job::fit(&mut worker, input, &options, &mut watch)?;
+        let fitted = match (input, read) {
+            (Some(input), _) => job::fit(&mut worker, input, &options, &mut watch)?,
+            (None, Some((inputs, read))) => {
+                job::fit_stream(&mut worker, handcar_data::pieces(&inputs, &read)?, &options, &mut watch)?.fitted
+            }
+            (None, None) => unreachable!("checked"),
+        };
         worker.finish()?;
         Ok(fitted)
     });
@@ -122,11 +135,11 @@ pub fn fit<'py>(
         return Err(e);
     }
     let fitted = fitted.map_err(error::train)?;
-    let mut model = match &rows.layout {
+    let mut model = match layout {
         Some(layout) => layout.name(fitted.model, before),
         None => fitted.model,
     };
-    model.facts.rows = rows.joined.unwrap_or(model.facts.rows);
+    model.facts.rows = rows.and_then(|rows| rows.joined).unwrap_or(model.facts.rows);
     if let Some((column, negative, positive)) = label {
         let kind = model.schema.label.kind;
         model.schema.label = handcar_data::LabelSpec { kind, column, positive, negative };
@@ -136,7 +149,7 @@ pub fn fit<'py>(
         label.positive = known.positive.clone();
         label.negative = known.negative.clone().or(label.negative.take());
     }
-    let state = fitted.state.map(|s| match &rows.layout {
+    let state = fitted.state.map(|s| match layout {
         Some(layout) => State::name(s, layout),
         None => s,
     });

@@ -186,7 +186,7 @@ impl Layout {
             let before = before.filter(|_| !self.texts.contains_key(k))?;
             before.keys.binary_search(k).ok().map(|i| before.name(i).into_owned())
         };
-        let named = |&k: &Key| name_of_key(&self.schema, k, self.texts.get(&k).map(String::as_str));
+        let named = |&k: &Key| name_of_key(&self.schema, k, self.texts.get(&k).map(String::as_str)).into_owned();
         let name = |k: &Key| name_before(k).unwrap_or_else(|| named(k));
         let names: Vec<String> = keys.iter().map(name).collect();
         // Numbers name themselves: then no names need be stored.

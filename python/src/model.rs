@@ -57,7 +57,7 @@ impl Model {
 
     /// Places of the weights from the largest magnitude to the smallest.
     fn strongest(&self) -> Vec<usize> {
-        self.inner.strongest()
+        self.inner.strongest(self.inner.nnz())
     }
 
     /// The name of one nonzero weight.

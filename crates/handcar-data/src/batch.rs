@@ -172,7 +172,7 @@ impl Pending {
                 }
                 match r.ids {
                     Ids::Narrow(ids) => self.keys.extend(ids.iter().map(|&i| i as u64)),
-                    Ids::Wide(ids) => self.keys.extend(ids),
+                    Ids::Wide(ids) | Ids::AsRead { keys: ids, .. } => self.keys.extend(ids),
                     Ids::Local { ids, keys, .. } => self.keys.extend(ids.iter().map(|&i| keys[i as usize - 1])),
                 }
                 let mut end = self.ends.last().copied().unwrap_or(0);

@@ -107,7 +107,13 @@ impl Dataset {
     pub fn name_of(&self, index: usize) -> String {
         let key = self.data.keys[index];
         let text = self.data.names.get(key);
-        name_of_key(&self.data.schema, key, text)
+        name_of_key(&self.data.schema, key, text).into_owned()
+    }
+
+    /// The texts that keys were hashed from, as far as they are known, in the order of [`keys`](Self::keys).
+    pub fn texts(&self) -> impl Iterator<Item = Option<&str>> {
+        let mut at = 0;
+        self.keys().iter().map(move |&key| self.data.names.next(key, &mut at))
     }
 
     /// Rows from memory: row `r` has `indices[offsets[r]..offsets[r + 1]]`, in any order. Indices become keys of field 0.
@@ -143,7 +149,7 @@ impl Dataset {
 }
 
 /// The name of a key under a schema, given the text it was hashed from if that is known.
-pub fn name_of_key(schema: &Schema, k: u64, text: Option<&str>) -> String {
+pub fn name_of_key<'t>(schema: &Schema, k: u64, text: Option<&'t str>) -> Cow<'t, str> {
     if k == key::INTERCEPT {
         return "(intercept)".into();
     }
@@ -151,7 +157,7 @@ pub fn name_of_key(schema: &Schema, k: u64, text: Option<&str>) -> String {
     if let (Format::Vw, Some(text)) = (schema.format, text) {
         return text.into();
     }
-    match schema.field(field) {
+    let name = match schema.field(field) {
         None => match schema.crosses.iter().find(|c| c.id == field && schema.by_field()) {
             Some(cross) => name_of_crossed(schema, cross, value, text),
             None => format!("{field}:{value}"),
@@ -164,7 +170,8 @@ pub fn name_of_key(schema: &Schema, k: u64, text: Option<&str>) -> String {
             Some(name) => format!("{}={name}", f.name),
             None => format!("{}=#{value:x}", f.name),
         },
-    }
+    };
+    name.into()
 }
 
 fn name_of_crossed(schema: &Schema, cross: &Cross, value: u64, text: Option<&str>) -> String {

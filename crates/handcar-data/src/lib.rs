@@ -3,6 +3,7 @@
 //! ```text
 //! text ─source→ chunks ─stream→ parsed rows ─columns | ragged→ Dataset (keys, CSR, blocks) ⇄ cache file
 //!                                           ─batch→ Batch (keys, CSR), for prediction in bounded memory
+//!                                             ─pieces→ Piece (numbers of keys), to learn from each row once
 //! ```
 //!
 //! Knows nothing about learning or parameter servers.
@@ -13,6 +14,7 @@ mod block;
 pub mod bucket;
 mod cache;
 mod choose;
+mod chunk_rows;
 mod columns;
 mod criteo;
 mod cross;
@@ -32,12 +34,14 @@ mod options;
 mod pack;
 mod par;
 mod parsed;
+mod pieces;
 mod ragged;
 mod read;
 mod report;
 mod row_store;
 mod schema;
 mod section;
+mod sightings;
 mod source;
 mod stamp;
 mod stream;
@@ -56,6 +60,7 @@ pub use error::{DataError, Result};
 pub use label::LabelKind;
 pub use negatives::Negatives;
 pub use options::{CachePolicy, OnBadRow, ReadOptions};
+pub use pieces::{Piece, Pieces, pieces};
 pub use read::{read, read_with_schema};
 pub use report::{ReadReport, Stage};
 pub use schema::{FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Unseen};

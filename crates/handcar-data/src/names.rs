@@ -58,7 +58,16 @@ impl Names {
 
     /// The text of a key, if it is known and valid UTF-8.
     pub fn get(&self, key: u64) -> Option<&str> {
-        let i = self.keys.binary_search(&key).ok()?;
+        self.at(self.keys.binary_search(&key).ok()?)
+    }
+
+    /// As [`get`](Self::get), of keys that ascend from call to call; `at` begins as 0.
+    pub fn next(&self, key: u64, at: &mut usize) -> Option<&str> {
+        *at += self.keys[*at..].iter().take_while(|k| **k < key).count();
+        if self.keys.get(*at) == Some(&key) { self.at(*at) } else { None }
+    }
+
+    fn at(&self, i: usize) -> Option<&str> {
         let begin = if i == 0 { 0 } else { *self.ends.get(i - 1)? };
         std::str::from_utf8(self.text.get(begin as usize..*self.ends.get(i)? as usize)?).ok()
     }

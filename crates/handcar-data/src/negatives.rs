@@ -3,6 +3,7 @@
 use crate::error::{DataError, Result};
 use crate::names::Texts;
 use crate::parsed::{Body, Columns, Ids, Parsed, Ragged};
+use crate::report::ReadReport;
 use handcar_base::hash;
 
 /// Which negative rows are read. Every positive row is.
@@ -36,6 +37,12 @@ impl Negatives {
     fn keeps(&self, row: u64) -> bool {
         let drawn = hash::bytes(&row.to_le_bytes(), self.seed ^ STREAM) >> 11;
         (drawn as f64) < self.rate * (1u64 << 53) as f64
+    }
+
+    /// What was left out. `all`: rows before any was.
+    pub(crate) fn note(&self, report: &ReadReport, all: u64) -> String {
+        let (kept, all) = (report.rows - report.positives, all - report.positives);
+        format!("negatives: kept {kept} of {all}, each with {} times its weight", 1.0 / self.rate)
     }
 
     /// Leaves the other negative rows out of a chunk whose first row has number `first`. Labels are -1 and +1.
@@ -88,6 +95,10 @@ fn of_ragged(ragged: &mut Ragged, kept: &[usize]) {
     match &mut ragged.ids {
         Ids::Narrow(ids) => keep(ids, &begins, kept),
         Ids::Wide(ids) => keep(ids, &begins, kept),
+        Ids::AsRead { keys, starts } => {
+            keep(keys, &begins, kept);
+            keep(starts, &begins, kept);
+        }
         Ids::Local { ids, keys, names } => {
             keep(ids, &begins, kept);
             (*keys, *names) = renumber(ids, keys, names);

@@ -27,7 +27,7 @@ pub(crate) struct Parsed {
     /// The first bad rows.
     pub bad: Vec<RowError>,
     pub bad_rows: u64,
-    /// The text that spans point into; kept only where values need names.
+    /// The text that spans and starts point into; kept only where values need names.
     pub text: Vec<u8>,
 }
 
@@ -64,6 +64,11 @@ pub(crate) struct Ragged {
 pub(crate) enum Ids {
     Narrow(Vec<u32>),
     Wide(Vec<u64>),
+    /// Keys in the order of the text, with where in it each one's name begins; a row may have a key twice.
+    AsRead {
+        keys: Vec<u64>,
+        starts: Vec<u32>,
+    },
     /// Numbers of the chunk's own keys, counted from 1, ascending by key within a row; with the keys' names, if kept.
     Local {
         ids: Vec<u32>,
@@ -135,16 +140,22 @@ pub(crate) fn append_weights(all: &mut Option<Vec<f32>>, more: Option<Vec<f32>>,
 
 /// Lines of a chunk without their ends, blank ones included.
 pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = text;
+    lines_at(text).map(|(_, line)| line)
+}
+
+/// The same with where each begins.
+pub(crate) fn lines_at(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut begin = 0;
     std::iter::from_fn(move || {
-        if rest.is_empty() {
+        if begin == text.len() {
             return None;
         }
-        let (line, after) = match memchr::memchr(b'\n', rest) {
-            Some(i) => (&rest[..i], &rest[i + 1..]),
-            None => (rest, &rest[rest.len()..]),
+        let (at, rest) = (begin, &text[begin..]);
+        let line = match memchr::memchr(b'\n', rest) {
+            Some(i) => &rest[..i],
+            None => rest,
         };
-        rest = after;
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        begin = (begin + line.len() + 1).min(text.len());
+        Some((at, line.strip_suffix(b"\r").unwrap_or(line)))
     })
 }

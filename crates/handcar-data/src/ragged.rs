@@ -88,7 +88,9 @@ impl RaggedBuilder {
                 part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = ranks[id as usize] - 1);
             }
             (Ids::Narrow(raw), _) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id as u64)),
-            (Ids::Wide(raw), _) => part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id)),
+            (Ids::Wide(raw) | Ids::AsRead { keys: raw, .. }, _) => {
+                part.iter_mut().zip(&raw).for_each(|(o, &id)| *o = rank.of(id))
+            }
             (Ids::Local { .. }, _) => unreachable!("renumbered when it came"),
         });
         drop(rank);
@@ -112,7 +114,7 @@ impl Ids {
     pub fn len(&self) -> usize {
         match self {
             Self::Narrow(v) => v.len(),
-            Self::Wide(v) => v.len(),
+            Self::Wide(v) | Self::AsRead { keys: v, .. } => v.len(),
             Self::Local { ids, .. } => ids.len(),
         }
     }
@@ -120,7 +122,7 @@ impl Ids {
     fn highest(&self) -> u64 {
         match self {
             Self::Narrow(v) => v.iter().max().map_or(0, |&i| i as u64),
-            Self::Wide(v) => v.iter().max().copied().unwrap_or(0),
+            Self::Wide(v) | Self::AsRead { keys: v, .. } => v.iter().max().copied().unwrap_or(0),
             Self::Local { keys, .. } => keys.iter().max().copied().unwrap_or(0),
         }
     }
@@ -128,7 +130,7 @@ impl Ids {
     fn for_each(&self, mut f: impl FnMut(u64)) {
         match self {
             Self::Narrow(v) => v.iter().for_each(|&i| f(i as u64)),
-            Self::Wide(v) => v.iter().for_each(|&i| f(i)),
+            Self::Wide(v) | Self::AsRead { keys: v, .. } => v.iter().for_each(|&i| f(i)),
             Self::Local { keys, .. } => keys.iter().for_each(|&i| f(i)),
         }
     }

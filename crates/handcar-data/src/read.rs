@@ -6,7 +6,6 @@ use crate::csv::Labels;
 use crate::dataset::{Dataset, Packed};
 use crate::error::{DataError, Result};
 use crate::label::LabelKind;
-use crate::negatives::Negatives;
 use crate::options::{OnBadRow, ReadOptions};
 use crate::par;
 use crate::parsed::{Body, Parsed, append_weights};
@@ -100,9 +99,8 @@ pub(crate) fn pack(inputs: &[Input], schema: Option<&Schema>, options: &ReadOpti
     let mut schema = stream.schema().clone();
     let (hashes, labels) = (stream.hashes(), stream.labels().clone());
     let (labels, weights, mut report) = rows.finish(&labels, &mut schema)?;
-    if let Some(Negatives { rate, .. }) = negatives {
-        let (kept, all) = (report.rows - report.positives, all_rows - report.positives);
-        report.notes.push(format!("negatives: kept {kept} of {all}, each with {} times its weight", 1.0 / rate));
+    if let Some(negatives) = negatives {
+        report.notes.push(negatives.note(&report, all_rows));
     }
     let start = Instant::now();
     let data = match body {
@@ -141,6 +139,11 @@ impl Rows {
             texts: Vec::new(),
             report: ReadReport::default(),
         }
+    }
+
+    /// The names of all inputs.
+    pub fn files(&self) -> String {
+        self.names.join(", ")
     }
 
     /// Accounts for a chunk's lines and bad rows.

@@ -36,6 +36,8 @@ pub(crate) struct Stream {
     plan: Option<Arc<Plan>>,
     /// Whether names of VW text are kept though no labels are needed.
     names_kept: bool,
+    /// Whether features of VW text are left as they stand in it.
+    as_read: bool,
     threads: usize,
     /// Token buffers to use again.
     spare: Vec<Vec<u64>>,
@@ -72,6 +74,7 @@ impl Stream {
             delimiter,
             plan: None,
             names_kept: false,
+            as_read: false,
             threads,
             spare: Vec::new(),
         };
@@ -92,6 +95,11 @@ impl Stream {
     /// Keeps the names of VW text, which prediction has no need of.
     pub fn keep_names(&mut self, yes: bool) {
         self.names_kept = yes;
+    }
+
+    /// Lets features stand in any order within their row, which is faster.
+    pub fn as_read(&mut self) {
+        self.as_read = true;
     }
 
     /// Content hashes of the inputs read to their end.
@@ -115,14 +123,22 @@ impl Stream {
         if batch.is_empty() {
             return Ok(None);
         }
-        let (schema, names_kept) = (&*self.schema, self.names_kept);
+        let (schema, names_kept, as_read) = (&*self.schema, self.names_kept, self.as_read);
         let parsed = par::map(self.threads, batch, |(chunk, plan, header, tokens)| match &*plan {
             Plan::Libsvm { need } => (libsvm::parse(chunk.file, &chunk.bytes, *need, schema), chunk.bytes),
             Plan::Criteo { labelled } => {
                 (criteo::parse(chunk.file, &chunk.bytes, *labelled, schema, tokens), chunk.bytes)
             }
             // Prediction takes the names from the model, and needs no label.
-            Plan::Vw { need } => (vw::parse(chunk.file, &chunk.bytes, *need, *need || names_kept, schema), chunk.bytes),
+            Plan::Vw { need } => {
+                let wants = vw::Wants { labels: *need, names: *need || names_kept, as_read };
+                let mut parsed = vw::parse(chunk.file, &chunk.bytes, wants, schema);
+                let mut bytes = chunk.bytes;
+                if as_read {
+                    parsed.text = std::mem::take(&mut bytes);
+                }
+                (parsed, bytes)
+            }
             Plan::Csv(p) => (csv::parse(chunk.file, chunk.bytes, header, p, schema), Vec::new()),
         });
         let (parsed, buffers): (Vec<Parsed>, Vec<Vec<u8>>) = parsed.into_iter().unzip();

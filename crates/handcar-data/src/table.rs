@@ -172,11 +172,9 @@ impl Table {
         let wide = widen || !self.wide.is_empty();
         (self.packed, self.wide) = (Vec::new(), Vec::new());
         if wide {
-            self.wide = vec![Slot::default(); slots];
-            huge_pages::advise(&self.wide);
+            self.wide = huge_pages::filled(Slot::default(), slots);
         } else {
-            self.packed = vec![0; slots];
-            huge_pages::advise(&self.packed);
+            self.packed = huge_pages::filled(0, slots);
         }
         self.shift = 64 - slots.trailing_zeros();
         for i in 0..self.values.len() {

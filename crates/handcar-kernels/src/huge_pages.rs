@@ -15,6 +15,14 @@ pub fn advise_capacity<T>(vector: &mut Vec<T>) {
     advise_bytes(vector.as_ptr() as usize, vector.capacity() * std::mem::size_of::<T>());
 }
 
+/// A vector of equal elements on large pages, asked for before the memory is touched.
+pub fn filled<T: Clone>(value: T, len: usize) -> Vec<T> {
+    let mut vector = Vec::with_capacity(len);
+    advise_capacity(&mut vector);
+    vector.resize(len, value);
+    vector
+}
+
 fn advise_bytes(at: usize, bytes: usize) {
     if bytes < LEAST_BYTES {
         return;
@@ -42,6 +50,7 @@ mod tests {
         super::advise_capacity(&mut more);
         more.extend_from_slice(&v);
         assert_eq!(more, v);
+        assert_eq!(super::filled(7u64, 1_000_000), vec![7; 1_000_000]);
         assert!(v.iter().enumerate().all(|(i, &x)| x == i as u64));
     }
 }

@@ -12,6 +12,7 @@ pub mod elementary;
 pub mod huge_pages;
 pub mod logistic;
 pub mod mapped_file;
+pub mod marks;
 pub mod prefetch;
 pub mod slots;
 

@@ -6,6 +6,9 @@ pub enum TrainError {
     /// The parameter server failed or lost somebody.
     #[error(transparent)]
     Ps(#[from] handcar_ps::Error),
+    /// Rows that are learned from as they are read could not be read.
+    #[error(transparent)]
+    Read(#[from] handcar_data::DataError),
     /// An option is outside its range.
     #[error("fit: expected {what} {expected}, got {got}")]
     Option {

@@ -12,7 +12,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use clap::{Args, error::ErrorKind};
-use handcar_data::{Dataset, LabelKind, Negatives, ReadOptions};
+use handcar_data::{Dataset, LabelKind, Negatives, ReadOptions, ReadReport};
 use handcar_ps::{Worker, driver::local};
 use handcar_train::{
     job::{self, TrainInput},
@@ -41,6 +41,10 @@ pub struct FitArgs {
     schema: SchemaArgs,
     #[command(flatten)]
     train: TrainArgs,
+    /// Learn from each row once, as it is read, and keep none: one pass in memory for the keys alone, past the cache. Minibatch
+    /// solvers; penalties with ftrl
+    #[arg(long, help_heading = "Training", conflicts_with_all = ["holdout", "holdout_last", "valid", "folds", "patience"])]
+    stream: bool,
     #[command(flatten)]
     report: ReportArgs,
     /// How many times as long as it could each batch takes this process.
@@ -53,7 +57,10 @@ pub fn run(args: FitArgs, general: &General) -> Result<Outcome> {
     args.check()?;
     let began = Instant::now();
     let mut worker = local::cluster(1, 1, &job::registry()).remove(0);
-    let outcome = args.train_on(&mut worker, general, began)?;
+    let outcome = match args.stream {
+        true => args.stream_on(&mut worker, general, began)?,
+        false => args.train_on(&mut worker, general, began)?,
+    };
     worker.finish()?;
     Ok(outcome)
 }
@@ -115,6 +122,7 @@ impl FitArgs {
 
     /// Reads, trains as one worker of a job, and, as the first one, saves and tells the result.
     pub fn train_on(&self, worker: &mut Worker, general: &General, began: Instant) -> Result<Outcome> {
+        ensure!(!self.stream, "--stream: expected one process, got a job of several, which would each need their rows");
         let first = worker.rank() == 0;
         let mut progress = Progress::new(
             general.quiet || !first,
@@ -168,9 +176,32 @@ impl FitArgs {
             let asked = (!options.solver.last().is_minibatch()).then_some((options.tol, options.passes));
             found.iter().for_each(result::tell_folds);
             result::tell(&fitted, model, asked, stop.signal());
-            let report = result::report(&fitted, &data, read_seconds, worker);
+            let report = result::report(&fitted, data.report(), read_seconds, worker);
             self.report.save(result::with_folds(report, found.as_ref()), began)?;
         }
+        Ok(stop.signal().map_or(Outcome::Done, Outcome::Stopped))
+    }
+
+    /// Learns from rows as they are read.
+    fn stream_on(&self, worker: &mut Worker, general: &General, began: Instant) -> Result<Outcome> {
+        let Some(model) = &self.model else { unreachable!("checked before") };
+        let classes = self.train.loss.labels() == LabelKind::Binary;
+        let mut progress = Progress::new(general.quiet, false, classes);
+        let init = self.train.init.as_deref().map(Model::load).transpose()?;
+        let options = self.train.options(self.input.thread_count(), init)?;
+        let pieces = handcar_data::pieces(&self.input.inputs, &self.options())?;
+        let stop = Stop::install()?;
+        progress.begin();
+        let streamed = job::fit_stream(worker, pieces, &options, &mut Watch::new(&mut progress, stop.clone()))?;
+        tell_of(&streamed.read, &mut progress);
+        drop(progress);
+        let fitted = &streamed.fitted;
+        fitted.model.save(model)?;
+        if let Some(path) = &self.text {
+            fitted.model.write_text(path)?;
+        }
+        result::tell(fitted, model, None, stop.signal());
+        self.report.save(result::report(fitted, &streamed.read, 0.0, worker), began)?;
         Ok(stop.signal().map_or(Outcome::Done, Outcome::Stopped))
     }
 
@@ -187,12 +218,7 @@ impl FitArgs {
         let (rows, features) = (grouped(r.rows), grouped(data.keys().len() as u64));
         let seconds = duration(r.seconds);
         progress.say(&format!("read {rows} rows, {features} features {how} in {seconds}"));
-        for note in &r.notes {
-            progress.say(&format!("note: {note}"));
-        }
-        if r.skipped > 0 {
-            tracing::warn!("skipped {} rows that could not be read; the first: {}", r.skipped, r.reasons.join("; "));
-        }
+        tell_of(r, progress);
         Ok(data)
     }
 
@@ -202,5 +228,16 @@ impl FitArgs {
         }
         let valid = handcar_data::read_with_schema(&self.train.valid, data.schema(), &self.options());
         valid.map(Some).context("read validation rows")
+    }
+}
+
+/// Tells what a person should know of how rows were read.
+fn tell_of(read: &ReadReport, progress: &mut Progress) {
+    for note in &read.notes {
+        progress.say(&format!("note: {note}"));
+    }
+    if read.skipped > 0 {
+        let reasons = read.reasons.join("; ");
+        tracing::warn!("skipped {} rows that could not be read; the first: {reasons}", read.skipped);
     }
 }

@@ -25,8 +25,13 @@ pub fn item(out: &mut String, name: &str, text: &str) {
 pub fn facts(out: &mut String, model: &Model) {
     let f = &model.facts;
     let penalty = f.objective - f.loss;
-    let parts = format!("{} = loss {} + penalty {}", significant(f.objective, 10), num(f.loss), num(penalty));
-    item(out, "objective", &parts);
+    if f.progressive {
+        let of_row = f.loss / (f.rows as f64).max(1.0);
+        item(out, "loss", &format!("{} a row, before it was learned from", num(of_row)));
+    } else {
+        let parts = format!("{} = loss {} + penalty {}", significant(f.objective, 10), num(f.loss), num(penalty));
+        item(out, "objective", &parts);
+    }
     if let Some(gap) = f.gap {
         let verdict = if gap <= f.tol { "at most the" } else { "ABOVE the" };
         item(out, "gap", &format!("{gap:.2e} certified, {verdict} tolerance {:e}", f.tol));
@@ -129,7 +134,7 @@ pub fn strongest(out: &mut String, model: &Model) {
     if model.facts.intercept {
         item(out, "intercept", &format!("{:+.4}", model.intercept));
     }
-    for (n, i) in model.strongest().into_iter().take(STRONGEST).enumerate() {
+    for (n, i) in model.strongest(STRONGEST).into_iter().enumerate() {
         let title = if n == 0 { "strongest" } else { "" };
         item(out, title, &format!("{:+.4}  {}", model.weights[i], model.name(i)));
     }

@@ -1,7 +1,7 @@
 //! Crosses of namespaces: every feature of one with every feature of the others.
 
 use super::hash::{Hasher, Namespace};
-use super::{Entry, line::show};
+use super::{line::show, rows::Entry};
 use crate::error::RowError;
 use crate::schema::Schema;
 

@@ -70,9 +70,52 @@ pub(super) fn head(text: &[u8], need: bool, kind: LabelKind) -> Result<Head, Row
     }
 }
 
-/// Reads what follows the first bar.
-pub(super) fn features<'a>(text: &'a [u8], sink: &mut impl Sink<'a>) -> Result<(), RowError> {
-    let mut at = 0;
+/// A text and where its words may end, gone through from the front to the back.
+pub(super) struct Words<'t, 'm> {
+    text: &'t [u8],
+    /// The positions of all bytes of [`MARKS`].
+    marks: &'m [u32],
+    /// How many of them have been passed.
+    passed: usize,
+}
+
+/// What ends a word.
+pub(super) const MARKS: [u8; 5] = *b" \t:|\n";
+
+impl<'t, 'm> Words<'t, 'm> {
+    /// `marks`: where the bytes of [`MARKS`] stand.
+    pub fn new(text: &'t [u8], marks: &'m [u32]) -> Self {
+        Self { text, marks, passed: 0 }
+    }
+
+    /// Where the word at `at` ends.
+    #[inline]
+    fn end(&mut self, at: usize) -> usize {
+        while let Some(&mark) = self.marks.get(self.passed) {
+            if mark as usize >= at {
+                return mark as usize;
+            }
+            self.passed += 1;
+        }
+        self.text.len()
+    }
+
+    /// Where the next mark after one is.
+    #[inline]
+    fn after(&mut self) -> usize {
+        self.passed += 1;
+        self.marks.get(self.passed).map_or(self.text.len(), |&mark| mark as usize)
+    }
+}
+
+/// Reads what follows a line's first bar, which is in front of `line.start`.
+pub(super) fn features<'t>(
+    words: &mut Words<'t, '_>,
+    line: std::ops::Range<usize>,
+    sink: &mut impl Sink<'t>,
+) -> Result<(), RowError> {
+    let text = &words.text[..line.end];
+    let mut at = line.start;
     loop {
         let mut scale = 1.0;
         let space = match sink.known(&text[at..]) {
@@ -81,8 +124,8 @@ pub(super) fn features<'a>(text: &'a [u8], sink: &mut impl Sink<'a>) -> Result<(
                 &text[at - len..at]
             }
             None => {
-                let (space, after) = name(text, at);
-                at = after;
+                let space = &text[at..words.end(at).min(text.len())];
+                at += space.len();
                 if text.get(at) == Some(&b':') {
                     if space.is_empty() {
                         return Err(RowError::new(None, "a namespace or a blank after |", cell(text, at)));
@@ -93,33 +136,43 @@ pub(super) fn features<'a>(text: &'a [u8], sink: &mut impl Sink<'a>) -> Result<(
                 space
             }
         };
+        let mut end = words.end(at).min(text.len());
         loop {
-            while text.get(at).is_some_and(|c| blank(*c)) {
-                at += 1;
+            let (word, mark) = (&text[at..end], text.get(end).copied());
+            at = end;
+            let mut value = scale;
+            match mark {
+                Some(b' ' | b'\t') | None => {}
+                Some(b'|') if word.is_empty() => break,
+                Some(b':') if word.is_empty() => {
+                    return Err(RowError::new(place(space), "a name before :", cell(text, at)));
+                }
+                Some(b':') => {
+                    let own;
+                    (own, at) = real(text, at + 1, || show(space, word))?;
+                    value = own * scale;
+                    if !value.is_finite() {
+                        let product = format!("{own} · {scale}");
+                        return Err(RowError::new(show(space, word), "a finite value", product.as_bytes()));
+                    }
+                }
+                Some(_) => {}
+            }
+            // As Vowpal Wabbit does: what is zero is not there.
+            if value != 0.0 && !word.is_empty() {
+                sink.feature(word, value);
             }
             match text.get(at) {
                 None => return Ok(()),
                 Some(b'|') => break,
-                Some(b':') => {
-                    return Err(RowError::new(place(space), "a name before :", cell(text, at)));
+                Some(_) if at == end => {
+                    at += 1;
+                    end = words.after().min(text.len());
                 }
-                _ => {}
-            }
-            let (feature, after) = name(text, at);
-            at = after;
-            let mut value = scale;
-            if text.get(at) == Some(&b':') {
-                let own;
-                (own, at) = real(text, at + 1, || show(space, feature))?;
-                value = own * scale;
-                if !value.is_finite() {
-                    let product = format!("{own} · {scale}");
-                    return Err(RowError::new(show(space, feature), "a finite value", product.as_bytes()));
+                Some(_) => {
+                    at += 1;
+                    end = words.end(at).min(text.len());
                 }
-            }
-            // As Vowpal Wabbit does: what is zero is not there.
-            if value != 0.0 {
-                sink.feature(feature, value);
             }
         }
         at += 1;
@@ -128,8 +181,30 @@ pub(super) fn features<'a>(text: &'a [u8], sink: &mut impl Sink<'a>) -> Result<(
 
 /// `namespace^name`, as Vowpal Wabbit writes it; features of the anonymous namespace are written as they are.
 pub(super) fn show(space: &[u8], name: &[u8]) -> String {
-    let bar = if space.is_empty() || name.is_empty() { "" } else { "^" };
-    format!("{}{bar}{}", String::from_utf8_lossy(space), String::from_utf8_lossy(name))
+    String::from_utf8_lossy(&joined(space, name).concat()).into_owned()
+}
+
+/// The same in parts.
+pub(super) fn joined<'t>(space: &'t [u8], name: &'t [u8]) -> [&'t [u8]; 3] {
+    [space, if space.is_empty() || name.is_empty() { b"" } else { b"^" }, name]
+}
+
+/// Whether a byte is one of [`MARKS`].
+const IS_MARK: [bool; 256] = {
+    let (mut is, mut i) = ([false; 256], 0);
+    while i < MARKS.len() {
+        is[MARKS[i] as usize] = true;
+        i += 1;
+    }
+    is
+};
+
+/// The word at `at`, found without what [`Words`] has noted.
+pub(super) fn word(text: &[u8], at: usize) -> &[u8] {
+    let rest = &text[at..];
+    let word = &rest[..rest.iter().position(|&c| IS_MARK[c as usize]).unwrap_or(rest.len())];
+    // A line may end with both letters of old systems.
+    if rest.get(word.len()) == Some(&b'\n') { word.strip_suffix(b"\r").unwrap_or(word) } else { word }
 }
 
 fn place(space: &[u8]) -> Option<String> {
@@ -139,36 +214,6 @@ fn place(space: &[u8]) -> Option<String> {
 #[inline]
 fn blank(c: u8) -> bool {
     matches!(c, b' ' | b'\t')
-}
-
-/// The name at `at`, and the position after it.
-#[inline]
-fn name(text: &[u8], at: usize) -> (&[u8], usize) {
-    let mut end = at;
-    // Lengths vary at random: the wrong guess of where a loop ends would cost more than looking at eight bytes.
-    while let Some(eight) = text[end..].first_chunk::<8>() {
-        let len = name_bytes(*eight);
-        end += len;
-        if len < 8 {
-            return (&text[at..end], end);
-        }
-    }
-    end += text[end..].iter().position(|&c| blank(c) || c == b':' || c == b'|').unwrap_or(text.len() - end);
-    (&text[at..end], end)
-}
-
-/// How many of eight bytes stand before a blank, a colon or a bar.
-#[inline]
-fn name_bytes(text: [u8; 8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let x = u64::from_le_bytes(text);
-    // The lowest byte that a subtraction borrows from is the first that is zero, here: the first of that letter.
-    let first = |c: u8| {
-        let y = x ^ (c as u64 * ONES);
-        y.wrapping_sub(ONES) & !y
-    };
-    let ends = (first(b' ') | first(b'\t') | first(b':') | first(b'|')) & (0x80 * ONES);
-    ends.trailing_zeros() as usize / 8
 }
 
 /// What stands at `at` up to a blank or bar.
@@ -191,6 +236,7 @@ fn real(text: &[u8], at: usize, column: impl Fn() -> String) -> Result<(f32, usi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use handcar_kernels::marks::positions;
 
     #[test]
     fn heads_are_label_weight_base_and_tag() {
@@ -220,19 +266,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn names_end_at_blanks_colons_and_bars() {
-        for letter in 0..=255u8 {
-            for at in 0..8 {
-                let mut text = *b"abcdefgh";
-                text[at] = letter;
-                let expected = if b" \t:|".contains(&letter) { at } else { 8 };
-                assert_eq!(name_bytes(text), expected, "{letter:#x} at {at}");
-            }
-        }
-        assert_eq!(name(b"xa_name_of_twenty_by: ", 1), (&b"a_name_of_twenty_by"[..], 20));
-    }
-
     #[derive(Default)]
     struct Seen(Vec<String>);
 
@@ -259,8 +292,9 @@ mod tests {
             ("été ü=1:7 'q \"r", "|été ü=1:7 'q:1 \"r:1"),
         ];
         for (text, expected) in cases {
-            let mut seen = Seen::default();
-            features(text.as_bytes(), &mut seen).unwrap();
+            let (mut seen, mut marks) = (Seen::default(), Vec::new());
+            positions(text.as_bytes(), MARKS, &mut marks);
+            features(&mut Words::new(text.as_bytes(), &marks), 0..text.len(), &mut seen).unwrap();
             assert_eq!(seen.0.join(" "), expected, "{text:?}");
         }
     }

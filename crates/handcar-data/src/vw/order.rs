@@ -1,6 +1,6 @@
 //! The order of a row by key.
 
-use super::Entry;
+use super::rows::Entry;
 
 /// The order of a row by key. Equal keys stay in the order of the text, which the sum and the name then do not leave to chance.
 pub(super) fn sort_by_key(row: &[Entry<'_>], packed: &mut Vec<u64>, order: &mut Vec<u32>) {

@@ -93,7 +93,7 @@ impl SliceField {
         let name = name_of_key(schema, value, text);
         match name.strip_prefix(&self.name).and_then(|rest| rest.strip_prefix(['=', '^'])) {
             Some(value) => value.into(),
-            None => name,
+            None => name.into_owned(),
         }
     }
 }

@@ -25,6 +25,7 @@ mod options;
 mod patience;
 mod savings;
 mod stage;
+mod stream;
 
 pub use evaluation::Measured;
 pub use fit::fit;
@@ -33,6 +34,7 @@ pub use grid::{GridAxes, GridModel};
 pub use holdout::{Fold, Folds, FoldsBy, Holdout};
 pub use options::{FitOptions, Resume};
 pub use patience::Kept;
+pub use stream::{Streamed, fit_stream};
 
 use crate::metric::Metrics;
 use crate::model::Model;

@@ -15,7 +15,7 @@ use std::time::Instant;
 /// The first progressive measures come after about this many rows, the next after twice as many, and so on.
 pub(super) const FIRST_ROWS: u64 = 1000;
 /// A solver has diverged if the loss is so many times that of weights of zero.
-const HOPELESS: f64 = 100.0;
+pub(super) const HOPELESS: f64 = 100.0;
 /// Batches between questions whether to stop.
 pub(super) const STOP_EVERY: u64 = 64;
 
@@ -158,7 +158,7 @@ pub(super) fn settings(options: &FitOptions, solver: Solver, penalty: ElasticNet
 }
 
 /// Progressive measures on their way to the observer.
-struct Telling {
+pub(super) struct Telling {
     loss: LossKind,
     size: Size,
     rows_total: u64,
@@ -174,11 +174,11 @@ struct Telling {
     since: Progressive,
     next_rows: u64,
     told: Instant,
-    trace: Vec<OnlineTrace>,
+    pub trace: Vec<OnlineTrace>,
 }
 
 impl Telling {
-    fn new(options: &FitOptions, size: Size, rows_total: u64, began: Instant) -> Self {
+    pub fn new(options: &FitOptions, size: Size, rows_total: u64, began: Instant) -> Self {
         Self {
             loss: options.loss,
             size,
@@ -196,13 +196,25 @@ impl Telling {
         }
     }
 
-    fn begin(&mut self, pass: u64) {
+    pub fn begin(&mut self, pass: u64) {
         (self.pass, self.batches, self.next_rows, self.told) = (pass, 0, FIRST_ROWS, Instant::now());
         (self.all, self.since) = (Progressive::new(), Progressive::new());
     }
 
+    /// Goes over to the units of sums that have more room; example weights are shares of what is `2^weight` times as much.
+    pub fn make_room(&mut self, size: Size, weight: i32) {
+        let loss = size.value - self.size.value + weight;
+        [&mut self.all, &mut self.since].into_iter().for_each(|p| p.coarsen(loss, weight));
+        self.size = size;
+    }
+
+    /// Example weight of the rows so far in this pass, in the unit of the largest.
+    pub fn mass(&self) -> f64 {
+        self.all.mass()
+    }
+
     /// Hears of a batch; whether to end.
-    fn hear(
+    pub fn hear(
         &mut self,
         worker: &mut Worker,
         seen: &Seen<'_>,
@@ -244,7 +256,7 @@ impl Telling {
     }
 
     /// Tells of the rows so far, all workers' together.
-    fn tell(&mut self, worker: &mut Worker) -> Result<Option<OnlineTrace>> {
+    pub fn tell(&mut self, worker: &mut Worker) -> Result<Option<OnlineTrace>> {
         self.all.join(&self.since);
         let [all, since] = [&self.all, &self.since].map(|p| {
             let mut joined = Progressive::new();

@@ -79,6 +79,14 @@ impl Progressive {
         self.read_words(&self.to_words().iter().zip(other.to_words()).map(|(a, b)| a + b).collect::<Vec<_>>());
     }
 
+    /// Goes over to coarser units, of `2^loss` and `2^weight` of those before: what is finer is lost.
+    pub fn coarsen(&mut self, loss: i32, weight: i32) {
+        let shorter = |x: &mut i64, by: i32| *x >>= by.clamp(0, 63);
+        shorter(&mut self.loss, loss);
+        shorter(&mut self.right, weight);
+        self.mass.iter_mut().chain(self.bins.iter_mut().flatten()).for_each(|x| shorter(x, weight));
+    }
+
     /// The sums as integers: those of several workers may be added up.
     pub fn to_words(&self) -> Vec<i64> {
         [self.rows[0], self.rows[1], self.loss, self.mass[0], self.mass[1], self.right]
@@ -169,6 +177,15 @@ mod tests {
             assert!((of.ne.unwrap() - exact.ne.unwrap()).abs() < 1e-9);
             assert_eq!(of.logloss, exact.logloss);
         }
+    }
+
+    #[test]
+    fn coarser_units_leave_the_means_as_they_are() {
+        let mut p = Progressive::new();
+        (0..1000).for_each(|i| p.add(i as f32 / 500.0 - 1.0, i % 3 > 0, 1.0, 1 << 24));
+        let before = (p.auc(), p.loss() as f64 / p.mass(), p.metrics(None).accuracy);
+        p.coarsen(7, 5);
+        assert_eq!((p.auc(), p.loss() as f64 * 4.0 / p.mass(), p.metrics(None).accuracy), before);
     }
 
     #[test]

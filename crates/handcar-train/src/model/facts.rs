@@ -50,6 +50,9 @@ pub struct Facts {
     pub objective: f64,
     /// The loss part of F.
     pub loss: f64,
+    /// Whether loss and objective are those of rows before they were learned from, as no row was kept to measure the model on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub progressive: bool,
     /// Certified bound on (F − F*)/F.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gap: Option<f64>,
@@ -90,6 +93,7 @@ impl Default for Facts {
             passes: 0,
             objective: 0.0,
             loss: 0.0,
+            progressive: false,
             gap: None,
             violation: None,
             converged: false,

@@ -48,21 +48,36 @@ impl Model {
     /// # Panics
     /// If there is not one weight for each of [`Dataset::keys`].
     pub fn from_solution(data: &Dataset, weights: &[f32], intercept: f64, facts: Facts) -> Self {
-        let (keys, schema) = (data.keys(), data.schema());
+        Self::of_weights(data.schema(), data.keys(), weights, data.texts(), intercept, facts)
+    }
+
+    /// Keeps the nonzero weights of `keys`, of which there is one for each, as there is a text or none.
+    pub(crate) fn of_weights<'t>(
+        schema: &Schema,
+        keys: &[Key],
+        weights: &[f32],
+        texts: impl Iterator<Item = Option<&'t str>>,
+        intercept: f64,
+        facts: Facts,
+    ) -> Self {
         assert_eq!(keys.len(), weights.len(), "one weight for each key");
-        let kept: Vec<usize> = (0..keys.len()).filter(|&i| weights[i] != 0.0).collect();
-        let names: Vec<String> = kept.iter().map(|&i| data.name_of(i)).collect();
+        let nnz = weights.iter().filter(|&&w| w != 0.0).count();
+        let (mut kept, mut values, mut named) =
+            (Vec::with_capacity(nnz), Vec::with_capacity(nnz), Vec::with_capacity(nnz));
         // Raw ids and numbers name themselves: then no names need be stored.
-        let known = kept.iter().zip(&names).all(|(&i, name)| *name == name_of_key(schema, keys[i], None));
-        Self {
-            keys: kept.iter().map(|&i| keys[i]).collect(),
-            weights: kept.iter().map(|&i| weights[i]).collect(),
-            intercept,
-            names: if known { Names::default() } else { names.iter().collect() },
-            seen: SeenKeys::new(keys),
-            schema: schema.clone(),
-            facts: Facts { nnz: kept.len() as u64, features: keys.len() as u64, ..facts },
+        let mut known = true;
+        for ((&key, &weight), text) in keys.iter().zip(weights).zip(texts).filter(|((_, w), _)| **w != 0.0) {
+            known =
+                known && text.is_none_or(|text| name_of_key(schema, key, Some(text)) == name_of_key(schema, key, None));
+            kept.push(key);
+            values.push(weight);
+            named.push(text);
         }
+        let name = |(&key, text): (&Key, Option<&'t str>)| name_of_key(schema, key, text);
+        let names = if known { Names::default() } else { kept.iter().zip(named).map(name).collect() };
+        let facts = Facts { nnz: nnz as u64, features: keys.len() as u64, ..facts };
+        let (seen, schema) = (SeenKeys::new(keys), schema.clone());
+        Self { keys: kept, weights: values, intercept, names, seen, schema, facts }
     }
 
     /// The model with the nonzero weights of more keys, all of which have been seen. `before`: a model that may know their names.
@@ -72,7 +87,7 @@ impl Model {
         let name_in = |m: &Self, k: Key| m.keys.binary_search(&k).ok().map(|i| m.name(i).into_owned());
         let name = |&k: &Key| {
             let known = name_in(&self, k).or_else(|| before.and_then(|b| name_in(b, k)));
-            known.unwrap_or_else(|| name_of_key(&self.schema, k, None))
+            known.unwrap_or_else(|| name_of_key(&self.schema, k, None).into_owned())
         };
         let names: Vec<String> = if stored { kept.iter().map(name).collect() } else { Vec::new() };
         Self {
@@ -94,14 +109,19 @@ impl Model {
     pub fn name(&self, i: usize) -> Cow<'_, str> {
         match self.names.get(i) {
             Some(name) => Cow::Borrowed(name),
-            None => Cow::Owned(name_of_key(&self.schema, self.keys[i], None)),
+            None => name_of_key(&self.schema, self.keys[i], None),
         }
     }
 
-    /// Indices of the weights from the largest magnitude to the smallest; equal ones by key.
-    pub fn strongest(&self) -> Vec<usize> {
+    /// Indices of the `most` weights of the largest magnitude, from the largest on; equal ones by key.
+    pub fn strongest(&self, most: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.nnz()).collect();
-        order.sort_by(|&a, &b| self.weights[b].abs().total_cmp(&self.weights[a].abs()).then(a.cmp(&b)));
+        let stronger = |a: &usize, b: &usize| self.weights[*b].abs().total_cmp(&self.weights[*a].abs()).then(a.cmp(b));
+        if most < order.len() {
+            order.select_nth_unstable_by(most, stronger);
+            order.truncate(most);
+        }
+        order.sort_unstable_by(stronger);
         order
     }
 
@@ -134,7 +154,8 @@ mod tests {
 
     #[test]
     fn strongest_weights_come_first_and_ties_by_key() {
-        assert_eq!(small().strongest(), [1, 2, 0]);
+        assert_eq!(small().strongest(3), [1, 2, 0]);
+        assert_eq!((small().strongest(2), small().strongest(0)), (vec![1, 2], vec![]));
     }
 
     #[test]

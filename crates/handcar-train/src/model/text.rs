@@ -12,7 +12,7 @@ impl Model {
     pub fn write_text(&self, path: &Path) -> Result<(), ModelError> {
         write_aside(path, |out| {
             writeln!(out, "(intercept)\t{}", self.intercept)?;
-            for i in self.strongest() {
+            for i in self.strongest(self.nnz()) {
                 writeln!(out, "{}\t{}", escape(&self.name(i)), self.weights[i])?;
             }
             Ok(())

@@ -1,7 +1,7 @@
 //! What a finished fit tells: results on stdout, the report.
 
 use crate::{signals, summary};
-use handcar_data::Dataset;
+use handcar_data::{Dataset, ReadReport};
 use handcar_ps::{Worker, filter::Saved};
 use handcar_train::{
     job::{CrossValidated, Fitted, GridModel, OnlineTrace},
@@ -51,17 +51,17 @@ pub fn tell(fitted: &Fitted, path: &Path, asked: Option<(f64, u32)>, signal: Opt
 }
 
 /// The report of the run.
-pub fn report(fitted: &Fitted, data: &Dataset, read_seconds: f64, worker: &Worker) -> Report {
+pub fn report(fitted: &Fitted, read: &ReadReport, read_seconds: f64, worker: &Worker) -> Report {
     let facts = &fitted.model.facts;
     let train_seconds = fitted.trace.last().map_or(0.0, |p| p.seconds);
     let stats = worker.stats();
     let rows_done = facts.rows as f64 * facts.passes as f64;
     Report {
-        objective: Some(facts.objective),
+        objective: (!facts.progressive).then_some(facts.objective),
         loss: Some(facts.loss),
         nnz: Some(facts.nnz),
         rows: Some(facts.rows),
-        rows_skipped: Some(data.report().skipped),
+        rows_skipped: Some(read.skipped),
         features: Some(facts.features),
         passes: Some(facts.passes),
         converged: Some(facts.converged),

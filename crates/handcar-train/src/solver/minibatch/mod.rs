@@ -26,6 +26,7 @@ mod rows;
 pub(crate) mod rule;
 mod slot;
 mod slow;
+mod stream;
 mod team;
 mod updater;
 
@@ -35,6 +36,7 @@ pub(crate) use fixed::{loss_value, margin_value};
 pub(crate) use grid::{Choice, Grid, Lot};
 pub use resume::OptimizerState;
 pub use roofline::gather_time;
+pub(crate) use stream::{Room, Streaming};
 pub use updater::register;
 
 use crate::error::Result;

@@ -29,6 +29,40 @@ impl<I: Id, R: Rule> Kernel for AddMargins<'_, I, R> {
     }
 }
 
+/// What each entry adds to its row's margin; a value of each entry, or none if all are 1.
+pub(super) struct Contributions<'a, I, R: Rule> {
+    pub ids: Ids<'a, I>,
+    pub slots: &'a [Slot<R::State>],
+    pub rule: &'a R,
+    pub values: &'a [f32],
+    pub out: &'a mut [i64],
+}
+
+impl<I: Id, R: Rule> Kernel for Contributions<'_, I, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let mut states = [R::State::default(); TILE];
+        for (i, out) in self.out.chunks_mut(TILE).enumerate() {
+            let at = i * TILE..i * TILE + out.len();
+            slots::states(self.slots, self.ids.range(at.clone()), &mut states);
+            match self.values.get(at) {
+                None => {
+                    for (to, state) in out.iter_mut().zip(&states) {
+                        *to = fixed::margin(self.rule.weight(state));
+                    }
+                }
+                Some(values) => {
+                    for ((to, state), &x) in out.iter_mut().zip(&states).zip(values) {
+                        *to = fixed::margin(self.rule.weight(state) * x);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Looks slots up and does nothing with them.
 pub(super) struct Gather<'a, I, S>(pub Ids<'a, I>, pub &'a [Slot<S>]);
 
