@@ -1,6 +1,6 @@
 //! DBPG's passes: sweep, shift, measure, certify, extrapolate, stop.
 
-use super::stage::{Solved, Stage};
+use super::stage::{Solved, Stage, Start};
 use super::{FitOptions, Observer, PassTrace, TrainInput, savings};
 use crate::error::{Result, TrainError};
 use crate::solver::Solver;
@@ -47,7 +47,11 @@ pub(super) fn run(
     let mut momentum = Momentum::new();
     let mut certificate: Option<Certificate> = None;
     let warm = start.is_some();
-    let mut before = if warm { solve.evaluate()?.objective } else { f64::INFINITY };
+    let mut before = match start {
+        Some(Start { objective: Some(objective), .. }) => objective,
+        Some(_) => solve.evaluate()?.objective,
+        None => f64::INFINITY,
+    };
     for pass in 0.. {
         let mut end = solve.pass(pass, &mut |done| observer.progress(done))?;
         if !end.objective.is_finite() {

@@ -79,9 +79,13 @@ pub(super) fn fit_from(
     for (i, &solver) in all.iter().enumerate() {
         let best: Option<(Vec<f32>, f64)> = patience.as_ref().and_then(|p| p.weights()).map(|(w, b)| (w.to_vec(), b));
         let start = match &before {
-            _ if let Some((weights, intercept)) = &best => Some(Start { weights, intercept: *intercept }),
-            Some(s) => Some(Start { weights: &s.weights, intercept: s.intercept }),
-            None => given.as_ref().map(|(weights, intercept)| Start { weights, intercept: *intercept }),
+            _ if let Some((weights, intercept)) = &best => {
+                Some(Start { weights, intercept: *intercept, objective: None })
+            }
+            Some(s) => Some(Start { weights: &s.weights, intercept: s.intercept, objective: Some(s.objective) }),
+            None => {
+                given.as_ref().map(|(weights, intercept)| Start { weights, intercept: *intercept, objective: None })
+            }
         };
         let passes = if i + 1 == all.len() { options.passes } else { solver.default_passes() };
         patience.iter_mut().for_each(Patience::begin);

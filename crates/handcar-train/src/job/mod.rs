@@ -12,6 +12,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod at_zero;
 mod batch;
 mod evaluation;
 mod fit;

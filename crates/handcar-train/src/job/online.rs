@@ -1,5 +1,6 @@
 //! Passes of a minibatch solver: predict, measure, learn; and what the objective is after each.
 
+use super::at_zero::AtZero;
 use super::stage::{Solved, Stage};
 use super::{FitOptions, Observer, OnlineTrace, PassTrace, TrainInput, savings};
 use crate::error::{Result, TrainError};
@@ -41,15 +42,8 @@ pub(super) fn run(
     let count = |w: &[f32]| w.iter().filter(|&&c| c > 0.0).count();
     let rows = weights.map_or(data.rows(), count) as u64;
     let example = |row: usize| weights.map_or(1.0, |w| w[row]);
-    // Most labels are those of the row before.
-    let mut last = (f32::NAN, 0.0);
-    let of_zero = |(row, &label): (usize, &f32)| {
-        if label != last.0 {
-            last = (label, options.loss.at_zero(label));
-        }
-        last.1 * example(row) as f64
-    };
-    let at_zero: f64 = data.labels().iter().enumerate().map(of_zero).sum();
+    let mut at_zero = AtZero::new(options.loss);
+    data.labels().iter().enumerate().for_each(|(row, &label)| at_zero.add(label, example(row) as f64));
 
     let mut telling = Telling::new(options, solve.size(), data.rows() as u64, began);
     telling.alone = solver.is_asynchronous() && options.delay > 0 && worker.workers() > 1;
@@ -71,7 +65,7 @@ pub(super) fn run(
         let sound = found.objective.is_finite() && found.weights.iter().all(|w| w.is_finite());
         // Nobody wants weights that are so much worse than none, and the numbers are at their bounds long before infinity. A
         // step that falls may still bring them back in a later pass, if they are on their way.
-        let worse = found.loss > HOPELESS * at_zero;
+        let worse = found.loss > HOPELESS * at_zero.sum();
         // A piece of a stream may have labels far from those that the weights come from.
         let hopeless = worse && !options.goes_on() && (pass >= passes as u64 || found.objective > before);
         if !sound || hopeless || !found.intercept.is_finite() {

@@ -12,6 +12,8 @@ use std::time::Instant;
 pub(super) struct Start<'s> {
     pub weights: &'s [f32],
     pub intercept: f64,
+    /// The objective there, if a solver before has found it.
+    pub objective: Option<f64>,
 }
 
 /// What a solver is given beside data and options.

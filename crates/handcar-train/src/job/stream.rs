@@ -1,9 +1,9 @@
 //! A job over rows that are learned from once, as they are read, and not kept.
 
+use super::at_zero::AtZero;
 use super::online::{HOPELESS, Telling, settings};
 use super::{FitOptions, Fitted, Observer, PassTrace};
 use crate::error::{Result, TrainError};
-use crate::loss::LossKind;
 use crate::model::{Facts, Model};
 use crate::solver::Solver;
 use crate::solver::minibatch::{OptimizerState, Room, Seen, Streaming};
@@ -75,7 +75,7 @@ pub fn fit_stream(
         options,
         failed: None,
         stopped: false,
-        at_zero: AtZero::default(),
+        at_zero: AtZero::new(options.loss),
     };
     pass.telling.begin(1);
     let pieces = if options.threads > 1 { pass.beside(&mut solve, pieces)? } else { pass.alone(&mut solve, pieces)? };
@@ -90,7 +90,7 @@ pub fn fit_stream(
     let (weights, intercept) = solve.weights();
     let mass = telling.mass() * 2f64.powi(room.weights());
     let loss = online.map_or(0.0, |line| line.loss * mass);
-    let sound = loss.is_finite() && loss <= HOPELESS * at_zero.sum;
+    let sound = loss.is_finite() && loss <= HOPELESS * at_zero.sum();
     if !(sound && intercept.is_finite() && weights.iter().all(|w| w.is_finite())) {
         let (solver, rate) = (solver.name(), Some(settings.alpha));
         return Err(TrainError::Diverged { solver, pass: 1, objective: loss, rate });
@@ -203,27 +203,6 @@ struct Pass<'p> {
     at_zero: AtZero,
 }
 
-/// The loss of weights of zero over the rows so far.
-#[derive(Default)]
-struct AtZero {
-    sum: f64,
-    /// A label and its loss: most labels are those of the row before.
-    last: Option<(f32, f64)>,
-}
-
-impl AtZero {
-    fn add(&mut self, loss: LossKind, labels: &[f32], weights: Option<&[f32]>, unit: f64) {
-        for (i, &label) in labels.iter().enumerate() {
-            let of_label = match self.last {
-                Some((last, of_label)) if last == label => of_label,
-                _ => loss.at_zero(label),
-            };
-            self.last = Some((label, of_label));
-            self.sum += of_label * weights.map_or(1.0, |w| w[i] as f64) * unit;
-        }
-    }
-}
-
 impl Pass<'_> {
     /// Hears of a batch; whether to end.
     fn hear(&mut self, seen: &Seen<'_>, labels: &[f32], room: &Room) -> bool {
@@ -231,7 +210,10 @@ impl Pass<'_> {
             self.telling.make_room(room.size(), room.weights() - self.room.weights());
             self.room = *room;
         }
-        self.at_zero.add(self.options.loss, labels, seen.weights, 2f64.powi(room.weights()));
+        let unit = 2f64.powi(room.weights());
+        for (i, &label) in labels.iter().enumerate() {
+            self.at_zero.add(label, seen.weights.map_or(1.0, |w| w[i] as f64) * unit);
+        }
         self.telling.hear(self.worker, seen, labels, self.observer).unwrap_or_else(|e| {
             self.failed = Some(e);
             true
