@@ -12,9 +12,11 @@ mod answer;
 mod certificate;
 mod cholesky;
 mod correction;
+mod group;
 mod head;
 mod momentum;
 mod newton;
+mod norms;
 mod pass;
 mod quadratic;
 mod request;
@@ -32,6 +34,7 @@ use crate::penalty::ElasticNet;
 use handcar_base::{KeyList, Seed};
 use handcar_ps::filter::{Direction, Saved};
 use handcar_ps::{Registry, TableId, Transfer, Worker};
+use group::Group;
 use request::Request;
 
 /// Over-relaxation of block steps at τ = 0. Any factor in (0, 2) descends; 1.2 was the best of 1, 1.2, 1.5 on click data.
@@ -46,6 +49,8 @@ pub fn register(registry: &mut Registry) {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub penalty: ElasticNet,
+    /// What the norm of each field weighs, beside the root of the number of its keys; 0: fields have none.
+    pub group_lasso: f64,
     pub intercept: bool,
     /// τ.
     pub delay: u32,
@@ -94,6 +99,8 @@ pub(crate) struct Dbpg<'w> {
     data: RowData,
     blocks: Vec<Block>,
     states: Vec<BlockState>,
+    /// With a group lasso one for each block but the intercept's; else none.
+    groups: Vec<Group>,
     shards: Vec<RowShard>,
     pool: Option<rayon::ThreadPool>,
     /// Blocks whose change the margins do not show yet.

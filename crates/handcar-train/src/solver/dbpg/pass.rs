@@ -28,7 +28,9 @@ impl Dbpg<'_> {
             while under_way.len() > self.settings.delay as usize {
                 self.finish_oldest(&mut under_way)?;
             }
-            if let Some(task) = self.start(block, slack)? {
+            if block < self.groups.len() {
+                self.step_field(block, slack)?;
+            } else if let Some(task) = self.start(block, slack)? {
                 under_way.push_back((block, task));
             }
             progress((done + 1) as f64 / order.len() as f64);
@@ -53,14 +55,15 @@ impl Dbpg<'_> {
             objective: self.objective(loss, &penalty),
             loss,
             nonzeros: penalty.nonzeros,
-            active: penalty.active,
+            active: if self.groups.is_empty() { penalty.active } else { self.active_here() },
             violation: self.violation,
         })
     }
 
     fn objective(&self, loss: f64, penalty: &Answer) -> f64 {
         let p = self.settings.penalty;
-        loss + p.l1 * penalty.absolute.value() + 0.5 * p.l2 * penalty.squares.value()
+        let elastic = loss + p.l1 * penalty.absolute.value() + 0.5 * p.l2 * penalty.squares.value();
+        if self.groups.is_empty() { elastic } else { elastic + self.field_norms() }
     }
 
     /// Extrapolates all weights, on the servers and here; margins follow with the next pass.
@@ -142,7 +145,7 @@ impl Dbpg<'_> {
     }
 
     /// Adds pending changes to the margins and sums a block's statistics into the first thread's table.
-    fn sweep(&mut self, at: usize, curvature: Curvature) {
+    pub(super) fn sweep(&mut self, at: usize, curvature: Curvature) {
         let Self { pool, shards, data, blocks, states, pending, .. } = self;
         let changes: Vec<_> = pending.drain(..).map(|i| (&blocks[i], &states[i].change)).collect();
         let block = &blocks[at];
@@ -186,7 +189,7 @@ impl Dbpg<'_> {
     }
 
     /// Makes the list of a block's active keys follow the marks.
-    fn renew_active(&mut self, at: usize) -> Result<()> {
+    pub(super) fn renew_active(&mut self, at: usize) -> Result<()> {
         let (block, state) = (&self.blocks[at], &mut self.states[at]);
         let now = state.marks.iter().filter(|&&m| m).count();
         if now == state.places.len() && state.places.iter().all(|&p| state.marks[p as usize]) {
@@ -223,7 +226,7 @@ impl Dbpg<'_> {
     }
 
     fn shift_along_shared_direction(&mut self) -> Result<()> {
-        if self.settings.penalty.is_free() {
+        if self.settings.penalty.is_free() || !self.groups.is_empty() {
             return Ok(());
         }
         let mut parts: Vec<usize> = (0..self.blocks.len())
