@@ -45,6 +45,7 @@ fn every_solver_writes_the_same_model_over_processes() {
         "adadelay",
         "adaptive-revision --l1 0",
         "ftrl+dbpg",
+        "dbpg --group-lasso 0.5",
         "lbfgs",
         "ftrl+lbfgs --passes 30",
         "lbfgs+dbpg --l2 0.5",

@@ -122,7 +122,8 @@ impl Dataset {
         let (blocks, rows) = (build_blocks(self.csr(), &keys).0, RowStore::new(self.nonzeros()));
         let labels = Section::Owned(self.labels().to_vec());
         let weights = self.weights().map(|w| Section::Owned(w.to_vec()));
-        let data = Packed { schema, labels, weights, keys: Section::Owned(keys), rows, blocks, names: Names::new(Vec::new()) };
+        let data =
+            Packed { schema, labels, weights, keys: Section::Owned(keys), rows, blocks, names: Names::new(Vec::new()) };
         Ok(Self { data: Arc::new(data), report: self.report.clone() })
     }
 

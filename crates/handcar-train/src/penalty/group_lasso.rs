@@ -174,7 +174,11 @@ mod tests {
                 smooth.sum::<f64>() + p.value(v)
             };
             let best = p.step(&w, &g, &u);
-            if norm(&best) == 0.0 { zeros += 1 } else { others += 1 }
+            if norm(&best) == 0.0 {
+                zeros += 1
+            } else {
+                others += 1
+            }
             for size in [1.0, 0.1, 1e-3, 1e-6] {
                 for _ in 0..100 {
                     let v: Vec<f64> = best.iter().zip(vector(&mut r, n, size)).map(|(b, d)| b + d).collect();

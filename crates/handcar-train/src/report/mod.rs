@@ -42,6 +42,12 @@ pub struct Report {
     /// Values at prediction that the training data never had; each got weight zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unseen_values: Option<u64>,
+    /// Fields that the training data have, with a group lasso.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<u64>,
+    /// Of these, fields with a nonzero weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields_kept: Option<u64>,
     /// Passes done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passes: Option<u64>,

@@ -12,6 +12,7 @@ mod answer;
 mod certificate;
 mod cholesky;
 mod correction;
+mod field_shift;
 mod group;
 mod head;
 mod momentum;
@@ -31,10 +32,10 @@ pub(crate) use momentum::Momentum;
 
 use super::batch::{Block, Change, RowData, RowShard, Sums};
 use crate::penalty::ElasticNet;
+use group::Group;
 use handcar_base::{KeyList, Seed};
 use handcar_ps::filter::{Direction, Saved};
 use handcar_ps::{Registry, TableId, Transfer, Worker};
-use group::Group;
 use request::Request;
 
 /// Over-relaxation of block steps at τ = 0. Any factor in (0, 2) descends; 1.2 was the best of 1, 1.2, 1.5 on click data.

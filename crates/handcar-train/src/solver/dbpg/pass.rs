@@ -1,11 +1,12 @@
 //! A pass over all blocks, and what happens between passes.
 
 use super::answer::Answer;
+use super::field_shift::field_shift;
 use super::momentum::extrapolate;
 use super::request::{Bound, Function, Request};
 use super::shift::best_shifts;
 use super::updater::shift;
-use super::{Dbpg, PassEnd, RELAX};
+use super::{Dbpg, PassEnd, RELAX, Settings};
 use crate::error::{Result, TrainError};
 use crate::penalty::Bounds;
 use crate::solver::batch::{Curvature, key_list, merge, on_shards};
@@ -226,15 +227,25 @@ impl Dbpg<'_> {
     }
 
     fn shift_along_shared_direction(&mut self) -> Result<()> {
-        if self.settings.penalty.is_free() || !self.groups.is_empty() {
+        let Settings { penalty, intercept, .. } = self.settings;
+        let nothing = if self.groups.is_empty() { penalty.is_free() } else { !intercept };
+        if nothing {
             return Ok(());
         }
-        let mut parts: Vec<usize> = (0..self.blocks.len())
-            .filter(|&b| self.blocks[b].complete && self.blocks[b].keys.len() <= SHIFT_KEYS_MAX)
-            .collect();
+        // Where no L1 holds a field's zeros, many weights are shifted as well as few.
+        let held = self.groups.is_empty() || penalty.l1 > 0.0;
+        let may = |b: &usize| self.blocks[*b].complete && !(held && self.blocks[*b].keys.len() > SHIFT_KEYS_MAX);
+        let mut parts: Vec<usize> = (0..self.blocks.len()).filter(may).collect();
         let views: Vec<&[f32]> = parts.iter().map(|&b| &self.states[b].weights[..]).collect();
-        let (mut by, taken) = best_shifts(&views, self.settings.intercept, self.settings.penalty);
-        if self.settings.intercept {
+        let (mut by, taken) = if self.groups.is_empty() {
+            best_shifts(&views, intercept, penalty)
+        } else {
+            let of_field = |(&b, w): (&usize, &&[f32])| field_shift(w, self.groups[b].penalty);
+            let by: Vec<f32> = parts.iter().zip(&views).map(of_field).collect();
+            let taken = -by.iter().sum::<f32>();
+            (by, taken)
+        };
+        if intercept {
             parts.push(self.blocks.len() - 1);
             by.push(taken);
         }

@@ -156,9 +156,8 @@ impl Preconditioner {
                 }
             }
         }
-        let factor = Cholesky::new(from.len(), |i, j| {
-            hessian[from[i] * head.keys.len + from[j]] + norms.element(at[i], at[j])
-        });
+        let factor =
+            Cholesky::new(from.len(), |i, j| hessian[from[i] * head.keys.len + from[j]] + norms.element(at[i], at[j]));
         Self { at, factor }
     }
 
