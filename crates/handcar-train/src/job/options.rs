@@ -295,7 +295,7 @@ impl FitOptions {
             return Ok(());
         }
         let expected = "data with fields (columns of CSV or Criteo, namespaces of VW text, columns of a table)".into();
-        let got = "features that are numbers alone, for a group lasso (if each is a group of its own, it is l1)".into();
+        let got = "features that have none, for a group lasso (each a group of its own, it would be l1)".into();
         Err(TrainError::Data { expected, got })
     }
 
