@@ -10,7 +10,8 @@ use crate::model::column_of;
 use crate::rows::{self, Rows};
 use handcar_base::key::{self, Key};
 use handcar_data::{
-    Dataset, FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Selection, Unseen, name_of_key,
+    Dataset, FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Selection, Unseen,
+    name_of_key,
 };
 use handcar_train::model::{Model, Names, SeenKeys};
 use pyo3::prelude::*;

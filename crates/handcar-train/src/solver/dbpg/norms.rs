@@ -108,10 +108,10 @@ mod tests {
         let mut product = vec![0.0; 5];
         norms.add_times(&direction, &mut product);
         let moved: Vec<f64> = w.iter().zip(&direction).map(|(w, d)| w + 1e-6 * d).collect();
-        for k in 0..3 {
+        for (k, product) in product.iter().enumerate().take(3) {
             let difference = (slopes(&moved)[k] - slopes(&w)[k]) / 1e-6;
             let elements: f64 = (0..3).map(|j| norms.element(k, j) * direction[j]).sum();
-            assert!((product[k] - difference).abs() < 1e-5 && (product[k] - elements).abs() < 1e-12);
+            assert!((product - difference).abs() < 1e-5 && (product - elements).abs() < 1e-12);
         }
         assert_eq!((product[3], product[4], norms.element(0, 4)), (0.0, 0.0, 0.0));
     }
