@@ -165,7 +165,7 @@ fn a_group_lasso_drops_whole_fields_and_tells_which() {
         let told = format!("2 of 5 have weights{}", dropped.trim_start_matches("have weights"));
         assert!(ran.out.contains(&told), "{}", ran.out);
         let report: Value = serde_json::from_slice(&place.read("fit.json")).unwrap();
-        assert_eq!((&report["fields"], &report["fields_kept"]), (&Value::from(5), &Value::from(2)));
+        assert_eq!((&report["fields"]["all"], &report["fields"]["kept"]), (&Value::from(5), &Value::from(2)));
         assert_eq!(report["converged"], true);
         let names = place.text("names");
         assert!(!names.contains("page") && !names.contains("day") && names.contains("colour"), "{names}");

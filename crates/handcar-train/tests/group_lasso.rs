@@ -8,7 +8,7 @@ use handcar_base::{Rng, Seed};
 use handcar_data::{Dataset, FieldKind, FieldSpec, Schema};
 use handcar_ps::filter::TableFilters;
 use handcar_train::job::{self, FitOptions, Holdout, Silent, TrainInput};
-use handcar_train::penalty::{ElasticNet, GroupLasso, soft};
+use handcar_train::penalty::{Bounds, ElasticNet, GroupLasso, soft};
 use handcar_train::solver::Solver;
 use std::ops::Range;
 
@@ -300,6 +300,11 @@ fn what_does_not_go_with_a_group_lasso_is_refused() {
     let data = problem.dataset();
     for (options, said) in [
         (FitOptions { solver: Solver::Ftrl.into(), ..o() }, "expected group_lasso solver dbpg alone"),
+        (FitOptions { solver: "ftrl+dbpg".parse().unwrap(), ..o() }, "got 1 with solver ftrl+dbpg"),
+        (FitOptions { solver: Solver::Lbfgs.into(), ..o() }, "got 1 with solver lbfgs"),
+        (FitOptions { bounds: Bounds::new(0.0, 1.0).unwrap(), ..o() }, "expected bounds none with a group lasso"),
+        (FitOptions { group_lasso: -1.0, ..o() }, "expected group_lasso a finite number of at least 0, got -1"),
+        (FitOptions { group_lasso: f64::NAN, ..o() }, "expected group_lasso a finite number of at least 0, got NaN"),
         (FitOptions { delay: 1, ..o() }, "expected delay 0 with a group lasso"),
         (
             FitOptions { group_lasso: f64::INFINITY, ..o() },

@@ -7,12 +7,11 @@ use super::stage::{Solved, Stage, Start};
 use super::{FitOptions, Fitted, Observer, TrainInput, batch, grid, labels, lbfgs, online};
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
-use crate::penalty::{Bounds, GroupLasso};
+use crate::penalty::Bounds;
 use crate::solver::{Solver, field_ranges, minibatch::Found, relative_gap};
 use handcar_base::hash;
 use handcar_data::Dataset;
 use handcar_ps::Worker;
-use std::ops::Range;
 use std::time::Instant;
 
 /// Trains an L1/L2-penalised linear model by the solvers of [`FitOptions::solver`], each beginning with the weights of the
@@ -59,7 +58,7 @@ pub(super) fn fit_from(
         return Err(TrainError::Option { what: "patience", expected, got });
     }
     options.check_loss_before()?;
-    options.check_fields(input.data)?;
+    options.check_group_lasso(input.data, worker.filters())?;
     labels::check(options.loss, input.data, options.goes_on())?;
     if let Some(valid) = input.valid {
         labels::check_kind(options.loss, valid)?;
@@ -161,7 +160,7 @@ fn at_best(
     let solution = (best.weights, best.intercept);
     let (data, rows, threads) = (input.data, input.rows.clone(), options.threads);
     let mut found = Found::new(worker, data, rows, solution, options.loss, penalty, &example, threads)?;
-    found.objective += field_norms(data, &found.weights, options);
+    found.objective += options.field_norms(data, &found.weights);
     // No objective is below a lower bound, whatever weights it was found with.
     let gap = end.gap.map(|gap| relative_gap(found.objective, end.objective * (1.0 - gap)));
     Ok(Solved {
@@ -175,18 +174,6 @@ fn at_best(
         weights: found.weights,
         ..end
     })
-}
-
-/// What a group lasso adds to the objective.
-fn field_norms(data: &Dataset, weights: &[f32], options: &FitOptions) -> f64 {
-    if options.group_lasso == 0.0 {
-        return 0.0;
-    }
-    let norm = |field: Range<usize>| {
-        let group = GroupLasso::of_field(options.penalty(), options.group_lasso, field.len());
-        group.norm(weights[field].iter().map(|&w| w as f64))
-    };
-    field_ranges(data.keys()).into_iter().map(norm).sum()
 }
 
 fn finite(bound: f32) -> Option<f64> {

@@ -17,6 +17,7 @@ mod evaluation;
 mod fit;
 mod folds;
 mod grid;
+mod group_lasso;
 mod holdout;
 mod labels;
 mod lbfgs;

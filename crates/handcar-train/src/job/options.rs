@@ -6,7 +6,6 @@ use crate::loss::LossKind;
 use crate::model::Model;
 use crate::penalty::{Bounds, ElasticNet};
 use crate::solver::{Solver, Solvers, lbfgs::HISTORY_MAX, minibatch::Inner, minibatch::OptimizerState};
-use handcar_data::{Dataset, FieldKind, HashKind};
 use handcar_ps::Dtype;
 use handcar_ps::filter::{Direction, FilterRegistry, TableFilters};
 
@@ -166,12 +165,6 @@ impl FitOptions {
         if !(self.l2 >= 0.0 && self.l2.is_finite()) {
             return option("l2", "a finite number of at least 0", &self.l2);
         }
-        if !(self.group_lasso >= 0.0 && self.group_lasso.is_finite()) {
-            return option("group_lasso", "a finite number of at least 0", &self.group_lasso);
-        }
-        if self.group_lasso > 0.0 {
-            self.check_group_lasso()?;
-        }
         if !(self.tol >= 0.0 && self.tol.is_finite()) {
             return option("tol", "a finite number of at least 0", &self.tol);
         }
@@ -270,35 +263,6 @@ impl FitOptions {
         Ok(())
     }
 
-    /// Refuses what cannot go with a group lasso.
-    fn check_group_lasso(&self) -> Result<()> {
-        let option = |what, expected, got: String| Err(TrainError::Option { what, expected, got });
-        if *self.solver.solvers() != [Solver::Dbpg] {
-            let got = format!("{} with solver {}", self.group_lasso, self.solver);
-            return option("group_lasso", "solver dbpg alone, which knows fields", got);
-        }
-        if self.delay > 0 {
-            let expected = "0 with a group lasso, each step of which needs all that came before";
-            return option("delay", expected, self.delay.to_string());
-        }
-        if self.bounds != Bounds::NONE {
-            return option("bounds", "none with a group lasso", self.bounds.to_string());
-        }
-        Ok(())
-    }
-
-    /// Refuses a group lasso of data whose keys have no fields.
-    pub(super) fn check_fields(&self, data: &Dataset) -> Result<()> {
-        let schema = data.schema();
-        let raw = schema.hash == HashKind::Vw || schema.fields.iter().any(|f| f.id == 0 && f.kind == FieldKind::Raw);
-        if self.group_lasso == 0.0 || !raw {
-            return Ok(());
-        }
-        let expected = "data with fields (columns of CSV or Criteo, namespaces of VW text, columns of a table)".into();
-        let got = "features that have none, for a group lasso (each a group of its own, it would be l1)".into();
-        Err(TrainError::Data { expected, got })
-    }
-
     /// Refuses what EMSO cannot do.
     fn check_emso(&self) -> Result<()> {
         let option = |what, expected, got: String| Err(TrainError::Option { what, expected, got });
@@ -335,10 +299,6 @@ impl FitOptions {
                 let expected = "that are exact (key-cache, zero, lz4, zstd) of solvers whose pushes stand alone";
                 return refuse(what, expected, format!("{:?} of {solver}", spec.to_string()));
             }
-            if direction == Direction::Push && !exact && self.group_lasso > 0.0 {
-                let expected = "that are exact (key-cache, zero, lz4, zstd) with a group lasso";
-                return refuse(what, expected, format!("{:?}", spec.to_string()));
-            }
             if direction == Direction::Push && !exact && !self.solver.any(|s| s != Solver::Lbfgs) {
                 let expected = "that are exact (key-cache, zero, lz4, zstd) of lbfgs, which compares gradients";
                 return refuse(what, expected, format!("{:?}", spec.to_string()));
@@ -364,15 +324,6 @@ mod tests {
         for (o, name) in [
             (FitOptions { l1: -1.0, ..d() }, "l1"),
             (FitOptions { l2: f64::NAN, ..d() }, "l2"),
-            (FitOptions { group_lasso: -1.0, ..d() }, "group_lasso a finite number of at least 0"),
-            (FitOptions { group_lasso: f64::NAN, ..d() }, "group_lasso a finite number of at least 0"),
-            (FitOptions { group_lasso: 1.0, solver: Solver::Lbfgs.into(), ..d() }, "got 1 with solver lbfgs"),
-            (
-                FitOptions { group_lasso: 1.0, solver: "ftrl+dbpg".parse().unwrap(), ..d() },
-                "group_lasso solver dbpg alone, which knows fields, got 1 with solver ftrl+dbpg",
-            ),
-            (FitOptions { group_lasso: 1.0, delay: 2, ..d() }, "delay 0 with a group lasso"),
-            (FitOptions { group_lasso: 1.0, bounds: box_of(0.0), ..d() }, "bounds none with a group lasso"),
             (FitOptions { tol: f64::INFINITY, ..d() }, "tol"),
             (FitOptions { passes: 0, ..d() }, "passes"),
             (FitOptions { patience: Some(0), ..d() }, "patience at least 1"),
