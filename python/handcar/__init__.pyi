@@ -134,6 +134,8 @@ class _LinearModel:
     def coef_(self) -> NDArray[np.float64]: ...
     @property
     def coef_names_(self) -> list[str]: ...
+    @property
+    def dropped_fields_(self) -> list[str]: ...
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...
     def set_params(self, **params: Any) -> Self: ...
 
@@ -158,6 +160,7 @@ class _LinearClassifier(_LinearModel):
     def predict_log_proba(self, X: Any, **read_options: Any) -> NDArray[np.float64]: ...
 
 class LogisticRegression(_LinearClassifier):
+    group_lasso: float
     history_size: int
     kkt_filter: bool
 
@@ -166,6 +169,7 @@ class LogisticRegression(_LinearClassifier):
         l1: float = 1.0,
         l2: float = 0.0,
         *,
+        group_lasso: float = 0.0,
         lower: float | None = None,
         upper: float | None = None,
         solver: str = "dbpg",

@@ -109,6 +109,8 @@ class Model:
     @property
     def columns(self) -> list[str]: ...
     @property
+    def dropped_fields(self) -> list[str]: ...
+    @property
     def plain(self) -> bool: ...
     @property
     def base(self) -> int: ...
@@ -138,6 +140,7 @@ def fit(
     loss: str,
     l1: float,
     l2: float,
+    group_lasso: float = 0.0,
     lower: float | None = None,
     upper: float | None = None,
     huber_delta: float | None = None,

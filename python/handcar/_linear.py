@@ -225,6 +225,11 @@ class LinearModel(Estimator):
         names = getattr(self, "feature_names_in_", None)
         return list(names) if names is not None else [str(i + model.base) for i in range(self.n_features_in_)]
 
+    @property
+    def dropped_fields_(self):
+        """Names of the columns without any weight, where columns have names."""
+        return self._fitted("dropped_fields_").dropped_fields
+
     def __sklearn_is_fitted__(self):
         return "_model" in self.__dict__
 
@@ -257,7 +262,8 @@ class LinearModel(Estimator):
     def _of_facts(cls, facts):
         """The parameters that a model file remembers."""
         known = cls._parameters()
-        names = [n for n in ("solver", "l1", "l2", "lower", "upper", "tol", "fit_intercept", "delay") if n in known]
+        told = ("solver", "l1", "l2", "group_lasso", "lower", "upper", "tol", "fit_intercept", "delay")
+        names = [n for n in told if n in known]
         return {**{n: facts[n] for n in names}, "random_state": facts["seed"]}
 
     def _checked(self):

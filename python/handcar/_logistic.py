@@ -7,13 +7,18 @@ from ._classifier import LinearClassifier
 class LogisticRegression(LinearClassifier):
     """L1- and L2-penalised logistic regression, solved to a certified optimum or learned row by row.
 
-    Minimises ``sum_i loss(y_i, x_i·w + b) + l1·|w|_1 + l2/2·|w|_2^2``. The losses are summed, so ``l1 = 1/C`` is
+    Minimises ``sum_i loss(y_i, x_i·w + b) + l1·|w|_1 + l2/2·|w|_2^2``, plus ``group_lasso·sum_f sqrt(d_f)·|w_f|_2`` over the
+    columns of a table or file. The losses are summed, so ``l1 = 1/C`` is
     scikit-learn's ``C``; the intercept ``b`` is not penalised.
 
     Parameters
     ----------
     l1, l2 : float
         Weights of the penalties.
+    group_lasso : float
+        Drops whole columns: weight of the norm of a column's weights, times the root of how many features ``d_f`` it has; on top of
+        ``l1``, so ``l1=0`` for it alone. ``"dbpg"`` alone, without ``delay`` and bounds, and not of a matrix, whose columns have one weight
+        each.
     lower, upper : float or None
         The least and the greatest weight; None: any. Zero must lie between them; ``lower=0`` leaves no negative weight. The intercept
         is free. Not of ``"lbfgs"``.
@@ -68,6 +73,8 @@ class LogisticRegression(LinearClassifier):
         A weight for each column of an array or of a table of numbers; otherwise one for each name in ``coef_names_``.
     coef_names_ : list of str
         What each weight in ``coef_`` belongs to: ``column`` or ``column=value``.
+    dropped_fields_ : list of str
+        Columns without any weight, where columns have names (not the namespaces of VW text).
     intercept_ : array of shape (1,)
         The intercept.
     n_features_in_ : int
@@ -97,6 +104,7 @@ class LogisticRegression(LinearClassifier):
         l1=1.0,
         l2=0.0,
         *,
+        group_lasso=0.0,
         lower=None,
         upper=None,
         solver="dbpg",
@@ -125,6 +133,7 @@ class LogisticRegression(LinearClassifier):
     ):
         self.l1 = l1
         self.l2 = l2
+        self.group_lasso = group_lasso
         self.lower = lower
         self.upper = upper
         self.solver = solver
@@ -163,6 +172,7 @@ class LogisticRegression(LinearClassifier):
         return dict(
             super()._checked(),
             loss="logistic",
+            group_lasso=_options.number("group_lasso", self.group_lasso),
             history=_options.whole("history_size", self.history_size, 1, 40),
             kkt_filter=bool(self.kkt_filter),
         )

@@ -26,7 +26,7 @@ use std::time::Instant;
 /// of a grid, and with `resume` the state. `resume`: go on from `state`, or else from the weights of `init`; the penalties are those
 /// of `rows_total` rows. `stream`: instead of rows, the inputs to learn from as they are read, with the options of reading.
 #[pyfunction]
-#[pyo3(signature = (rows=None, *, stream=None, solver, loss, l1, l2, lower=None, upper=None, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, patience=None, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
+#[pyo3(signature = (rows=None, *, stream=None, solver, loss, l1, l2, group_lasso=0.0, lower=None, upper=None, huber_delta=None, rate, beta, batch_rows, history=10, hogwild=false, grid=None, inner="cd", inner_iterations=None, inner_tol=0.0, fit_intercept, delay, max_iter, patience=None, tol, n_threads, seed, kkt_filter=true, filters, pull_filters, label, init=None, resume=false, state=None, rows_total=None, valid=None, observer=None))]
 #[allow(clippy::too_many_arguments)] // Named ones, each an option of the job.
 pub fn fit<'py>(
     py: Python<'py>,
@@ -36,6 +36,7 @@ pub fn fit<'py>(
     loss: &str,
     l1: f64,
     l2: f64,
+    group_lasso: f64,
     lower: Option<f64>,
     upper: Option<f64>,
     huber_delta: Option<f32>,
@@ -73,7 +74,11 @@ pub fn fit<'py>(
     let layout = rows.and_then(|rows| rows.layout.as_ref());
     let from = state.map(|s| layout.map_or_else(|| Ok(s.inner.clone()), |l| s.number(l))).transpose()?;
     let resume = resume.then_some(Resume { from, rows_total });
-    let init = init.map(|m| layout.map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
+    // A group lasso goes by the fields of a table, which its numbers do not show.
+    let fields = layout.filter(|_| group_lasso > 0.0);
+    let numbers = layout.filter(|_| fields.is_none());
+    let init = init.map(|m| numbers.map_or_else(|| m.inner.clone(), |l| l.number(&m.inner)));
+    let packed = |rows: &Rows| fields.map_or_else(|| Ok(rows.data.clone()), |l| l.in_fields(&rows.data));
     let filters = TableFilters::parse(filters, pull_filters).map_err(|e| PyValueError::new_err(format!("fit: {e}")))?;
     let solver: Solvers = solver.parse().map_err(|e| PyValueError::new_err(format!("solver: {e}")))?;
     let passes = max_iter.unwrap_or(solver.default_passes(patience.is_some()));
@@ -95,6 +100,7 @@ pub fn fit<'py>(
         grid: grid.map(str::parse).transpose().map_err(|e| PyValueError::new_err(format!("grid: {e}")))?,
         l1,
         l2,
+        group_lasso,
         bounds,
         intercept: fit_intercept,
         delay,
@@ -117,7 +123,8 @@ pub fn fit<'py>(
     if rows.is_some() == read.is_some() {
         return Err(error::value("fit", "rows or a stream", "both or none"));
     }
-    let input = rows.map(|rows| TrainInput { valid: valid.map(|v| &v.data), ..TrainInput::new(&rows.data) });
+    let (data, valid) = (rows.map(packed).transpose()?, valid.map(packed).transpose()?);
+    let input = data.as_ref().map(|data| TrainInput { valid: valid.as_ref(), ..TrainInput::new(data) });
     let mut watch = Watch { observer, heard: Instant::now(), wish: RefCell::new(Wish::GoOn) };
     let fitted = py.detach(|| {
         let mut worker = local::cluster(1, 1, &job::registry()).remove(0);
@@ -136,6 +143,7 @@ pub fn fit<'py>(
     }
     let fitted = fitted.map_err(error::train)?;
     let mut model = match layout {
+        Some(layout) if fields.is_some() => layout.name(layout.number(&fitted.model), before),
         Some(layout) => layout.name(fitted.model, before),
         None => fitted.model,
     };

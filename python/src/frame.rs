@@ -5,12 +5,13 @@
 
 use crate::arrays::{Csr, Ids};
 use crate::column::{Cell, Column, View};
-use crate::error::value;
+use crate::error::{self, value};
 use crate::model::column_of;
 use crate::rows::{self, Rows};
 use handcar_base::key::{self, Key};
 use handcar_data::{
-    FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Selection, Unseen, name_of_key,
+    Dataset, FieldKind, FieldSpec, Format, HashKind, LabelSpec, Missing, SCHEMA_VERSION, Schema, Selection, Unseen,
+    name_of_key,
 };
 use handcar_train::model::{Model, Names, SeenKeys};
 use pyo3::prelude::*;
@@ -198,6 +199,14 @@ impl Layout {
             keys,
             ..model
         }
+    }
+
+    /// Rows under the keys that their numbers stand for, for what goes by fields.
+    pub fn in_fields(&self, data: &Dataset) -> PyResult<Dataset> {
+        let keys = data.keys().iter().map(|&number| self.keys[number as usize]).collect();
+        let mut schema = self.schema.clone();
+        schema.label = data.schema().label.clone();
+        data.with_keys(keys, schema).map_err(error::data)
     }
 
     /// The reverse of [`Layout::name`], for a model to begin with: keys that this table does not have are left out.

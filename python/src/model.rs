@@ -105,6 +105,12 @@ impl Model {
         self.inner.schema.fields.iter().filter(|f| !f.name.is_empty()).map(|f| f.name.clone()).collect()
     }
 
+    /// Names of the columns, and of crosses, that have no weight; none where columns have no names, and of VW text.
+    #[getter]
+    fn dropped_fields(&self) -> Vec<String> {
+        self.inner.dropped_fields()
+    }
+
     /// Whether every column is a number with a single weight.
     #[getter]
     fn plain(&self) -> bool {
@@ -153,6 +159,7 @@ impl Model {
         facts.set_item("label_kind", self.inner.schema.label.kind.name())?;
         facts.set_item("l1", f.l1)?;
         facts.set_item("l2", f.l2)?;
+        facts.set_item("group_lasso", f.group_lasso)?;
         facts.set_item("lower", f.lower)?;
         facts.set_item("upper", f.upper)?;
         facts.set_item("fit_intercept", f.intercept)?;
@@ -161,6 +168,7 @@ impl Model {
         facts.set_item("seed", f.seed)?;
         facts.set_item("rows", f.rows)?;
         facts.set_item("features", f.features)?;
+        facts.set_item("fields", f.fields)?;
         facts.set_item("nnz", f.nnz)?;
         facts.set_item("passes", f.passes)?;
         facts.set_item("objective", f.objective)?;

@@ -142,3 +142,38 @@ fn weights_that_begin_late_in_a_file_count_from_there() {
     let (loss, mean) = (report["loss"].as_f64().unwrap(), report["metrics"]["logloss"].as_f64().unwrap());
     assert!((loss / mean - (40_001.0 + 3.0 * 9_999.0)).abs() < 1e-3, "{}", loss / mean);
 }
+
+#[test]
+fn a_group_lasso_drops_whole_fields_and_tells_which() {
+    let place = Place::new();
+    // The label goes by colour and size together; pages and days are of no use.
+    let row = |i: u64| {
+        let r = |n: u64| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20) / n;
+        let (colour, size, page, day) = (r(1) % 5, r(5) % 3, r(15) % 40, r(600) % 7);
+        (((colour + size + r(4200) % 3) % 5 < 2) as u8, format!("c{colour}"), format!("s{size}"), page, day)
+    };
+    let rows: Vec<_> = (1..=3000).map(row).collect();
+    let csv = rows.iter().map(|(y, c, s, p, d)| format!("{y},{c},{s},p{p},d{d}\n")).collect::<String>();
+    place.write("rows.csv", format!("y,colour,size,page,day\n{csv}"));
+    let line = |(y, c, s, p, d): &(u8, String, String, u64, u64)| {
+        format!("{} |colour {c} |size {s} |page p{p} |day d{d}\n", 2 * *y as i8 - 1)
+    };
+    place.write("rows.vw", rows.iter().map(line).collect::<String>());
+    for (input, dropped) in [("rows.csv", "; dropped: size, page, day\n"), ("rows.vw", "have weights\n")] {
+        let fit = format!("fit {input} --l1 0 --cross colour*size --group-lasso");
+        let ran = place.ok(&format!("{fit} 9 -m grouped --report fit.json --text names"));
+        let told = format!("2 of 5 have weights{}", dropped.trim_start_matches("have weights"));
+        assert!(ran.out.contains(&told), "{}", ran.out);
+        let report: Value = serde_json::from_slice(&place.read("fit.json")).unwrap();
+        assert_eq!((&report["fields"]["all"], &report["fields"]["kept"]), (&Value::from(5), &Value::from(2)));
+        assert_eq!(report["converged"], true);
+        let names = place.text("names");
+        assert!(!names.contains("page") && !names.contains("day") && names.contains("colour"), "{names}");
+        let shown = place.ok("inspect grouped").out;
+        assert!(shown.contains(&told) && shown.contains("l1 0  l2 0  group-lasso 9  "), "{shown}");
+        // A weight of zero is none at all.
+        place.ok(&format!("{fit} 0 -m zero"));
+        place.ok(&format!("fit {input} --l1 0 --cross colour*size -m plain"));
+        assert_eq!(place.read("zero"), place.read("plain"));
+    }
+}

@@ -45,6 +45,7 @@ fn every_solver_writes_the_same_model_over_processes() {
         "adadelay",
         "adaptive-revision --l1 0",
         "ftrl+dbpg",
+        "dbpg --group-lasso 0.5",
         "lbfgs",
         "ftrl+lbfgs --passes 30",
         "lbfgs+dbpg --l2 0.5",
@@ -156,15 +157,19 @@ fn losing_any_process_ends_all_and_names_it() {
 
 /// A fit of some twenty passes, so that it can lose processes on its way and still end.
 const LONG: &str = "fit clicks.tsv --format criteo --l1 0.05 --tol 1e-15 --passes 12 -m";
+/// As long, by the steps of fields, which are told to the servers.
+const GROUPED: &str = "fit clicks.tsv --format criteo --l1 1 --group-lasso 0.5 --tol 1e-15 --passes 24 -m";
 
 #[test]
 fn with_two_copies_any_server_or_the_scheduler_may_be_lost_and_the_model_stays_the_same_to_the_byte() {
     let place = place_with_clicks();
-    place.run(&format!("{LONG} calm"));
-    let calm = place.read("calm");
-    for victims in [&["server 0"][..], &["server 1", "scheduler"], &["server 2"]] {
+    for (fit, victims) in
+        [(LONG, &["server 0"][..]), (LONG, &["server 1", "scheduler"]), (LONG, &["server 2"]), (GROUPED, &["server 1"])]
+    {
+        place.run(&format!("{fit} calm"));
+        let calm = place.read("calm");
         let launch = "launch local --servers 3 --workers 2 --replicas 2 --";
-        let (mut job, mut err) = start(place.command(&format!("{launch} {LONG} stormy")));
+        let (mut job, mut err) = start(place.command(&format!("{launch} {fit} stormy")));
         let mut said = String::new();
         for victim in victims {
             read_until(&mut err, is_pass);

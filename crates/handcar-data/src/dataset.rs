@@ -10,6 +10,7 @@ use crate::report::ReadReport;
 use crate::row_store::RowStore;
 use crate::schema::{FieldKind, FieldSpec, Format, Schema};
 use crate::section::Section;
+use crate::transpose::build_blocks;
 use handcar_base::key;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -96,6 +97,34 @@ impl Dataset {
     /// The columns, block by block in ascending order of keys; together they cover every key once.
     pub fn blocks(&self) -> Vec<ColumnBlock<'_>> {
         self.data.blocks.iter().map(BlockStore::view).collect()
+    }
+
+    /// The same rows under other keys, one for each of [`keys`](Self::keys), which `schema` says the meaning of: numbers of columns
+    /// become keys of fields, for what goes by fields. The blocks are made anew.
+    ///
+    /// ```
+    /// use handcar_base::key::compose;
+    /// use handcar_data::{Dataset, FieldKind, FieldSpec, Schema};
+    /// let data = Dataset::from_csr(&[1.0, 0.0], &[0, 2, 3], &[0u32, 2, 1], None, None)?;
+    /// let field = |id, name: &str| FieldSpec { id, name: name.into(), kind: FieldKind::Text };
+    /// let schema = Schema { fields: vec![field(1, "a"), field(2, "b")], ..data.schema().clone() };
+    /// let data = data.with_keys(vec![compose(1, 7), compose(1, 8), compose(2, 7)], schema)?;
+    /// assert_eq!(data.blocks().len(), 2);
+    /// # Ok::<(), handcar_data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DataError::Matrix`] unless there are as many keys, strictly ascending.
+    pub fn with_keys(&self, keys: Vec<u64>, schema: Schema) -> Result<Self> {
+        if keys.len() != self.keys().len() || !keys.is_sorted_by(|a, b| a < b) {
+            return Err(matrix_error(format!("{} ascending keys", self.keys().len()), format!("{} keys", keys.len())));
+        }
+        let (blocks, rows) = (build_blocks(self.csr(), &keys).0, RowStore::new(self.nonzeros()));
+        let labels = Section::Owned(self.labels().to_vec());
+        let weights = self.weights().map(|w| Section::Owned(w.to_vec()));
+        let data =
+            Packed { schema, labels, weights, keys: Section::Owned(keys), rows, blocks, names: Names::new(Vec::new()) };
+        Ok(Self { data: Arc::new(data), report: self.report.clone() })
     }
 
     /// What happened while reading.

@@ -129,4 +129,22 @@ mod tests {
             assert!(error.contains(message), "{error} / {message}");
         }
     }
+
+    #[test]
+    fn other_keys_leave_rows_as_they_are_and_must_ascend() {
+        let d = from_csr(&[1.0, 0.0], &[0, 3, 4], &[0u32, 1, 2, 1], Some(&[0.5, 1.0, 2.0, 3.0]), Some(&[1.0, 2.0]))
+            .unwrap();
+        let keys = vec![key::compose(1, 5), key::compose(2, 0), key::compose(2, 7)];
+        let other = d.with_keys(keys.clone(), d.schema().clone()).unwrap();
+        assert_eq!((other.keys(), other.labels(), other.weights()), (&keys[..], d.labels(), d.weights()));
+        for row in 0..2 {
+            assert_eq!(other.csr().row(row), d.csr().row(row));
+        }
+        let fields: Vec<_> = other.blocks().iter().map(|b| b.field).collect();
+        assert_eq!((fields.first(), fields.last()), (Some(&1), Some(&2)));
+        for bad in [vec![1, 2], vec![1, 3, 2], vec![1, 1, 2]] {
+            let told = d.with_keys(bad, d.schema().clone()).err().unwrap().to_string();
+            assert!(told.contains("expected 3 ascending keys"), "{told}");
+        }
+    }
 }

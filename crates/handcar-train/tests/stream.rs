@@ -165,6 +165,7 @@ fn what_a_stream_cannot_do_is_refused() {
         (FitOptions { passes: 2, ..of(Solver::Ftrl) }, "one pass, as the rows are not kept, got 2"),
         (FitOptions { hogwild: true, ..of(Solver::Ftrl) }, "got hogwild"),
         (FitOptions { delay: 1, ..of(Solver::Ftrl) }, "got delay"),
+        (FitOptions { group_lasso: 1.0, ..of(Solver::Ftrl) }, "got group_lasso"),
         (FitOptions { l1: 1.0, ..of(Solver::AdaGrad) }, "no penalty, or ftrl"),
         (FitOptions { loss: LossKind::Squared, ..of(Solver::Ftrl) }, "which squared loss takes"),
         (FitOptions { rate: Some(-1.0), ..of(Solver::Ftrl) }, "rate a finite number above 0"),

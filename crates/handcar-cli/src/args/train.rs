@@ -38,6 +38,10 @@ pub struct TrainArgs {
     /// Weight of half the squared L2 norm on the sum of losses
     #[arg(long, value_name = "X", default_value_t = FitOptions::default().l2, value_parser = not_negative, allow_negative_numbers = true)]
     pub l2: f64,
+    /// dbpg: weight of the group lasso, which drops whole fields (columns, crosses, namespaces): the sum over fields of the norm of the
+    /// field's weights times the root of how many there are. On top of --l1, so --l1 0 for it alone
+    #[arg(long, value_name = "X", default_value_t = FitOptions::default().group_lasso, value_parser = not_negative, allow_negative_numbers = true)]
+    pub group_lasso: f64,
     /// Least weight, at most 0: --lower 0 leaves no negative weight. Not of the intercept. Solvers other than lbfgs and
     /// adaptive-revision
     #[arg(long, value_name = "X", value_parser = not_positive, allow_negative_numbers = true)]
@@ -145,6 +149,7 @@ impl TrainArgs {
             loss: self.huber_delta.map_or(self.loss, |delta| self.loss.with_delta(delta as f32)),
             l1: self.l1,
             l2: self.l2,
+            group_lasso: self.group_lasso,
             bounds: self.bounds()?,
             intercept: !self.no_intercept,
             delay: self.delay,
@@ -251,6 +256,16 @@ impl TrainArgs {
                 "{name}: expected solvers among {}, got --solver {solver}",
                 Solver::names(|s| !unbounded(s))
             );
+        }
+        if self.group_lasso > 0.0 {
+            ensure!(
+                *solver.solvers() == [Solver::Dbpg],
+                "--group-lasso: expected --solver dbpg alone, got --solver {solver}"
+            );
+            ensure!(self.delay == 0, "--group-lasso: expected --delay 0, got --delay {}", self.delay);
+            for (given, name) in [(self.lower.is_some(), "--lower"), (self.upper.is_some(), "--upper")] {
+                ensure!(!given, "--group-lasso: expected no bounds, got {name}");
+            }
         }
         let batch = solver.any(|s| !s.is_minibatch());
         ensure!(

@@ -62,7 +62,8 @@ fn model(text: &mut String, model: &Model) {
     let bound = |name: &str, x: Option<f64>| x.map_or(String::new(), |x| format!("{name} {x}  "));
     let bounds = bound("lower", f.lower) + &bound("upper", f.upper);
     let rest = format!("{bounds}delay {}  seed {}  intercept {}", f.delay, f.seed, f.intercept);
-    let options = format!("l1 {}  l2 {}  {rest}", f.l1, f.l2);
+    let group = if f.group_lasso > 0.0 { format!("group-lasso {}  ", f.group_lasso) } else { String::new() };
+    let options = format!("l1 {}  l2 {}  {group}{rest}", f.l1, f.l2);
     item(text, "options", &options);
     schema(text, &model.schema);
     summary::strongest(text, model);

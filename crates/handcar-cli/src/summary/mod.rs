@@ -12,6 +12,8 @@ use handcar_train::{
 };
 use std::fmt::Write;
 
+/// Dropped fields listed by name.
+const DROPPED: usize = 20;
 /// Features listed as the strongest.
 const STRONGEST: usize = 10;
 
@@ -37,8 +39,21 @@ pub fn facts(out: &mut String, model: &Model) {
         item(out, "gap", &format!("{gap:.2e} certified, {verdict} tolerance {:e}", f.tol));
     }
     item(out, "nonzeros", &format!("{} of {} features", grouped(f.nnz), grouped(f.features)));
+    if let Some(fields) = f.fields {
+        let kept = format!("{} of {} have weights", model.kept_fields().len(), fields);
+        item(out, "fields", &(kept + &dropped(&model.dropped_fields())));
+    }
     let rows = format!("{} rows", grouped(f.rows));
     item(out, "trained", &format!("{} passes over {rows}, {} by {}", f.passes, f.loss_name, f.solver));
+}
+
+fn dropped(names: &[String]) -> String {
+    let more = match names.len().saturating_sub(DROPPED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let some = names.iter().take(DROPPED).cloned().collect::<Vec<_>>().join(", ");
+    if names.is_empty() { String::new() } else { format!("; dropped: {some}{more}") }
 }
 
 fn num(x: f64) -> String {

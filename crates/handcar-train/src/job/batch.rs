@@ -32,6 +32,7 @@ pub(super) fn run(
     let (mut sent_before, mut plain_before) = (stats.bytes_sent, stats.plain_sent);
     let settings = Settings {
         penalty: options.penalty(),
+        group_lasso: options.group_lasso,
         intercept: options.intercept,
         delay: options.delay,
         filter: options.kkt_filter,

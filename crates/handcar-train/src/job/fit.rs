@@ -8,7 +8,7 @@ use super::{FitOptions, Fitted, Observer, TrainInput, batch, grid, labels, lbfgs
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
 use crate::penalty::Bounds;
-use crate::solver::{Solver, minibatch::Found, relative_gap};
+use crate::solver::{Solver, field_ranges, minibatch::Found, relative_gap};
 use handcar_base::hash;
 use handcar_data::Dataset;
 use handcar_ps::Worker;
@@ -58,6 +58,7 @@ pub(super) fn fit_from(
         return Err(TrainError::Option { what: "patience", expected, got });
     }
     options.check_loss_before()?;
+    options.check_group_lasso(input.data, worker.filters())?;
     labels::check(options.loss, input.data, options.goes_on())?;
     if let Some(valid) = input.valid {
         labels::check_kind(options.loss, valid)?;
@@ -117,6 +118,8 @@ pub(super) fn fit_from(
     }
     let chosen = tried.iter().find(|m| m.chosen);
     let facts = Facts {
+        group_lasso: options.group_lasso,
+        fields: (options.group_lasso > 0.0).then(|| field_ranges(input.data.keys()).len() as u64),
         solver: options.solver.to_string(),
         loss_name: options.loss.name().into(),
         huber_delta: options.loss.delta(),
@@ -160,7 +163,8 @@ fn at_best(
     let penalty = options.penalty();
     let solution = (best.weights, best.intercept);
     let (data, rows, threads) = (input.data, input.rows.clone(), options.threads);
-    let found = Found::new(worker, data, rows, solution, options.loss, penalty, &example, threads)?;
+    let mut found = Found::new(worker, data, rows, solution, options.loss, penalty, &example, threads)?;
+    found.objective += options.field_norms(data, &found.weights);
     // No objective is below a lower bound, whatever weights it was found with.
     let gap = end.gap.map(|gap| relative_gap(found.objective, end.objective * (1.0 - gap)));
     Ok(Solved {

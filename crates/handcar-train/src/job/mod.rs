@@ -18,6 +18,7 @@ mod evaluation;
 mod fit;
 mod folds;
 mod grid;
+mod group_lasso;
 mod holdout;
 mod labels;
 mod lbfgs;

@@ -20,6 +20,9 @@ pub struct FitOptions {
     pub l1: f64,
     /// Weight of `‖w‖²/2`; default 0.
     pub l2: f64,
+    /// Weight of the group lasso `Σ_f √d_f·‖w_f‖` over the fields of the data, `d_f` being the number of a field's keys; default 0. Of DBPG
+    /// alone, with data that have fields.
+    pub group_lasso: f64,
     /// Where weights must stay, the intercept aside; default anywhere. L-BFGS and adaptive revision know no bounds.
     pub bounds: Bounds,
     /// Whether to fit an unpenalised intercept; default yes.
@@ -87,6 +90,7 @@ impl Default for FitOptions {
             loss: LossKind::default(),
             l1: 1.0,
             l2: 0.0,
+            group_lasso: 0.0,
             bounds: Bounds::NONE,
             intercept: true,
             delay: 0,

@@ -156,9 +156,10 @@ fn check(options: &FitOptions) -> Result<Solver> {
         (options.resume.is_some(), "resume"),
         (options.delay > 0, "delay"),
         (options.filters != Default::default(), "filters"),
+        (options.group_lasso > 0.0, "group_lasso"),
     ] {
         if given {
-            return refuse("without hogwild, grid, patience, resume, delay and filters", name.into());
+            return refuse("without hogwild, grid, patience, resume, delay, filters and group lasso", name.into());
         }
     }
     if solver != Solver::Ftrl && (options.l1 > 0.0 || options.l2 > 0.0) {

@@ -21,6 +21,9 @@ pub struct Facts {
     pub l1: f64,
     /// Weight of the squared L2 penalty.
     pub l2: f64,
+    /// Weight of the group lasso.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub group_lasso: f64,
     /// The least weight that was allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lower: Option<f64>,
@@ -42,6 +45,9 @@ pub struct Facts {
     pub rows: u64,
     /// Distinct keys in the training data.
     pub features: u64,
+    /// Fields that the training data have keys of, where a group lasso chose among them; see [`Model::kept_fields`](super::Model::kept_fields).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<u64>,
     /// Nonzero weights, the intercept not counted.
     pub nnz: u64,
     /// Passes done.
@@ -80,6 +86,7 @@ impl Default for Facts {
             huber_delta: None,
             l1: 0.0,
             l2: 0.0,
+            group_lasso: 0.0,
             lower: None,
             upper: None,
             intercept: false,
@@ -89,6 +96,7 @@ impl Default for Facts {
             holdout: None,
             rows: 0,
             features: 0,
+            fields: None,
             nnz: 0,
             passes: 0,
             objective: 0.0,
@@ -99,4 +107,8 @@ impl Default for Facts {
             converged: false,
         }
     }
+}
+
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }

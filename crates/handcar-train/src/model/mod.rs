@@ -3,6 +3,7 @@
 mod aside;
 mod error;
 mod facts;
+mod fields;
 mod file;
 mod names;
 mod score;

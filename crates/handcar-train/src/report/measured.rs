@@ -1,4 +1,4 @@
-//! What a report says of early stopping and of cross-validation.
+//! What a report says of early stopping, of cross-validation and of fields.
 
 use crate::metric::Metrics;
 use crate::solver::Solver;
@@ -16,6 +16,16 @@ pub struct EarlyStopping {
     pub loss: f64,
     /// Whether patience ended the fit.
     pub stopped: bool,
+}
+
+/// Fields that a group lasso chose among.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fields {
+    /// Those that the training data have features of.
+    pub all: u64,
+    /// Of these, those with a nonzero weight.
+    pub kept: u64,
 }
 
 /// Models each measured on rows they were not trained on.

@@ -3,7 +3,7 @@
 mod measured;
 mod memory;
 
-pub use measured::{CrossValidation, EarlyStopping, FoldEntry};
+pub use measured::{CrossValidation, EarlyStopping, Fields, FoldEntry};
 pub use memory::peak_memory_bytes;
 
 use crate::{
@@ -42,6 +42,9 @@ pub struct Report {
     /// Values at prediction that the training data never had; each got weight zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unseen_values: Option<u64>,
+    /// Fields, with a group lasso.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Fields>,
     /// Passes done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passes: Option<u64>,

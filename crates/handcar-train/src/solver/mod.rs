@@ -5,7 +5,7 @@ pub mod dbpg;
 pub mod lbfgs;
 pub mod minibatch;
 
-pub(crate) use batch::relative_gap;
+pub(crate) use batch::{field_ranges, relative_gap};
 
 use handcar_ps::Registry;
 use serde::{Deserialize, Serialize};

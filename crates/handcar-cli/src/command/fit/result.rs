@@ -6,8 +6,8 @@ use handcar_ps::{Worker, filter::Saved};
 use handcar_train::{
     job::{CrossValidated, Fitted, GridModel, OnlineTrace},
     report::{
-        Bytes, CrossValidation, EarlyStopping, FilterSavings, FoldEntry, GridEntry, Kkt, OnlineEntry, Report, Seconds,
-        TraceEntry,
+        Bytes, CrossValidation, EarlyStopping, Fields, FilterSavings, FoldEntry, GridEntry, Kkt, OnlineEntry, Report,
+        Seconds, TraceEntry,
     },
 };
 use std::{io::Write, path::Path};
@@ -63,6 +63,7 @@ pub fn report(fitted: &Fitted, read: &ReadReport, read_seconds: f64, worker: &Wo
         rows: Some(facts.rows),
         rows_skipped: Some(read.skipped),
         features: Some(facts.features),
+        fields: facts.fields.map(|all| Fields { all, kept: fitted.model.kept_fields().len() as u64 }),
         passes: Some(facts.passes),
         converged: Some(facts.converged),
         rows_per_second: (train_seconds > 0.0).then(|| rows_done / train_seconds),

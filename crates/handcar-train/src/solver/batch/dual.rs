@@ -10,6 +10,10 @@
 //! `r*(a_k) = sup_v a_k·v - l1·|v| - (l2/2)·v²` over the box, which is finite for every `a_k`: no scaling is asked for such a key.
 //! `r*` is convex and zero at zero, so `r*(s·a) <= s·r*(a)`, and `s` times the sum of `r*(a_k)` is enough to take off.
 //!
+//! **A group lasso** adds `Σ_f G_f·‖w_f‖` over fields. The conjugate of a field's penalty is zero where `‖soft(a_f,l1)‖ <= G_f`, and with
+//! `l2` it is `max(‖soft(a_f,l1)‖ - G_f, 0)²/(2·l2)`. So `s` is the largest share for which all fields have room, and the other bound takes
+//! off these squares in place of `‖soft(a,l1)‖²`.
+//!
 //! `q` here is the fixed-point number that the gradient sums are made of, so the bound holds for the very sums that
 //! were added. Screened keys have `|a_k| <= l1` for every `q`, so they need not be asked.
 
@@ -42,13 +46,24 @@ impl DualGradient {
     pub fn bound(&self, penalty: ElasticNet, slip: f64, mut entropy: impl FnMut(f64) -> Result<f64>) -> Result<f64> {
         let ElasticNet { l1, l2, .. } = penalty;
         let shrink = if self.max > l1 { l1 / self.max } else { 1.0 };
-        let cost = slip + self.conjugate;
-        let dual = -entropy(shrink)? - shrink * cost;
-        Ok(match l2 > 0.0 {
-            true => dual.max(-entropy(1.0)? - self.squares / (2.0 * l2) - cost),
-            false => dual,
-        })
+        let whole = (l2 > 0.0).then(|| self.squares / (2.0 * l2));
+        best_bound(shrink, slip + self.conjugate, whole, &mut entropy)
     }
+}
+
+/// The better of two lower bounds: that of `s·q` with `s` = `shrink`, from which `s·cost` is taken off, and that of `q` itself, which costs
+/// `whole` more, if that is finite.
+pub(crate) fn best_bound(
+    shrink: f64,
+    cost: f64,
+    whole: Option<f64>,
+    entropy: &mut dyn FnMut(f64) -> Result<f64>,
+) -> Result<f64> {
+    let dual = -entropy(shrink)? - shrink * cost;
+    Ok(match whole {
+        Some(whole) => dual.max(-entropy(1.0)? - whole - cost),
+        None => dual,
+    })
 }
 
 /// `H(s·q)` over the rows of all workers. Collective. `q`: from the statistics of a row `c·q`, in fixed point and with `c`

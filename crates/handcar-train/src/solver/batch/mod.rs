@@ -4,6 +4,7 @@
 mod block;
 mod change;
 mod dual;
+mod fields;
 mod problem;
 mod rows;
 mod screen;
@@ -12,7 +13,8 @@ mod tables;
 
 pub(crate) use block::{Block, Columns};
 pub(crate) use change::Change;
-pub(crate) use dual::{DualGradient, negative_entropy, relative_gap};
+pub(crate) use dual::{DualGradient, best_bound, negative_entropy, relative_gap};
+pub(crate) use fields::field_ranges;
 pub(crate) use problem::{Problem, Task, key_list, merge, on_shards};
 pub(crate) use rows::{Curvature, RowData, RowShard, Second};
 pub(crate) use sums::{Loss, Sums, register};

@@ -1,6 +1,7 @@
 //! From a data set to rows that a batch solver can work on: screening, narrow columns, shares of threads.
 
 use super::block::Block;
+use super::fields::{by_field, joined};
 use super::rows::{RowData, RowShard};
 use super::screen::screen;
 use super::sums::Sums;
@@ -19,6 +20,8 @@ pub(crate) struct Task {
     /// Keys that this keeps at zero for certain are left out, if the loss is logistic.
     pub l1: f64,
     pub intercept: bool,
+    /// Whether every field is to be one block.
+    pub by_field: bool,
     pub threads: usize,
     /// Which of the job's solvers this is: tables of several must not share a name.
     pub stage: usize,
@@ -50,6 +53,8 @@ impl Problem {
         filters: &TableFilters,
     ) -> Result<Self> {
         let views: Vec<ColumnBlock<'_>> = data.blocks().iter().map(|b| b.rows(rows.clone())).collect();
+        let fields = task.by_field.then(|| joined(&views, rows.start));
+        let views = fields.as_ref().map_or_else(|| views.clone(), |fields| by_field(&views, fields));
         let labels = data.labels()[rows.clone()].to_vec();
         let sums = Sums::new(worker, filters, &table_name("sums", task.stage))?;
         let logistic = task.loss == LossKind::Logistic;

@@ -21,7 +21,7 @@ pub(crate) struct Certificate {
 /// What a measurement of all keys at one point found.
 pub(super) struct Found {
     pub dual: f64,
-    violation: f64,
+    pub violation: f64,
 }
 
 /// A candidate for a dual point.
@@ -57,6 +57,9 @@ impl Dbpg<'_> {
         let statistics = self.statistics();
         let head = self.head();
         let hessian = self.head_hessian(&head, &statistics)?;
+        if !self.groups.is_empty() {
+            return self.correct(&head, &hessian, end, slack, tol, watch);
+        }
         let gradient = self.selected_gradient(&head.keys, &statistics)?;
         let start: Vec<f64> = head.keys.collect(|b, place| self.states[b].weights[place] as f64);
         let target = self.head_minimum(&head, &hessian, &gradient, &start);
@@ -108,6 +111,9 @@ impl Dbpg<'_> {
     /// keeping keys whose gradient is within that of `l1`.
     pub(super) fn bound(&mut self, point: &Point, renew: Option<f64>) -> Result<Found> {
         self.work += self.entries();
+        if !self.groups.is_empty() {
+            return self.bound_of_fields(point, renew);
+        }
         let mut all = Answer::default();
         for at in 0..self.blocks.len() {
             if self.blocks[at].is_intercept() {
@@ -123,8 +129,7 @@ impl Dbpg<'_> {
             self.take_marks(at, outcome)?;
         }
 
-        // What an imbalance that rounding left could be worth to an intercept twice as far out as ours.
-        let slip = point.residual * (2.0 * self.intercept().abs() + 16.0);
+        let slip = self.slip(point);
         let (squares, conjugate) = (all.squares.value(), all.conjugate.value());
         let gradient = DualGradient { max: all.gradient_max, squares, conjugate };
         let Self { worker, shards, data, .. } = self;
@@ -133,6 +138,11 @@ impl Dbpg<'_> {
             negative_entropy(worker, shards, data, &point.statistics, shrink, q)
         })?;
         Ok(Found { dual, violation: all.violation })
+    }
+
+    /// What an imbalance that rounding left could be worth to an intercept twice as far out as ours.
+    pub(super) fn slip(&self, point: &Point) -> f64 {
+        point.residual * (2.0 * self.intercept().abs() + 16.0)
     }
 
     fn take_marks(&mut self, at: usize, outcome: handcar_ps::Outcome) -> Result<()> {

@@ -36,11 +36,14 @@ impl Dbpg<'_> {
         let mut weights: Vec<Vec<f64>> = self.states.iter().map(|s| widen(&s.weights)).collect();
         let (mut least, mut strikes, mut full) = (f64::INFINITY, 0, false);
         for turn in 0.. {
-            let statistics = self.statistics();
-            let gradient = self.selected_gradient(&head.keys, &statistics)?;
-            let at = head.keys.collect(|b, place| weights[b][place]);
-            let next = self.head_minimum(head, hessian, &gradient, &at);
-            self.move_both(&head.keys, &next, &mut weights);
+            // The model of the head knows no norms: of fields the block steps settle what is zero.
+            if self.groups.is_empty() {
+                let statistics = self.statistics();
+                let gradient = self.selected_gradient(&head.keys, &statistics)?;
+                let at = head.keys.collect(|b, place| weights[b][place]);
+                let next = self.head_minimum(head, hessian, &gradient, &at);
+                self.move_both(&head.keys, &next, &mut weights);
+            }
 
             let point = self.dual_point()?;
             let found = self.bound(&point, Some(slack))?;
@@ -104,7 +107,10 @@ impl Dbpg<'_> {
     fn penalty_of(&self, weights: &[Vec<f64>]) -> f64 {
         let p = self.settings.penalty;
         let of_block = |w: &Vec<f64>| w.iter().map(|w| p.l1 * w.abs() + 0.5 * p.l2 * w * w).sum::<f64>();
-        self.blocks.iter().zip(weights).filter(|(b, _)| !b.is_intercept()).map(|(_, w)| of_block(w)).sum()
+        let elastic: f64 =
+            self.blocks.iter().zip(weights).filter(|(b, _)| !b.is_intercept()).map(|(_, w)| of_block(w)).sum();
+        let norms: f64 = self.groups.iter().zip(weights).map(|(g, w)| g.penalty.norm(w.iter().copied())).sum();
+        elastic + norms
     }
 
     /// Sets the weights continued here, and moves the margins along.

@@ -12,9 +12,12 @@ mod answer;
 mod certificate;
 mod cholesky;
 mod correction;
+mod field_shift;
+mod group;
 mod head;
 mod momentum;
 mod newton;
+mod norms;
 mod pass;
 mod quadratic;
 mod request;
@@ -29,6 +32,7 @@ pub(crate) use momentum::Momentum;
 
 use super::batch::{Block, Change, RowData, RowShard, Sums};
 use crate::penalty::ElasticNet;
+use group::Group;
 use handcar_base::{KeyList, Seed};
 use handcar_ps::filter::{Direction, Saved};
 use handcar_ps::{Registry, TableId, Transfer, Worker};
@@ -46,6 +50,8 @@ pub fn register(registry: &mut Registry) {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub penalty: ElasticNet,
+    /// What the norm of each field weighs, beside the root of the number of its keys; 0: fields have none.
+    pub group_lasso: f64,
     pub intercept: bool,
     /// τ.
     pub delay: u32,
@@ -94,6 +100,8 @@ pub(crate) struct Dbpg<'w> {
     data: RowData,
     blocks: Vec<Block>,
     states: Vec<BlockState>,
+    /// With a group lasso one for each block but the intercept's; else none.
+    groups: Vec<Group>,
     shards: Vec<RowShard>,
     pool: Option<rayon::ThreadPool>,
     /// Blocks whose change the margins do not show yet.

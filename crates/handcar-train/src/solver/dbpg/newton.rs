@@ -40,7 +40,7 @@ impl Dbpg<'_> {
         let start: Vec<f32> = chosen.collect(|b, place| self.states[b].weights[place]);
         let penalties = self.selected_penalties(chosen);
         self.settle();
-        let kept = self.margins();
+        let (kept, norms) = (self.margins(), self.field_norms());
         for share in SHARES {
             let way = |(&w, &t): (&f32, &f64)| if share == 1.0 { t as f32 } else { between(w, t, share) };
             let bounded = |(w, p): (f32, &ElasticNet)| p.bounds.clip_f32(w);
@@ -49,6 +49,7 @@ impl Dbpg<'_> {
             let loss = self.loss()?;
             let more: f64 =
                 start.iter().zip(&next).zip(&penalties).map(|((&w, &n), p)| value(p, n) - value(p, w)).sum();
+            let more = more + (self.field_norms() - norms);
             if loss + (end.objective - end.loss) + more < end.objective {
                 self.tell_servers(chosen, &start, &next)?;
                 return self.end(loss);

@@ -1,11 +1,12 @@
 //! A pass over all blocks, and what happens between passes.
 
 use super::answer::Answer;
+use super::field_shift::field_shift;
 use super::momentum::extrapolate;
 use super::request::{Bound, Function, Request};
 use super::shift::best_shifts;
 use super::updater::shift;
-use super::{Dbpg, PassEnd, RELAX};
+use super::{Dbpg, PassEnd, RELAX, Settings};
 use crate::error::{Result, TrainError};
 use crate::penalty::Bounds;
 use crate::solver::batch::{Curvature, key_list, merge, on_shards};
@@ -28,7 +29,9 @@ impl Dbpg<'_> {
             while under_way.len() > self.settings.delay as usize {
                 self.finish_oldest(&mut under_way)?;
             }
-            if let Some(task) = self.start(block, slack)? {
+            if block < self.groups.len() {
+                self.step_field(block, slack)?;
+            } else if let Some(task) = self.start(block, slack)? {
                 under_way.push_back((block, task));
             }
             progress((done + 1) as f64 / order.len() as f64);
@@ -53,14 +56,15 @@ impl Dbpg<'_> {
             objective: self.objective(loss, &penalty),
             loss,
             nonzeros: penalty.nonzeros,
-            active: penalty.active,
+            active: if self.groups.is_empty() { penalty.active } else { self.active_here() },
             violation: self.violation,
         })
     }
 
     fn objective(&self, loss: f64, penalty: &Answer) -> f64 {
         let p = self.settings.penalty;
-        loss + p.l1 * penalty.absolute.value() + 0.5 * p.l2 * penalty.squares.value()
+        let elastic = loss + p.l1 * penalty.absolute.value() + 0.5 * p.l2 * penalty.squares.value();
+        if self.groups.is_empty() { elastic } else { elastic + self.field_norms() }
     }
 
     /// Extrapolates all weights, on the servers and here; margins follow with the next pass.
@@ -142,7 +146,7 @@ impl Dbpg<'_> {
     }
 
     /// Adds pending changes to the margins and sums a block's statistics into the first thread's table.
-    fn sweep(&mut self, at: usize, curvature: Curvature) {
+    pub(super) fn sweep(&mut self, at: usize, curvature: Curvature) {
         let Self { pool, shards, data, blocks, states, pending, .. } = self;
         let changes: Vec<_> = pending.drain(..).map(|i| (&blocks[i], &states[i].change)).collect();
         let block = &blocks[at];
@@ -186,7 +190,7 @@ impl Dbpg<'_> {
     }
 
     /// Makes the list of a block's active keys follow the marks.
-    fn renew_active(&mut self, at: usize) -> Result<()> {
+    pub(super) fn renew_active(&mut self, at: usize) -> Result<()> {
         let (block, state) = (&self.blocks[at], &mut self.states[at]);
         let now = state.marks.iter().filter(|&&m| m).count();
         if now == state.places.len() && state.places.iter().all(|&p| state.marks[p as usize]) {
@@ -223,15 +227,25 @@ impl Dbpg<'_> {
     }
 
     fn shift_along_shared_direction(&mut self) -> Result<()> {
-        if self.settings.penalty.is_free() {
+        let Settings { penalty, intercept, .. } = self.settings;
+        let nothing = if self.groups.is_empty() { penalty.is_free() } else { !intercept };
+        if nothing {
             return Ok(());
         }
-        let mut parts: Vec<usize> = (0..self.blocks.len())
-            .filter(|&b| self.blocks[b].complete && self.blocks[b].keys.len() <= SHIFT_KEYS_MAX)
-            .collect();
+        // Where no L1 holds a field's zeros, many weights are shifted as well as few.
+        let held = self.groups.is_empty() || penalty.l1 > 0.0;
+        let may = |b: &usize| self.blocks[*b].complete && !(held && self.blocks[*b].keys.len() > SHIFT_KEYS_MAX);
+        let mut parts: Vec<usize> = (0..self.blocks.len()).filter(may).collect();
         let views: Vec<&[f32]> = parts.iter().map(|&b| &self.states[b].weights[..]).collect();
-        let (mut by, taken) = best_shifts(&views, self.settings.intercept, self.settings.penalty);
-        if self.settings.intercept {
+        let (mut by, taken) = if self.groups.is_empty() {
+            best_shifts(&views, intercept, penalty)
+        } else {
+            let of_field = |(&b, w): (&usize, &&[f32])| field_shift(w, self.groups[b].penalty);
+            let by: Vec<f32> = parts.iter().zip(&views).map(of_field).collect();
+            let taken = -by.iter().sum::<f32>();
+            (by, taken)
+        };
+        if intercept {
             parts.push(self.blocks.len() - 1);
             by.push(taken);
         }

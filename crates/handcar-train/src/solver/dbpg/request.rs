@@ -21,6 +21,8 @@ pub(super) enum Request {
     /// Set the weight to the f32 whose bits were pushed as an integer by one worker (the others push 0), and move its
     /// memory along.
     Place,
+    /// Set the weight to the f32 whose bits were pushed as an integer by one worker (the others push 0), and keep its memory.
+    Set,
     /// Proximal step: pushed `[gradient / gradient_scale, curvature / curvature_scale]`.
     Step {
         gradient_scale: f64,
@@ -70,6 +72,7 @@ impl Request {
             Self::Cap { scale } => put(&mut out, 0, &[scale]),
             Self::Start => put(&mut out, 1, &[]),
             Self::Place => put(&mut out, 4, &[]),
+            Self::Set => put(&mut out, 5, &[]),
             Self::Step { gradient_scale, curvature_scale, bound, relax, slack } => {
                 let (kind, trust) = match bound {
                     Bound::OneHot => (0.0, 0.0),
@@ -92,6 +95,7 @@ impl Request {
             0 => Self::Cap { scale: numbers::<1>(rest)?[0] },
             1 if rest.is_empty() => Self::Start,
             4 if rest.is_empty() => Self::Place,
+            5 if rest.is_empty() => Self::Set,
             2 => {
                 let [gradient_scale, curvature_scale, kind, trust, relax, slack] = numbers(rest)?;
                 let bound = match kind as i64 {
@@ -160,6 +164,7 @@ mod tests {
             Request::Cap { scale: 3.0 },
             Request::Start,
             Request::Place,
+            Request::Set,
             step(Bound::OneHot),
             step(Bound::Within(0.3)),
         ];

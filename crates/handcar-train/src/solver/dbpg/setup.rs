@@ -1,10 +1,12 @@
 //! From prepared rows to a solve that can start: tables on the servers, curvature bounds, weights to begin with.
 
+use super::group::Group;
 use super::request::Request;
 use super::{BlockState, Dbpg, Settings, updater};
 use crate::error::Result;
 use crate::loss::LossKind;
-use crate::solver::batch::{Block, Change, Columns, Loss, Problem, Sums, Task, key_list};
+use crate::penalty::GroupLasso;
+use crate::solver::batch::{Block, Change, Columns, Loss, Problem, Sums, Task, field_ranges, key_list};
 use crate::solver::table_name;
 use handcar_base::Key;
 use handcar_data::Dataset;
@@ -35,9 +37,11 @@ impl<'w> Dbpg<'w> {
             loss: LossKind::Logistic,
             l1: settings.penalty.l1,
             intercept: settings.intercept,
+            by_field: settings.group_lasso > 0.0,
             threads,
             stage: settings.stage,
         };
+        let keys = data.keys();
         let problem = Problem::new(worker, data, rows, weights, task, filters)?;
         let Problem { data, blocks, mass, shards, pool, sums, rows_total } = problem;
         worker.set_policy(Policy::BoundedDelay(settings.delay as u64));
@@ -48,6 +52,7 @@ impl<'w> Dbpg<'w> {
         worker.insert(table, &key_list(all)?).wait()?;
         let counts = key_rows(worker, sums, &blocks, &mass)?;
         let states = blocks.iter().zip(counts).map(|(b, rows)| BlockState::new(b, rows)).collect::<Result<_>>()?;
+        let groups = if settings.group_lasso > 0.0 { groups(keys, &blocks, settings) } else { Vec::new() };
         let mut solve = Self {
             worker,
             settings,
@@ -56,6 +61,7 @@ impl<'w> Dbpg<'w> {
             data,
             blocks,
             states,
+            groups,
             shards,
             pool,
             pending: Vec::new(),
@@ -92,7 +98,14 @@ impl<'w> Dbpg<'w> {
                     v[0] = (cap * 0.25 * CAP_ONE).ceil() as i64;
                 }
             }
-            let request = Request::Cap { scale: 2f64.powi(exponent) / CAP_ONE };
+            let scale = 2f64.powi(exponent) / CAP_ONE;
+            if let Some(group) = self.groups.get_mut(i) {
+                let mine = values.chunks_exact(2).map(|v| v[0]).collect();
+                let all = self.sums.over_workers(self.worker, mine, Loss::Nothing)?;
+                group.caps = all.into_iter().map(|cap| cap as f64 * scale).collect();
+                continue;
+            }
+            let request = Request::Cap { scale };
             let keys = self.states[i].all.clone();
             self.exactly(&keys, values, request, false).wait()?;
         }
@@ -189,6 +202,17 @@ impl BlockState {
             pulled: Vec::new(),
         })
     }
+}
+
+/// The penalties of the blocks, each a field; its strength goes by the keys that the data have of it, also of those that screening found
+/// to be zero.
+fn groups(keys: &[Key], blocks: &[Block], settings: Settings) -> Vec<Group> {
+    let fields = field_ranges(keys);
+    let group = |block: &Block| {
+        let field = &fields[fields.partition_point(|f| f.end <= block.index[0] as usize)];
+        Group::new(GroupLasso::of_field(settings.penalty, settings.group_lasso, field.len()), block.keys.len())
+    };
+    blocks.iter().filter(|b| !b.is_intercept()).map(group).collect()
 }
 
 /// Positions of each row's entries.

@@ -1,12 +1,14 @@
 //! A Newton step over all active keys: conjugate gradients, preconditioned by the head.
 //!
-//! Solves `H_AA·d = -(g_A + l1·sign)` for the keys A that are nonzero or want to be and that no bound holds, at given margins. Every product with
+//! Solves `H_AA·d = -(g_A + l1·sign)` for the keys A that are nonzero or want to be and that no bound holds, at given margins; norms of
+//! fields that are not zero have their part in `H` and `g`. Every product with
 //! `H = Xᵀ·diag(h)·X` is an integer sum over rows, joined by one reduction; the vectors are short, and every worker
 //! computes the same. The head's block of the Hessian, factorised, and the diagonal of the rest precondition it.
 
 use super::Dbpg;
 use super::cholesky::Cholesky;
 use super::head::Head;
+use super::norms::Norms;
 use super::selection::Selection;
 use crate::error::Result;
 use crate::solver::batch::Loss;
@@ -33,11 +35,12 @@ impl Dbpg<'_> {
         let sums = self.selected_sums(chosen, statistics, Loss::Nothing)?;
         let scales = chosen.collect(|b, _| self.scales(b));
         let penalties = self.selected_penalties(chosen);
+        let norms = self.norms(chosen, at);
         let (mut residual, mut inverse, mut signs) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
         for k in 0..n {
             let p = penalties[k];
-            let g = sums[2 * k] as f64 * scales[k].gradient;
-            let h = sums[2 * k + 1] as f64 * scales[k].curvature + p.l2;
+            let g = sums[2 * k] as f64 * scales[k].gradient + norms.slope(k);
+            let h = sums[2 * k + 1] as f64 * scales[k].curvature + p.l2 + norms.rate(k);
             // A zero weight that wants to leave zero goes against its gradient; one that does not stays.
             // An unpenalised one may have any.
             signs[k] = if p.l1 == 0.0 {
@@ -48,14 +51,14 @@ impl Dbpg<'_> {
                 -g.signum()
             };
             let moves = if at[k] == 0.0 { p.pull_from_zero(g) > p.l1 } else { !p.is_held(at[k], g) };
-            if h > 0.0 && moves {
+            if h > 0.0 && moves && !norms.at_kink(k) {
                 residual[k] = -(g + p.l1 * signs[k] + p.l2 * at[k]);
                 inverse[k] = 1.0 / h;
             }
         }
         let l2: Vec<f64> = penalties.iter().map(|p| p.l2).collect();
-        let solver = Preconditioner::new(head, hessian, chosen, &inverse);
-        let found = self.conjugate_gradients(chosen, &solver, &inverse, &l2, residual, statistics)?;
+        let solver = Preconditioner::new(head, hessian, chosen, &inverse, &norms);
+        let found = self.conjugate_gradients(chosen, &solver, &inverse, (&l2, &norms), residual, statistics)?;
         Ok((found, signs))
     }
 
@@ -64,7 +67,7 @@ impl Dbpg<'_> {
         chosen: &Selection,
         solver: &Preconditioner,
         inverse: &[f64],
-        l2: &[f64],
+        (l2, norms): (&[f64], &Norms),
         mut residual: Vec<f64>,
         statistics: &[Vec<RowStatistics>],
     ) -> Result<Vec<f64>> {
@@ -79,6 +82,7 @@ impl Dbpg<'_> {
                 break;
             }
             let mut product = self.times_hessian(chosen, &direction, statistics)?;
+            norms.add_times(&direction, &mut product);
             for k in 0..n {
                 product[k] = if inverse[k] > 0.0 { product[k] + l2[k] * direction[k] } else { 0.0 };
             }
@@ -139,7 +143,7 @@ struct Preconditioner {
 }
 
 impl Preconditioner {
-    fn new(head: &Head, hessian: &[f64], chosen: &Selection, inverse: &[f64]) -> Self {
+    fn new(head: &Head, hessian: &[f64], chosen: &Selection, inverse: &[f64], norms: &Norms) -> Self {
         let (mut at, mut from) = (Vec::new(), Vec::new());
         for h in &head.keys.parts {
             let Some(part) = chosen.parts.iter().find(|p| p.block == h.block) else { continue };
@@ -152,7 +156,8 @@ impl Preconditioner {
                 }
             }
         }
-        let factor = Cholesky::new(from.len(), |i, j| hessian[from[i] * head.keys.len + from[j]]);
+        let factor =
+            Cholesky::new(from.len(), |i, j| hessian[from[i] * head.keys.len + from[j]] + norms.element(at[i], at[j]));
         Self { at, factor }
     }
 

@@ -12,13 +12,13 @@ use handcar_ps::{Entry, Registry, Store, Updater};
 pub const NAME: &str = "dbpg";
 
 /// First trust region: how far a weight may move in its first step.
-const TRUST_FIRST: f32 = 1.0;
+pub(super) const TRUST_FIRST: f32 = 1.0;
 /// Largest trust region.
-const TRUST_MAX: f32 = 5.0;
+pub(super) const TRUST_MAX: f32 = 5.0;
 /// Smallest one: twice the last move and this much.
-const TRUST_MIN: f32 = 0.1;
+pub(super) const TRUST_MIN: f32 = 0.1;
 /// Keeps a key that no row has from dividing by zero.
-const CURVATURE_MIN: f64 = 1e-10;
+pub(super) const CURVATURE_MIN: f64 = 1e-10;
 
 /// Adds the updater to a registry: what a server needs to take part in `fit --solver dbpg`.
 pub fn register(registry: &mut Registry) {
@@ -129,6 +129,7 @@ impl Updater for DbpgUpdater {
             Request::Place => {
                 replace(&mut c.weight, &mut c.before, &mut c.active, f32::from_bits(pushed[0] as u32));
             }
+            Request::Set => c.weight = f32::from_bits(pushed[0] as u32),
             Request::Step { gradient_scale, curvature_scale, bound, relax, slack } => {
                 let w = c.weight as f64;
                 let g = pushed[0] as f64 * gradient_scale;
@@ -312,5 +313,11 @@ mod tests {
     fn a_placed_weight_moves_its_memory_along() {
         let c = applied(Request::Place, [0.75f32.to_bits() as i64, 0], |c| (c.weight, c.before) = (0.25, 0.5));
         assert_eq!((c.weight, c.before), (0.75, 1.0));
+    }
+
+    #[test]
+    fn a_set_weight_leaves_its_memory_where_it_was() {
+        let c = applied(Request::Set, [0.75f32.to_bits() as i64, 0], |c| (c.weight, c.before) = (0.25, 0.5));
+        assert_eq!((c.weight, c.before), (0.75, 0.5));
     }
 }

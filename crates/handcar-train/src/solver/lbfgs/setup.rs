@@ -35,7 +35,7 @@ impl<'w> Lbfgs<'w> {
         start: &dyn Fn(Option<usize>) -> f32,
     ) -> Result<Self> {
         let Settings { loss, penalty, intercept, history, threads, stage } = settings;
-        let task = Task { loss, l1: penalty.l1, intercept, threads, stage };
+        let task = Task { loss, l1: penalty.l1, intercept, by_field: false, threads, stage };
         let problem = Problem::new(worker, data, rows, weights, task, filters)?;
         worker.set_policy(Policy::BoundedDelay(0));
         let room = updater::ROOMS.into_iter().find(|&room| room >= history).unwrap_or(super::HISTORY_MAX);
