@@ -4,7 +4,9 @@
 //! computed for a model is computed for sixteen at once. Each model has the bits that it would have alone.
 
 mod lanes;
+mod met;
 mod part;
+mod states;
 mod table;
 
 use super::part::exponent;
@@ -43,9 +45,9 @@ trait Tables {
     fn weights(&mut self, batch: u64, model: usize) -> (Vec<f32>, f32);
 }
 
-struct Many<'a, R, L>(GridTable<'a, R>, L);
+struct Many<'a, R, L, const W: usize>(GridTable<'a, R, W>, L);
 
-impl<R: ByNumbers, L: Loss> Tables for Many<'_, R, L> {
+impl<R: ByNumbers<W>, L: Loss, const W: usize> Tables for Many<'_, R, L, W> {
     fn pass(&mut self, view: &RowView<'_>, batch: u64, batch_rows: usize, hear: &mut Hear<'_>) -> Result<bool> {
         self.0.pass(self.1, view, batch, batch_rows, hear)
     }
@@ -78,10 +80,10 @@ impl<'a> Grid<'a> {
         let (weight_exponent, weights) = scaled(weights);
         let tables: Box<dyn Tables + 'a> = match settings.solver {
             Solver::Ftrl => with_loss!(settings.loss, loss => {
-                Box::new(Many(GridTable::<Ftrl>::new(data, settings, choices, weight_exponent, start)?, loss))
+                Box::new(Many(GridTable::<Ftrl, _>::new(data, settings, choices, weight_exponent, start)?, loss))
             }),
             Solver::AdaGrad => with_loss!(settings.loss, loss => {
-                Box::new(Many(GridTable::<AdaGrad>::new(data, settings, choices, weight_exponent, start)?, loss))
+                Box::new(Many(GridTable::<AdaGrad, _>::new(data, settings, choices, weight_exponent, start)?, loss))
             }),
             _ => return Ok(None),
         };

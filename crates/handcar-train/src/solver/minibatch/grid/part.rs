@@ -3,28 +3,26 @@
 use super::super::fixed;
 use super::super::part::Exponents;
 use super::super::rule::ByNumbers;
-use super::lanes::{Lanes, STATE, width};
+use super::lanes::{LANES, Lanes, State, Wide};
+use super::met::{Entries, Entry, Met};
+use super::states::States;
 use crate::error::{Result, TrainError};
-use handcar_data::{ColumnBlock, Entries};
-use handcar_kernels::{Kernel, huge_pages, prefetch, run};
+use handcar_data::{self as data, ColumnBlock};
+use handcar_kernels::{Kernel, prefetch, run};
 use std::ops::Range;
 
 /// A share of the table.
-pub(super) struct GridPart<'a, R> {
+pub(super) struct GridPart<'a, const W: usize> {
     /// Which keys of the data set; empty for the intercept.
     pub keys: Range<usize>,
     block: Option<ColumnBlock<'a>>,
     /// The ids of the part's keys within the block.
     own: Range<u32>,
-    lanes: Lanes<R>,
-    /// The numbers of each key's states, all lanes of one number together.
-    states: Vec<f32>,
-    /// Of each key: where in `met` it stands, if what stands there is this key.
-    place: Vec<u32>,
-    /// This batch's keys of the part, each once.
-    met: Vec<u32>,
-    /// This batch's entries of the part.
-    entries: Vec<Entry>,
+    /// Of each sixteen models.
+    states: Vec<States<W>>,
+    met: Met,
+    /// Of each sixteen models the weights of the keys met, in the order of their numbers, until they have learned.
+    weights: Vec<Wide<f32>>,
     valued: bool,
     /// `2^-e`, with every value at most `2^e`.
     value_scale: f64,
@@ -32,147 +30,146 @@ pub(super) struct GridPart<'a, R> {
     scale: f32,
 }
 
-/// A row of the batch, the place in `met` of a key that it has, and the value.
-struct Entry {
-    row: u32,
-    place: u32,
-    value: f32,
-}
-
 /// How many keys ahead states are asked for: each is several lines, and their tables are larger than any cache.
 const AHEAD: usize = 12;
-/// Numbers in a cache line.
-const LINE: usize = 16;
 
-/// Room for numbers of all lanes of each key that a batch has.
+/// Room for numbers of all models of each key that a batch has.
 #[derive(Default)]
-pub(super) struct Room {
-    weights: Vec<f32>,
-    sums: Vec<i64>,
-    next: Vec<f32>,
+pub(super) struct Room(Vec<Wide<i64>>);
+
+impl Room {
+    fn of(&mut self, keys: usize) -> &mut [Wide<i64>] {
+        if self.0.len() < keys {
+            self.0.resize(keys, Wide::default());
+        }
+        &mut self.0[..keys]
+    }
 }
 
-impl<'a, R: ByNumbers> GridPart<'a, R> {
+impl<'a, const W: usize> GridPart<'a, W> {
     /// The keys `ids` of a block, or the intercept. `start`: the weight of a key of the data set.
     ///
     /// # Errors
     /// [`TrainError::Data`] if the block's ids are not those of its keys.
-    pub fn new(
+    pub fn new<R: ByNumbers<W>>(
         block: Option<(&ColumnBlock<'a>, Range<usize>)>,
-        lanes: Lanes<R>,
+        lanes: &[Lanes<R>],
         Exponents { slope, values, weights }: Exponents,
         start: &dyn Fn(usize) -> f32,
     ) -> Result<Self> {
         let ids = block.as_ref().map_or(0..1, |(_, ids)| ids.clone());
         let base = block.as_ref().map_or(0, |(b, _)| b.keys.start);
-        let size = lanes.len() * width::<R>();
-        let mut states = Vec::with_capacity(ids.len() * size);
-        huge_pages::advise_capacity(&mut states);
-        let zero = lanes.start(0.0);
-        for id in ids.clone() {
-            match start(base + id) {
-                0.0 => states.extend_from_slice(&zero),
-                w => states.extend(lanes.start(w)),
+        let mut states: Vec<States<W>> = lanes.iter().map(|_| States::new(ids.len() + 1)).collect();
+        for (slot, w) in ids.clone().map(|id| start(base + id)).enumerate().filter(|(_, w)| *w != 0.0) {
+            for (lanes, states) in lanes.iter().zip(&mut states) {
+                states.all_mut()[slot + 1] = lanes.start(w);
             }
         }
         let block = block.map(|(b, _)| b.clone());
         if let Some(b) = &block {
             let n = b.keys.len();
             let beyond = match b.entries {
-                Entries::Dense8(d) => d.iter().any(|&id| id as usize > n),
-                Entries::Dense16(d) => d.iter().any(|&id| id as usize > n),
-                Entries::Dense32(d) => d.iter().any(|&id| id as usize > n),
-                Entries::Sparse { ids, .. } => ids.iter().any(|&id| id as usize >= n),
+                data::Entries::Dense8(d) => d.iter().any(|&id| id as usize > n),
+                data::Entries::Dense16(d) => d.iter().any(|&id| id as usize > n),
+                data::Entries::Dense32(d) => d.iter().any(|&id| id as usize > n),
+                data::Entries::Sparse { ids, .. } => ids.iter().any(|&id| id as usize >= n),
             };
             if beyond {
                 let (expected, got) = (format!("ids below {n} in a block"), "others; is the cache damaged?".into());
                 return Err(TrainError::Data { expected, got });
             }
         }
+        let sparse = matches!(&block, Some(ColumnBlock { entries: data::Entries::Sparse { .. }, .. }));
         Ok(Self {
             keys: if block.is_some() { base + ids.start..base + ids.end } else { 0..0 },
-            valued: matches!(&block, Some(ColumnBlock { entries: Entries::Sparse { values: Some(_), .. }, .. })),
+            valued: matches!(&block, Some(ColumnBlock { entries: data::Entries::Sparse { values: Some(_), .. }, .. })),
+            met: Met::new(ids.len() + 1, !sparse),
             block,
-            lanes,
-            states,
-            place: vec![0; ids.len()],
             own: ids.start as u32..ids.end as u32,
-            met: Vec::new(),
-            entries: Vec::new(),
+            states,
+            weights: Vec::new(),
             value_scale: 2f64.powi(-values),
             scale: fixed::gradient_scale(slope, values, weights),
         })
     }
 
-    /// Adds `w·x` to the margins of a batch's rows, all lanes of a row together.
-    pub fn add_margins(&mut self, batch: u64, rows: &Range<usize>, room: &mut Room, margins: &mut [i64]) {
-        self.lanes.go_to(batch);
-        self.meet(rows);
-        let k = self.lanes.len();
-        room.weights.resize(room.weights.len().max(self.met.len() * k), 0.0);
-        room.sums.resize(room.sums.len().max(self.met.len() * k), 0);
-        room.next.resize(STATE * k, 0.0);
-        run(AddMargins { part: self, room, margins });
+    /// Goes to a batch: numbers its keys and asks for the first of them.
+    pub fn meet(&mut self, rows: &Range<usize>) {
+        let Self { block, own, met, .. } = self;
+        match block.as_ref().map(|b| b.entries) {
+            None => met.dense(&vec![1u32; rows.len()]),
+            Some(data::Entries::Dense8(d)) => met.dense(&d[rows.clone()]),
+            Some(data::Entries::Dense16(d)) => met.dense(&d[rows.clone()]),
+            Some(data::Entries::Dense32(d)) => met.dense(&d[rows.clone()]),
+            Some(data::Entries::Sparse { rows: at, ids, values }) => {
+                let begin = at.partition_point(|&r| (r as usize) < rows.start);
+                let batch = (begin..at.len()).take_while(|&e| (at[e] as usize) < rows.end);
+                met.sparse(batch.filter(|&e| own.contains(&ids[e])).map(|e| {
+                    (at[e] - rows.start as u32, ids[e] - own.start + 1, values.map_or(1.0, |v| v[e]))
+                }));
+            }
+        }
+        self.weights.resize(self.weights.len().max(self.met.slots().len() * self.states.len()), Wide::default());
+        self.ask_first(0);
+    }
+
+    /// Finds the weights of the batch's keys.
+    pub fn weigh<R: ByNumbers<W>>(&mut self, lanes: &[Lanes<R>], room: &mut Room) {
+        let count = self.met.slots().len();
+        let contributions = room.of(count * lanes.len());
+        for (i, (lanes, states)) in lanes.iter().zip(&self.states).enumerate() {
+            let (of, slots) = (i * count..(i + 1) * count, self.met.slots());
+            let (weights, contributions) = (&mut self.weights[of.clone()], &mut contributions[of]);
+            run(Weigh { lanes, slots, states: states.all(), weights, contributions });
+            if i + 1 < self.states.len() {
+                self.ask_first(i + 1);
+            }
+        }
+    }
+
+    /// Adds `w·x` to the margins of a batch's rows, sixteen models after sixteen models, once the weights have been found.
+    pub fn add_margins(&self, room: &mut Room, rows: usize, margins: &mut [Wide<i64>]) {
+        let (count, valued) = (self.met.slots().len(), self.valued);
+        for (i, margins) in margins.chunks_exact_mut(rows).enumerate() {
+            let of = i * count..(i + 1) * count;
+            let (weights, contributions) = (&self.weights[of.clone()], &room.0[of]);
+            run(AddMargins { entries: &self.met.entries, valued, weights, contributions, margins });
+        }
     }
 
     /// Sums the rows' gradients and updates every key whose sum is not zero.
-    pub fn learn(&mut self, room: &mut Room, gradients: &[i64]) {
-        run(Learn { part: self, room, gradients });
-    }
-
-    /// Lists the entries of a batch, and each key once.
-    fn meet(&mut self, rows: &Range<usize>) {
-        self.met.clear();
-        self.entries.clear();
-        let Self { block, own, place, met, entries, .. } = self;
-        let mut add = |row: usize, id: u32, value: f32| {
-            let key = id.wrapping_sub(own.start);
-            if key >= own.end - own.start {
-                return;
+    pub fn learn<R: ByNumbers<W>>(
+        &mut self,
+        lanes: &[Lanes<R>],
+        room: &mut Room,
+        rows: usize,
+        gradients: &[Wide<i64>],
+    ) {
+        let count = self.met.slots().len();
+        let scale = self.valued.then_some(self.value_scale);
+        for (i, (lanes, gradients)) in lanes.iter().zip(gradients.chunks_exact(rows)).enumerate() {
+            self.ask_first(i);
+            let sums = room.of(count);
+            run(Sum { entries: &self.met.entries, scale, gradients, sums });
+            // Of an absent entry nothing is learned.
+            if let Some(number) = self.met.absent() {
+                sums[number] = Wide::default();
             }
-            let mut at = place[key as usize];
-            if met.get(at as usize) != Some(&key) {
-                at = met.len() as u32;
-                place[key as usize] = at;
-                met.push(key);
-            }
-            entries.push(Entry { row: row as u32, place: at, value });
-        };
-        // Absent entries have id 0 in dense columns, and others one more than their key's.
-        match block.as_ref().map(|b| b.entries) {
-            None => (0..rows.len()).for_each(|row| add(row, 0, 1.0)),
-            Some(Entries::Dense8(d)) => {
-                d[rows.clone()].iter().enumerate().for_each(|(row, &id)| add(row, (id as u32).wrapping_sub(1), 1.0));
-            }
-            Some(Entries::Dense16(d)) => {
-                d[rows.clone()].iter().enumerate().for_each(|(row, &id)| add(row, (id as u32).wrapping_sub(1), 1.0));
-            }
-            Some(Entries::Dense32(d)) => {
-                d[rows.clone()].iter().enumerate().for_each(|(row, &id)| add(row, id.wrapping_sub(1), 1.0));
-            }
-            Some(Entries::Sparse { rows: at, ids, values }) => {
-                let begin = at.partition_point(|&r| (r as usize) < rows.start);
-                for e in (begin..at.len()).take_while(|&e| (at[e] as usize) < rows.end) {
-                    add(at[e] as usize - rows.start, ids[e], values.map_or(1.0, |v| v[e]));
-                }
-            }
+            let (states, weights) = (self.states[i].all_mut(), &self.weights[i * count..(i + 1) * count]);
+            run(Learn { lanes, slots: self.met.slots(), states, weights, sums, scale: self.scale });
         }
     }
 
-    /// Asks for the states of one of the batch's keys, to be there when its turn comes.
-    #[inline(always)]
-    fn ask(&self, place: usize, size: usize) {
-        if let Some(&key) = self.met.get(place) {
-            let state = &self.states[key as usize * size..(key as usize + 1) * size];
-            state.chunks(LINE).for_each(|line| prefetch::line(&line[0]));
-        }
+    /// Asks for the first states of sixteen models.
+    fn ask_first(&self, models: usize) {
+        let (states, slots) = (self.states[models].all(), self.met.slots());
+        (0..AHEAD).for_each(|i| ask(states, slots, i));
     }
 
-    /// The weights of one model as batch `batch` finds them.
-    pub fn weights(&mut self, batch: u64, lane: usize) -> impl Iterator<Item = f32> + '_ {
-        self.lanes.go_to(batch);
-        let lanes = &self.lanes;
-        self.states.chunks_exact(lanes.len() * width::<R>()).map(move |state| lanes.weight(lane, state))
+    /// The weights of one model as the batch that `lanes` have gone to finds them.
+    pub fn weights<R: ByNumbers<W>>(&self, lanes: &[Lanes<R>], model: usize) -> impl Iterator<Item = f32> {
+        let (lanes, states) = (&lanes[model / LANES], self.states[model / LANES].all());
+        states[1..].iter().map(move |state| lanes.weight(model % LANES, state))
     }
 
     /// Whether this is the intercept.
@@ -181,77 +178,135 @@ impl<'a, R: ByNumbers> GridPart<'a, R> {
     }
 }
 
-struct AddMargins<'k, 'a, R> {
-    part: &'k GridPart<'a, R>,
-    room: &'k mut Room,
-    margins: &'k mut [i64],
+/// Asks for the state of the key of a number, to be there when its turn comes.
+#[inline(always)]
+fn ask<const W: usize>(states: &[State<W>], slots: &[u32], number: usize) {
+    if let Some(&slot) = slots.get(number) {
+        states[slot as usize].iter().for_each(prefetch::line);
+    }
 }
 
-impl<R: ByNumbers> Kernel for AddMargins<'_, '_, R> {
+/// Weights of the keys met, and what they add to a margin with a value of 1.
+struct Weigh<'k, R, const W: usize> {
+    lanes: &'k Lanes<R>,
+    slots: &'k [u32],
+    states: &'k [State<W>],
+    weights: &'k mut [Wide<f32>],
+    contributions: &'k mut [Wide<i64>],
+}
+
+impl<R: ByNumbers<W>, const W: usize> Kernel for Weigh<'_, R, W> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { part, room: Room { weights, sums, .. }, margins } = self;
-        let (k, size) = (part.lanes.len(), part.lanes.len() * width::<R>());
-        (0..AHEAD).for_each(|i| part.ask(i, size));
-        for (i, &key) in part.met.iter().enumerate() {
-            part.ask(i + AHEAD, size);
-            let weights = &mut weights[i * k..(i + 1) * k];
-            part.lanes.weights(&part.states[key as usize * size..(key as usize + 1) * size], weights);
-            for (sum, &w) in sums[i * k..(i + 1) * k].iter_mut().zip(&*weights) {
-                *sum = fixed::margin(w);
+        let Self { lanes, slots, states, weights, contributions } = self;
+        for (i, ((&slot, weights), contributions)) in slots.iter().zip(weights).zip(contributions).enumerate() {
+            ask(states, slots, i + AHEAD);
+            weights.0 = lanes.weights(&states[slot as usize]);
+            for lane in 0..LANES {
+                contributions.0[lane] = fixed::margin(weights.0[lane]);
             }
         }
-        for &Entry { row, place, value } in &part.entries {
-            let margins = &mut margins[row as usize * k..(row as usize + 1) * k];
-            if part.valued {
-                for (m, &w) in margins.iter_mut().zip(&weights[place as usize * k..(place as usize + 1) * k]) {
-                    *m += fixed::margin(w * value);
+    }
+}
+
+/// Adds the weights of rows' keys to the rows' margins.
+struct AddMargins<'k> {
+    entries: &'k Entries,
+    valued: bool,
+    weights: &'k [Wide<f32>],
+    contributions: &'k [Wide<i64>],
+    margins: &'k mut [Wide<i64>],
+}
+
+impl Kernel for AddMargins<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { entries, valued, weights, contributions, margins } = self;
+        match entries {
+            Entries::Dense(numbers) => {
+                for (margin, &number) in margins.iter_mut().zip(numbers) {
+                    *margin += contributions[number as usize];
                 }
-            } else {
-                for (m, &w) in margins.iter_mut().zip(&sums[place as usize * k..(place as usize + 1) * k]) {
-                    *m += w;
+            }
+            Entries::Sparse(entries) if valued => {
+                for &Entry { row, number, value } in entries {
+                    let (margin, weights) = (&mut margins[row as usize], &weights[number as usize]);
+                    for lane in 0..LANES {
+                        margin.0[lane] += fixed::margin(weights.0[lane] * value);
+                    }
+                }
+            }
+            Entries::Sparse(entries) => {
+                for &Entry { row, number, .. } in entries {
+                    margins[row as usize] += contributions[number as usize];
                 }
             }
         }
     }
 }
 
-struct Learn<'k, 'a, R> {
-    part: &'k mut GridPart<'a, R>,
-    room: &'k mut Room,
-    gradients: &'k [i64],
+/// Sums gradients of rows by the keys that they have.
+struct Sum<'k> {
+    entries: &'k Entries,
+    /// What values are multiplied by, if there are any.
+    scale: Option<f64>,
+    gradients: &'k [Wide<i64>],
+    sums: &'k mut [Wide<i64>],
 }
 
-impl<R: ByNumbers> Kernel for Learn<'_, '_, R> {
+impl Kernel for Sum<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Self { part, room: Room { sums, next, .. }, gradients } = self;
-        let (k, size) = (part.lanes.len(), part.lanes.len() * width::<R>());
-        (0..AHEAD).for_each(|i| part.ask(i, size));
-        // Another part may have had more keys since there was room made for this one's.
-        let sums = &mut sums[..part.met.len() * k];
-        sums.fill(0);
-        for &Entry { row, place, value } in &part.entries {
-            let gradients = &gradients[row as usize * k..(row as usize + 1) * k];
-            let sums = &mut sums[place as usize * k..(place as usize + 1) * k];
-            if part.valued {
-                for (sum, &g) in sums.iter_mut().zip(gradients) {
-                    *sum += fixed::gradient_of_value(g, value, part.value_scale);
+        let Self { entries, scale, gradients, sums } = self;
+        sums.fill(Wide::default());
+        match (entries, scale) {
+            (Entries::Dense(numbers), _) => {
+                for (&number, &gradient) in numbers.iter().zip(gradients) {
+                    sums[number as usize] += gradient;
                 }
-            } else {
-                for (sum, &g) in sums.iter_mut().zip(gradients) {
-                    *sum += g;
+            }
+            (Entries::Sparse(entries), Some(scale)) => {
+                for &Entry { row, number, value } in entries {
+                    let (sum, gradient) = (&mut sums[number as usize], &gradients[row as usize]);
+                    for lane in 0..LANES {
+                        sum.0[lane] += fixed::gradient_of_value(gradient.0[lane], value, scale);
+                    }
+                }
+            }
+            (Entries::Sparse(entries), None) => {
+                for &Entry { row, number, .. } in entries {
+                    sums[number as usize] += gradients[row as usize];
                 }
             }
         }
-        for (i, sums) in sums.chunks_exact(k).enumerate() {
-            part.ask(i + AHEAD, size);
-            let key = part.met[i] as usize;
-            part.lanes.update(&mut part.states[key * size..(key + 1) * size], sums, part.scale, next);
+    }
+}
+
+/// Updates the keys met by the sums of their gradients.
+struct Learn<'k, R, const W: usize> {
+    lanes: &'k Lanes<R>,
+    slots: &'k [u32],
+    states: &'k mut [State<W>],
+    weights: &'k [Wide<f32>],
+    sums: &'k [Wide<i64>],
+    scale: f32,
+}
+
+impl<R: ByNumbers<W>, const W: usize> Kernel for Learn<'_, R, W> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { lanes, slots, states, weights, sums, scale } = self;
+        for (i, ((&slot, weights), sums)) in slots.iter().zip(weights).zip(sums).enumerate() {
+            ask(states, slots, i + AHEAD);
+            lanes.update(&mut states[slot as usize], &weights.0, &sums.0, scale);
         }
     }
 }

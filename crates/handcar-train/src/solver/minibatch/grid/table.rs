@@ -6,7 +6,7 @@ use super::super::rows::RowView;
 use super::super::rule::{ByNumbers, Rates};
 use super::super::team::Meeting;
 use super::super::{Settings, fixed};
-use super::lanes::{LANES, Lanes};
+use super::lanes::{LANES, Lanes, Wide};
 use super::part::{GridPart, Room};
 use super::{Choice, Hear, Lot};
 use crate::error::{Result, TrainError};
@@ -16,17 +16,56 @@ use handcar_data::{Dataset, Entries};
 use handcar_kernels::{Kernel, run};
 use std::ops::Range;
 
-/// The tables of many models, in this process.
-pub(super) struct GridTable<'a, R> {
-    /// Parts by the thread that owns them.
-    members: Vec<Vec<GridPart<'a, R>>>,
-    keys: usize,
-    /// Models, of which there are at most as many as lanes.
-    models: usize,
-    lanes: usize,
+/// The rules of all models, sixteen by sixteen.
+#[derive(Clone)]
+struct Rules<R> {
+    penalised: Vec<Lanes<R>>,
+    /// Those of intercepts.
+    free: Vec<Lanes<R>>,
 }
 
-impl<'a, R: ByNumbers> GridTable<'a, R> {
+impl<R> Rules<R> {
+    fn new<const W: usize>(settings: &Settings, choices: &[Choice], batches: u64) -> Self
+    where
+        R: ByNumbers<W>,
+    {
+        let rule = |choice: &Choice, free: bool| {
+            let &Choice { alpha, beta, penalty } = choice;
+            let penalty = if free { ElasticNet::NONE } else { penalty };
+            R::new(Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches, workers: 1 })
+        };
+        let lanes = |free| {
+            // Lanes that nobody asks for do as the last model does.
+            let of = |sixteen: &[Choice]| {
+                Lanes::new(std::array::from_fn(|lane| rule(&sixteen[lane.min(sixteen.len() - 1)], free)))
+            };
+            choices.chunks(LANES).map(of).collect()
+        };
+        Self { penalised: lanes(false), free: lanes(true) }
+    }
+
+    fn go_to<const W: usize>(&mut self, batch: u64)
+    where
+        R: ByNumbers<W>,
+    {
+        self.penalised.iter_mut().chain(&mut self.free).for_each(|lanes| lanes.go_to(batch));
+    }
+
+    fn of<const W: usize>(&self, part: &GridPart<'_, W>) -> &[Lanes<R>] {
+        if part.is_intercept() { &self.free } else { &self.penalised }
+    }
+}
+
+/// The tables of many models, in this process.
+pub(super) struct GridTable<'a, R, const W: usize> {
+    /// Parts by the thread that owns them.
+    members: Vec<Vec<GridPart<'a, W>>>,
+    rules: Rules<R>,
+    keys: usize,
+    models: usize,
+}
+
+impl<'a, R: ByNumbers<W>, const W: usize> GridTable<'a, R, W> {
     /// As [`LocalTable::new`](super::super::local::LocalTable::new), for several choices.
     pub fn new(
         data: &'a Dataset,
@@ -37,40 +76,26 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
     ) -> Result<Self> {
         let threads = settings.threads.max(1);
         let batches = data.rows().div_ceil(settings.batch_rows) as u64;
-        let lanes_of = |free: bool| {
-            let mut rules: Vec<R> = choices
-                .iter()
-                .map(|&Choice { alpha, beta, penalty }| {
-                    let penalty = if free { ElasticNet::NONE } else { penalty };
-                    R::new(Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches, workers: 1 })
-                })
-                .collect();
-            // Lanes that nobody asks for do as the last model does.
-            if let Some(last) = rules.last().cloned() {
-                rules.resize(rules.len().next_multiple_of(LANES), last);
-            }
-            Lanes::new(rules)
-        };
-        let (rules, free) = (lanes_of(false), lanes_of(true));
+        let rules = Rules::<R>::new(settings, choices, batches);
         let slope = settings.loss.size(exponent(data.labels())).slope;
         let exponents = |values| Exponents { slope, values, weights: weight_exponent };
-        let mut parts: Vec<(f64, GridPart<'a, R>)> = Vec::new();
+        let mut parts: Vec<(f64, GridPart<'a, W>)> = Vec::new();
         for block in data.blocks().iter().filter(|b| !b.keys.is_empty()) {
             let values = match block.entries {
                 Entries::Sparse { values: Some(v), .. } => exponent(v),
                 _ => 0,
             };
             for (cost, ids) in shares(block, threads) {
-                parts.push((cost, GridPart::new(Some((block, ids)), rules.clone(), exponents(values), start.0)?));
+                parts.push((cost, GridPart::new(Some((block, ids)), &rules.penalised, exponents(values), start.0)?));
             }
         }
         if settings.intercept {
             let of_intercept = |_| start.1;
-            parts.push((0.5 * data.rows() as f64, GridPart::new(None, free, exponents(0), &of_intercept)?));
+            parts.push((0.5 * data.rows() as f64, GridPart::new(None, &rules.free, exponents(0), &of_intercept)?));
         }
         // The costliest first, each to the thread with the least so far.
         parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut members: Vec<(f64, Vec<GridPart<'a, R>>)> = (0..threads).map(|_| (0.0, Vec::new())).collect();
+        let mut members: Vec<(f64, Vec<GridPart<'a, W>>)> = (0..threads).map(|_| (0.0, Vec::new())).collect();
         for (cost, part) in parts {
             if let Some((load, parts)) = members.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)) {
                 *load += cost;
@@ -82,7 +107,7 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
             members.push((0.0, Vec::new()));
         }
         let members = members.into_iter().map(|m| m.1).collect();
-        Ok(Self { members, keys: data.keys().len(), models: choices.len(), lanes: rules.len() })
+        Ok(Self { members, rules, keys: data.keys().len(), models: choices.len() })
     }
 
     /// Learns from all rows, batch by batch, the first of which is number `batch` of the job. `hear` is told of each batch, and
@@ -99,7 +124,8 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
         hear: &mut Hear<'_>,
     ) -> Result<bool> {
         let total = view.labels.len();
-        let (lanes, models, members) = (self.lanes, self.models, self.members.len());
+        let (models, members, rules) = (self.models, self.members.len(), &self.rules);
+        let lanes = rules.penalised.len();
         let meeting = Meeting::new(members, batch_rows * lanes);
         let mut stopped = false;
         std::thread::scope(|scope| {
@@ -109,7 +135,7 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
                 let meeting = &meeting;
                 let work = move || {
                     let _here = meeting.present();
-                    let mut member = Member::new(i + 1, parts, meeting, batch_rows, lanes);
+                    let mut member = Member::new(i + 1, parts, rules.clone(), meeting, batch_rows);
                     for (at, rows) in batches(total, batch_rows, batch) {
                         if !member.margins(at, &rows) {
                             break;
@@ -123,8 +149,8 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
                     return Err(TrainError::Option { what: "threads", expected, got });
                 }
             }
-            let mut lead = Member::new(0, &mut first[0], &meeting, batch_rows, lanes);
-            let mut losses = vec![0i64; lanes];
+            let mut lead = Member::new(0, &mut first[0], rules.clone(), &meeting, batch_rows);
+            let mut losses = vec![0i64; lanes * LANES];
             for (at, rows) in batches(total, batch_rows, batch) {
                 if !lead.margins(at, &rows) {
                     break;
@@ -143,10 +169,10 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
     /// The weights of one model as batch `batch` finds them, and the intercept.
     pub fn weights(&mut self, batch: u64, model: usize) -> (Vec<f32>, f32) {
         let (mut all, mut intercept) = (vec![0.0; self.keys], 0.0);
-        for part in self.members.iter_mut().flatten() {
-            let (keys, is_intercept) = (part.keys.clone(), part.is_intercept());
-            let weights = part.weights(batch, model);
-            match is_intercept {
+        self.rules.go_to(batch);
+        for part in self.members.iter().flatten() {
+            let (keys, weights) = (part.keys.clone(), part.weights(self.rules.of(part), model));
+            match part.is_intercept() {
                 true => weights.for_each(|w| intercept = w),
                 false => all[keys].iter_mut().zip(weights).for_each(|(to, w)| *to = w),
             }
@@ -156,36 +182,48 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
 }
 
 /// A thread and what it owns.
-struct Member<'m, 'a, R> {
+struct Member<'m, 'a, R, const W: usize> {
     number: usize,
-    parts: &'m mut [GridPart<'a, R>],
-    meeting: &'m Meeting,
-    lanes: usize,
+    parts: &'m mut [GridPart<'a, W>],
+    rules: Rules<R>,
+    meeting: &'m Meeting<Wide<i64>>,
     room: Room,
-    /// All lanes of each row of the batch.
-    sums: Vec<i64>,
-    gradients: Vec<i64>,
+    /// Of each row of the batch, sixteen models after sixteen models.
+    sums: Vec<Wide<i64>>,
+    gradients: Vec<Wide<i64>>,
 }
 
-impl<'m, 'a, R: ByNumbers> Member<'m, 'a, R> {
+impl<'m, 'a, R: ByNumbers<W>, const W: usize> Member<'m, 'a, R, W> {
     fn new(
         number: usize,
-        parts: &'m mut [GridPart<'a, R>],
-        meeting: &'m Meeting,
+        parts: &'m mut [GridPart<'a, W>],
+        rules: Rules<R>,
+        meeting: &'m Meeting<Wide<i64>>,
         batch_rows: usize,
-        lanes: usize,
     ) -> Self {
-        let [sums, gradients] = [(); 2].map(|()| vec![0; batch_rows * lanes]);
-        Self { number, parts, meeting, lanes, room: Room::default(), sums, gradients }
+        let [sums, gradients] = [(); 2].map(|()| vec![Wide::default(); batch_rows * rules.penalised.len()]);
+        Self { number, parts, rules, meeting, room: Room::default(), sums, gradients }
     }
 
     /// Brings about the margins of a batch, together with the others; whether the pass goes on.
     fn margins(&mut self, batch: u64, rows: &Range<usize>) -> bool {
-        let Self { number, parts, meeting, lanes, room, sums, .. } = self;
-        let n = rows.len() * *lanes;
+        let Self { number, parts, rules, meeting, room, sums, .. } = self;
+        let n = rows.len() * rules.penalised.len();
+        rules.go_to(batch);
         meeting.write(*number, batch, |margins| {
-            margins[..n].fill(0);
-            parts.iter_mut().for_each(|part| part.add_margins(batch, rows, room, &mut margins[..n]));
+            let margins = &mut margins[..n];
+            margins.fill(Wide::default());
+            if let Some(first) = parts.first_mut() {
+                first.meet(rows);
+            }
+            for i in 0..parts.len() {
+                parts[i].weigh(rules.of(&parts[i]), room);
+                // The next part's states are on their way while this one's weights are added.
+                if let Some(next) = parts.get_mut(i + 1) {
+                    next.meet(rows);
+                }
+                parts[i].add_margins(room, rows.len(), margins);
+            }
         });
         let goes_on = meeting.wait(batch);
         if goes_on {
@@ -194,26 +232,30 @@ impl<'m, 'a, R: ByNumbers> Member<'m, 'a, R> {
         goes_on
     }
 
-    /// Updates what this thread owns.
-    fn learn<L: Loss>(&mut self, loss: L, view: &RowView<'_>, rows: &Range<usize>, losses: Option<&mut [i64]>) {
-        let n = rows.len() * self.lanes;
-        let (margins, gradients) = (&self.sums[..n], &mut self.gradients[..n]);
-        let (labels, weights) = view.of(rows);
-        run(Gradients { loss, size: view.size, labels, weights, lanes: self.lanes, margins, gradients, losses });
-        self.parts.iter_mut().for_each(|part| part.learn(&mut self.room, gradients));
+    /// Updates what this thread owns, last met first: that is still near.
+    fn learn<L: Loss>(&mut self, loss: L, view: &RowView<'_>, rows: &Range<usize>, mut losses: Option<&mut [i64]>) {
+        let Self { parts, rules, room, sums, gradients, .. } = self;
+        let (n, (labels, weights)) = (rows.len(), view.of(rows));
+        let gradients = &mut gradients[..n * rules.penalised.len()];
+        for (i, (margins, gradients)) in sums.chunks_exact(n).zip(gradients.chunks_exact_mut(n)).enumerate() {
+            let losses = losses.as_mut().and_then(|l| l[i * LANES..].first_chunk_mut());
+            run(Gradients { loss, size: view.size, labels, weights, margins, gradients, losses });
+        }
+        for part in parts.iter_mut().rev() {
+            part.learn(rules.of(part), room, n, gradients);
+        }
     }
 }
 
-/// Gradients of all lanes of some rows, and their losses' sums.
+/// Gradients of sixteen models of some rows, and their losses' sums.
 struct Gradients<'g, L> {
     loss: L,
     size: Size,
     labels: &'g [f32],
     weights: &'g [f32],
-    lanes: usize,
-    margins: &'g [i64],
-    gradients: &'g mut [i64],
-    losses: Option<&'g mut [i64]>,
+    margins: &'g [Wide<i64>],
+    gradients: &'g mut [Wide<i64>],
+    losses: Option<&'g mut [i64; LANES]>,
 }
 
 impl<L: Loss> Kernel for Gradients<'_, L> {
@@ -221,20 +263,31 @@ impl<L: Loss> Kernel for Gradients<'_, L> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { loss, size, labels, weights, lanes, margins, gradients, mut losses } = self;
-        for (row, &y) in labels.iter().enumerate() {
+        let Self { loss, size, labels, weights, margins, gradients, losses } = self;
+        let mut sums = [0i64; LANES];
+        for (row, ((&y, margins), gradients)) in labels.iter().zip(margins).zip(gradients).enumerate() {
             let c = weights.get(row).copied();
-            let lane = row * lanes..(row + 1) * lanes;
-            for (g, &m) in gradients[lane.clone()].iter_mut().zip(&margins[lane.clone()]) {
-                let slope = loss.derivative(fixed::margin_value(m) as f32, y);
-                *g = fixed::gradient(if let Some(c) = c { slope * c } else { slope }, size.slope);
+            let (mut values, mut slopes) = ([0f64; LANES], [0f32; LANES]);
+            for lane in 0..LANES {
+                values[lane] = fixed::margin_value(margins.0[lane]);
+                slopes[lane] = values[lane] as f32;
             }
-            if let Some(losses) = &mut losses {
+            for lane in 0..LANES {
+                let slope = loss.derivative(slopes[lane], y);
+                slopes[lane] = if let Some(c) = c { slope * c } else { slope };
+            }
+            for lane in 0..LANES {
+                gradients.0[lane] = fixed::gradient(slopes[lane], size.slope);
+            }
+            if losses.is_some() {
                 let c = c.unwrap_or(1.0) as f64;
-                for (sum, &m) in losses.iter_mut().zip(&margins[lane]) {
-                    *sum += fixed::loss(loss.value(fixed::margin_value(m), y) * c, size.value);
+                for lane in 0..LANES {
+                    sums[lane] += fixed::loss(loss.value(values[lane], y) * c, size.value);
                 }
             }
+        }
+        if let Some(losses) = losses {
+            losses.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
         }
     }
 }
