@@ -254,7 +254,13 @@ impl Ahead {
 }
 
 impl<'m, 'a, R: Rule> Member<'m, 'a, R> {
-    fn new(number: usize, parts: &'m mut [Part<'a, R>], meeting: &'m Meeting<i64>, batch_rows: usize, total: usize) -> Self {
+    fn new(
+        number: usize,
+        parts: &'m mut [Part<'a, R>],
+        meeting: &'m Meeting<i64>,
+        batch_rows: usize,
+        total: usize,
+    ) -> Self {
         parts.sort_by_key(|part| !part.is_small());
         let small = parts.iter().filter(|part| part.is_small()).count();
         let large = (0..parts.len() - small).filter(|&i| parts[small + i].is_large()).collect();

@@ -6,10 +6,9 @@ use handcar_kernels::prefetch;
 const AHEAD: usize = 32;
 
 /// A part's keys that a batch has, each once, and its entries by the keys' numbers. Slot 0 is that of an absent entry; that of a key
-/// is one more than its id in the part.
+/// is one more than its id in the part. What is kept between batches, `place`, is of each slot: its number, if the slot of that number is
+/// this one.
 pub(super) struct Met {
-    /// Of each slot: its number, if the slot of that number is this one.
-    place: Vec<u32>,
     /// The slots met, in the order of their numbers; beyond `count` what was there before.
     slots: Vec<u32>,
     count: usize,
@@ -32,10 +31,10 @@ pub(super) struct Entry {
 }
 
 impl Met {
-    /// `slots`: of the part. `dense`: whether every row has one entry.
-    pub fn new(slots: usize, dense: bool) -> Self {
+    /// `dense`: whether every row has one entry.
+    pub fn new(dense: bool) -> Self {
         let entries = if dense { Entries::Dense(Vec::new()) } else { Entries::Sparse(Vec::new()) };
-        Self { place: vec![0; slots], slots: Vec::new(), count: 0, entries }
+        Self { slots: Vec::new(), count: 0, entries }
     }
 
     /// The slots met, in the order of their numbers.
@@ -44,19 +43,21 @@ impl Met {
     }
 
     /// The number of the absent entries' slot, if there are any.
-    pub fn absent(&self) -> Option<usize> {
-        let number = self.place[0];
+    pub fn absent(&self, place: &[u32]) -> Option<usize> {
+        let number = place[0];
         (self.slots().get(number as usize) == Some(&0)).then_some(number as usize)
     }
 
     /// Takes a batch of one entry a row, of some slots.
-    pub fn dense<I: Copy + Into<u32>>(&mut self, of_rows: &[I]) {
-        let Self { place, slots, count, entries } = self;
+    pub fn dense<I: Copy + Into<u32>>(&mut self, place: &mut [u32], of_rows: &[I]) {
+        let Self { slots, count, entries } = self;
         let Entries::Dense(numbers) = entries else { return };
         if slots.len() < of_rows.len() {
             slots.resize(of_rows.len(), 0);
         }
         numbers.resize(of_rows.len(), 0);
+        // Slices, as a vector's address would be read again for each entry.
+        let (slots, numbers) = (&mut slots[..], &mut numbers[..]);
         let mut met = 0u32;
         for (i, (&slot, to)) in of_rows.iter().zip(numbers).enumerate() {
             if let Some(&later) = of_rows.get(i + AHEAD) {
@@ -75,8 +76,8 @@ impl Met {
     }
 
     /// Takes a batch of any entries: row, slot and value.
-    pub fn sparse(&mut self, of_rows: impl Iterator<Item = (u32, u32, f32)>) {
-        let Self { place, slots, count, entries } = self;
+    pub fn sparse(&mut self, place: &mut [u32], of_rows: impl Iterator<Item = (u32, u32, f32)>) {
+        let Self { slots, count, entries } = self;
         let Entries::Sparse(entries) = entries else { return };
         slots.clear();
         entries.clear();
@@ -100,22 +101,24 @@ mod tests {
     #[test]
     fn every_slot_is_numbered_once_and_every_entry_finds_its_own() {
         let mut r = Rng::new(Seed(1), 0);
-        let (mut dense, mut sparse) = (Met::new(50, true), Met::new(50, false));
+        let (mut dense, mut sparse) = (Met::new(true), Met::new(false));
+        let mut places = [[0; 50]; 2];
         for rows in [100, 1, 0, 64, 7, 100] {
             let of_rows: Vec<u16> = (0..rows).map(|_| r.below(50) as u16 / (1 + r.below(9) as u16)).collect();
-            dense.dense(&of_rows);
-            sparse.sparse(of_rows.iter().enumerate().map(|(row, &slot)| (row as u32, slot as u32, 1.0)));
+            dense.dense(&mut places[0], &of_rows);
+            let entries = of_rows.iter().enumerate().map(|(row, &slot)| (row as u32, slot as u32, 1.0));
+            sparse.sparse(&mut places[1], entries);
             let mut once = of_rows.clone();
             once.sort_unstable();
             once.dedup();
-            for met in [&dense, &sparse] {
+            for (met, place) in [&dense, &sparse].into_iter().zip(&places) {
                 let numbers: Vec<u32> = match &met.entries {
                     Entries::Dense(numbers) => numbers.clone(),
                     Entries::Sparse(entries) => entries.iter().map(|e| e.number).collect(),
                 };
                 assert_eq!((numbers.len(), met.slots().len()), (of_rows.len(), once.len()));
                 assert!(numbers.iter().zip(&of_rows).all(|(&n, &slot)| met.slots()[n as usize] == slot as u32));
-                assert_eq!(met.absent().map(|n| met.slots()[n]), of_rows.contains(&0).then_some(0));
+                assert_eq!(met.absent(place).map(|n| met.slots()[n]), of_rows.contains(&0).then_some(0));
             }
         }
     }

@@ -6,7 +6,7 @@
 mod lanes;
 mod met;
 mod part;
-mod states;
+mod slots;
 mod table;
 
 use super::part::exponent;
@@ -36,6 +36,15 @@ pub(crate) struct Lot<'l> {
     pub losses: &'l [i64],
 }
 
+/// What is told of a model's weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tally {
+    /// Weights other than zero, without the intercept.
+    pub nonzeros: u64,
+    /// Whether all of them and the intercept are numbers.
+    pub finite: bool,
+}
+
 /// Hears of each batch; whether to end after it.
 pub(crate) type Hear<'h> = dyn FnMut(&Lot<'_>) -> bool + 'h;
 
@@ -43,6 +52,7 @@ pub(crate) type Hear<'h> = dyn FnMut(&Lot<'_>) -> bool + 'h;
 trait Tables {
     fn pass(&mut self, view: &RowView<'_>, batch: u64, batch_rows: usize, hear: &mut Hear<'_>) -> Result<bool>;
     fn weights(&mut self, batch: u64, model: usize) -> (Vec<f32>, f32);
+    fn tallies(&mut self, batch: u64) -> Vec<Tally>;
 }
 
 struct Many<'a, R, L, const W: usize>(GridTable<'a, R, W>, L);
@@ -54,6 +64,10 @@ impl<R: ByNumbers<W>, L: Loss, const W: usize> Tables for Many<'_, R, L, W> {
 
     fn weights(&mut self, batch: u64, model: usize) -> (Vec<f32>, f32) {
         self.0.weights(batch, model)
+    }
+
+    fn tallies(&mut self, batch: u64) -> Vec<Tally> {
+        self.0.tallies(batch)
     }
 }
 
@@ -118,5 +132,9 @@ impl<'a> Grid<'a> {
     /// The weights of all keys of the data and the intercept of one of the models, as they are.
     pub fn solution(&mut self, model: usize) -> (Vec<f32>, f32) {
         self.tables.weights(self.batch, model)
+    }
+    /// What is told of each model as it is.
+    pub fn tallies(&mut self) -> Vec<Tally> {
+        self.tables.tallies(self.batch)
     }
 }

@@ -3,23 +3,24 @@
 use super::super::fixed;
 use super::super::part::Exponents;
 use super::super::rule::ByNumbers;
+use super::Tally;
 use super::lanes::{LANES, Lanes, State, Wide};
 use super::met::{Entries, Entry, Met};
-use super::states::States;
+use super::slots::Slots;
 use crate::error::{Result, TrainError};
 use handcar_data::{self as data, ColumnBlock};
 use handcar_kernels::{Kernel, prefetch, run};
 use std::ops::Range;
 
 /// A share of the table.
-pub(super) struct GridPart<'a, const W: usize> {
+pub(super) struct GridPart<'a> {
     /// Which keys of the data set; empty for the intercept.
     pub keys: Range<usize>,
     block: Option<ColumnBlock<'a>>,
     /// The ids of the part's keys within the block.
     own: Range<u32>,
-    /// Of each sixteen models.
-    states: Vec<States<W>>,
+    /// Those of its thread that are the part's: one for an absent entry, then one for each key.
+    slots: Range<usize>,
     met: Met,
     /// Of each sixteen models the weights of the keys met, in the order of their numbers, until they have learned.
     weights: Vec<Wide<f32>>,
@@ -46,25 +47,17 @@ impl Room {
     }
 }
 
-impl<'a, const W: usize> GridPart<'a, W> {
-    /// The keys `ids` of a block, or the intercept. `start`: the weight of a key of the data set.
+impl<'a> GridPart<'a> {
+    /// The keys `ids` of a block, or the intercept; [`place`](Self::place) gives them their slots.
     ///
     /// # Errors
     /// [`TrainError::Data`] if the block's ids are not those of its keys.
-    pub fn new<R: ByNumbers<W>>(
+    pub fn new(
         block: Option<(&ColumnBlock<'a>, Range<usize>)>,
-        lanes: &[Lanes<R>],
         Exponents { slope, values, weights }: Exponents,
-        start: &dyn Fn(usize) -> f32,
     ) -> Result<Self> {
         let ids = block.as_ref().map_or(0..1, |(_, ids)| ids.clone());
         let base = block.as_ref().map_or(0, |(b, _)| b.keys.start);
-        let mut states: Vec<States<W>> = lanes.iter().map(|_| States::new(ids.len() + 1)).collect();
-        for (slot, w) in ids.clone().map(|id| start(base + id)).enumerate().filter(|(_, w)| *w != 0.0) {
-            for (lanes, states) in lanes.iter().zip(&mut states) {
-                states.all_mut()[slot + 1] = lanes.start(w);
-            }
-        }
         let block = block.map(|(b, _)| b.clone());
         if let Some(b) = &block {
             let n = b.keys.len();
@@ -82,48 +75,69 @@ impl<'a, const W: usize> GridPart<'a, W> {
         let sparse = matches!(&block, Some(ColumnBlock { entries: data::Entries::Sparse { .. }, .. }));
         Ok(Self {
             keys: if block.is_some() { base + ids.start..base + ids.end } else { 0..0 },
+            slots: 0..ids.len() + 1,
             valued: matches!(&block, Some(ColumnBlock { entries: data::Entries::Sparse { values: Some(_), .. }, .. })),
-            met: Met::new(ids.len() + 1, !sparse),
+            met: Met::new(!sparse),
             block,
             own: ids.start as u32..ids.end as u32,
-            states,
             weights: Vec::new(),
             value_scale: 2f64.powi(-values),
             scale: fixed::gradient_scale(slope, values, weights),
         })
     }
 
+    /// Takes its slots from `first` on; the first after them.
+    pub fn place(&mut self, first: usize) -> usize {
+        self.slots = first..first + self.slots.len();
+        self.slots.end
+    }
+
+    /// Writes the states of weights that are not zero; `start`: the weight of a key of the data set, or the intercept's.
+    pub fn start<R: ByNumbers<W>, const W: usize>(
+        &self,
+        lanes: &[Lanes<R>],
+        slots: &mut Slots<W>,
+        start: (&dyn Fn(usize) -> f32, f32),
+    ) {
+        let weight = |i: usize| if self.is_intercept() { start.1 } else { start.0(self.keys.start + i) };
+        for (i, w) in (0..self.own.len()).map(weight).enumerate().filter(|(_, w)| *w != 0.0) {
+            for (sixteen, lanes) in lanes.iter().enumerate() {
+                slots.states_mut(sixteen)[self.slots.start + 1 + i] = lanes.start(w);
+            }
+        }
+    }
+
     /// Goes to a batch: numbers its keys and asks for the first of them.
-    pub fn meet(&mut self, rows: &Range<usize>) {
+    pub fn meet<const W: usize>(&mut self, slots: &mut Slots<W>, rows: &Range<usize>) {
         let Self { block, own, met, .. } = self;
+        let place = &mut slots.numbers[self.slots.clone()];
         match block.as_ref().map(|b| b.entries) {
-            None => met.dense(&vec![1u32; rows.len()]),
-            Some(data::Entries::Dense8(d)) => met.dense(&d[rows.clone()]),
-            Some(data::Entries::Dense16(d)) => met.dense(&d[rows.clone()]),
-            Some(data::Entries::Dense32(d)) => met.dense(&d[rows.clone()]),
+            None => met.dense(place, &vec![1u32; rows.len()]),
+            Some(data::Entries::Dense8(d)) => met.dense(place, &d[rows.clone()]),
+            Some(data::Entries::Dense16(d)) => met.dense(place, &d[rows.clone()]),
+            Some(data::Entries::Dense32(d)) => met.dense(place, &d[rows.clone()]),
             Some(data::Entries::Sparse { rows: at, ids, values }) => {
                 let begin = at.partition_point(|&r| (r as usize) < rows.start);
                 let batch = (begin..at.len()).take_while(|&e| (at[e] as usize) < rows.end);
-                met.sparse(batch.filter(|&e| own.contains(&ids[e])).map(|e| {
-                    (at[e] - rows.start as u32, ids[e] - own.start + 1, values.map_or(1.0, |v| v[e]))
-                }));
+                let entries = batch
+                    .filter(|&e| own.contains(&ids[e]))
+                    .map(|e| (at[e] - rows.start as u32, ids[e] - own.start + 1, values.map_or(1.0, |v| v[e])));
+                met.sparse(place, entries);
             }
         }
-        self.weights.resize(self.weights.len().max(self.met.slots().len() * self.states.len()), Wide::default());
-        self.ask_first(0);
+        self.ask_first(slots, 0);
     }
 
     /// Finds the weights of the batch's keys.
-    pub fn weigh<R: ByNumbers<W>>(&mut self, lanes: &[Lanes<R>], room: &mut Room) {
+    pub fn weigh<R: ByNumbers<W>, const W: usize>(&mut self, lanes: &[Lanes<R>], slots: &Slots<W>, room: &mut Room) {
         let count = self.met.slots().len();
+        self.weights.resize(self.weights.len().max(count * lanes.len()), Wide::default());
         let contributions = room.of(count * lanes.len());
-        for (i, (lanes, states)) in lanes.iter().zip(&self.states).enumerate() {
-            let (of, slots) = (i * count..(i + 1) * count, self.met.slots());
+        for (i, lanes) in lanes.iter().enumerate() {
+            let (of, states) = (i * count..(i + 1) * count, &slots.states(i)[self.slots.clone()]);
             let (weights, contributions) = (&mut self.weights[of.clone()], &mut contributions[of]);
-            run(Weigh { lanes, slots, states: states.all(), weights, contributions });
-            if i + 1 < self.states.len() {
-                self.ask_first(i + 1);
-            }
+            run(Weigh { lanes, slots: self.met.slots(), states, weights, contributions });
+            self.ask_first(slots, i + 1);
         }
     }
 
@@ -138,43 +152,78 @@ impl<'a, const W: usize> GridPart<'a, W> {
     }
 
     /// Sums the rows' gradients and updates every key whose sum is not zero.
-    pub fn learn<R: ByNumbers<W>>(
+    pub fn learn<R: ByNumbers<W>, const W: usize>(
         &mut self,
         lanes: &[Lanes<R>],
+        slots: &mut Slots<W>,
         room: &mut Room,
         rows: usize,
         gradients: &[Wide<i64>],
     ) {
         let count = self.met.slots().len();
+        let absent = self.met.absent(&slots.numbers[self.slots.clone()]);
         let scale = self.valued.then_some(self.value_scale);
         for (i, (lanes, gradients)) in lanes.iter().zip(gradients.chunks_exact(rows)).enumerate() {
-            self.ask_first(i);
+            self.ask_first(slots, i);
             let sums = room.of(count);
             run(Sum { entries: &self.met.entries, scale, gradients, sums });
             // Of an absent entry nothing is learned.
-            if let Some(number) = self.met.absent() {
+            if let Some(number) = absent {
                 sums[number] = Wide::default();
             }
-            let (states, weights) = (self.states[i].all_mut(), &self.weights[i * count..(i + 1) * count]);
+            let states = &mut slots.states_mut(i)[self.slots.clone()];
+            let weights = &self.weights[i * count..(i + 1) * count];
             run(Learn { lanes, slots: self.met.slots(), states, weights, sums, scale: self.scale });
         }
     }
 
-    /// Asks for the first states of sixteen models.
-    fn ask_first(&self, models: usize) {
-        let (states, slots) = (self.states[models].all(), self.met.slots());
-        (0..AHEAD).for_each(|i| ask(states, slots, i));
+    /// Asks for the first states of sixteen models, if there are as many.
+    fn ask_first<const W: usize>(&self, slots: &Slots<W>, sixteen: usize) {
+        if sixteen < slots.sixteens() {
+            let (states, met) = (&slots.states(sixteen)[self.slots.clone()], self.met.slots());
+            (0..AHEAD).for_each(|i| ask(states, met, i));
+        }
     }
 
     /// The weights of one model as the batch that `lanes` have gone to finds them.
-    pub fn weights<R: ByNumbers<W>>(&self, lanes: &[Lanes<R>], model: usize) -> impl Iterator<Item = f32> {
-        let (lanes, states) = (&lanes[model / LANES], self.states[model / LANES].all());
-        states[1..].iter().map(move |state| lanes.weight(model % LANES, state))
+    pub fn weights<R: ByNumbers<W>, const W: usize>(
+        &self,
+        lanes: &[Lanes<R>],
+        slots: &Slots<W>,
+        model: usize,
+    ) -> impl Iterator<Item = f32> {
+        let states = &slots.states(model / LANES)[self.slots.clone()][1..];
+        states.iter().map(move |state| lanes[model / LANES].weight(model % LANES, state))
+    }
+
+    /// Adds this part's weights to what is told of each model, as [`weights`](Self::weights) finds them.
+    pub fn tally<R: ByNumbers<W>, const W: usize>(&self, lanes: &[Lanes<R>], slots: &Slots<W>, tallies: &mut [Tally]) {
+        for (i, (lanes, tallies)) in lanes.iter().zip(tallies.chunks_mut(LANES)).enumerate() {
+            let (nonzeros, finite) = run(Count { lanes, states: &slots.states(i)[self.slots.clone()][1..] });
+            for (lane, tally) in tallies.iter_mut().enumerate() {
+                tally.finite &= finite[lane];
+                tally.nonzeros += if self.is_intercept() { 0 } else { nonzeros[lane] };
+            }
+        }
     }
 
     /// Whether this is the intercept.
     pub fn is_intercept(&self) -> bool {
         self.block.is_none()
+    }
+}
+
+/// Sets all to zero.
+pub(super) struct Clear<'k>(pub &'k mut [Wide<i64>]);
+
+impl Kernel for Clear<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for wide in self.0 {
+            *wide = Wide([0; LANES]);
+        }
     }
 }
 
@@ -203,11 +252,36 @@ impl<R: ByNumbers<W>, const W: usize> Kernel for Weigh<'_, R, W> {
         let Self { lanes, slots, states, weights, contributions } = self;
         for (i, ((&slot, weights), contributions)) in slots.iter().zip(weights).zip(contributions).enumerate() {
             ask(states, slots, i + AHEAD);
-            weights.0 = lanes.weights(&states[slot as usize]);
+            let (found, mut fixed) = (lanes.weights(&states[slot as usize]), [0; LANES]);
             for lane in 0..LANES {
-                contributions.0[lane] = fixed::margin(weights.0[lane]);
+                fixed[lane] = fixed::margin(found[lane]);
+            }
+            (weights.0, contributions.0) = (found, fixed);
+        }
+    }
+}
+
+/// Nonzero weights of each model, and whether all are finite.
+struct Count<'k, R, const W: usize> {
+    lanes: &'k Lanes<R>,
+    states: &'k [State<W>],
+}
+
+impl<R: ByNumbers<W>, const W: usize> Kernel for Count<'_, R, W> {
+    type Output = ([u64; LANES], [bool; LANES]);
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let (mut nonzeros, mut nothing) = ([0; LANES], [0f32; LANES]);
+        for state in self.states {
+            let weights = self.lanes.weights(state);
+            for lane in 0..LANES {
+                nonzeros[lane] += (weights[lane] != 0.0) as u64;
+                // Zero of a number, and NaN of what is none.
+                nothing[lane] += weights[lane] * 0.0;
             }
         }
+        (nonzeros, nothing.map(|x| x == 0.0))
     }
 }
 
@@ -234,10 +308,11 @@ impl Kernel for AddMargins<'_> {
             }
             Entries::Sparse(entries) if valued => {
                 for &Entry { row, number, value } in entries {
-                    let (margin, weights) = (&mut margins[row as usize], &weights[number as usize]);
+                    let (weights, mut fixed) = (weights[number as usize].0, [0; LANES]);
                     for lane in 0..LANES {
-                        margin.0[lane] += fixed::margin(weights.0[lane] * value);
+                        fixed[lane] = fixed::margin(weights[lane] * value);
                     }
+                    margins[row as usize] += Wide(fixed);
                 }
             }
             Entries::Sparse(entries) => {
@@ -264,7 +339,7 @@ impl Kernel for Sum<'_> {
     #[inline(always)]
     fn run(self) {
         let Self { entries, scale, gradients, sums } = self;
-        sums.fill(Wide::default());
+        Clear(&mut *sums).run();
         match (entries, scale) {
             (Entries::Dense(numbers), _) => {
                 for (&number, &gradient) in numbers.iter().zip(gradients) {
@@ -273,10 +348,11 @@ impl Kernel for Sum<'_> {
             }
             (Entries::Sparse(entries), Some(scale)) => {
                 for &Entry { row, number, value } in entries {
-                    let (sum, gradient) = (&mut sums[number as usize], &gradients[row as usize]);
+                    let mut gradient = gradients[row as usize].0;
                     for lane in 0..LANES {
-                        sum.0[lane] += fixed::gradient_of_value(gradient.0[lane], value, scale);
+                        gradient[lane] = fixed::gradient_of_value(gradient[lane], value, scale);
                     }
+                    sums[number as usize] += Wide(gradient);
                 }
             }
             (Entries::Sparse(entries), None) => {

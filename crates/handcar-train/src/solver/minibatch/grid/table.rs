@@ -7,8 +7,9 @@ use super::super::rule::{ByNumbers, Rates};
 use super::super::team::Meeting;
 use super::super::{Settings, fixed};
 use super::lanes::{LANES, Lanes, Wide};
-use super::part::{GridPart, Room};
-use super::{Choice, Hear, Lot};
+use super::part::{Clear, GridPart, Room};
+use super::slots::Slots;
+use super::{Choice, Hear, Lot, Tally};
 use crate::error::{Result, TrainError};
 use crate::loss::{Loss, Size};
 use crate::penalty::ElasticNet;
@@ -51,15 +52,15 @@ impl<R> Rules<R> {
         self.penalised.iter_mut().chain(&mut self.free).for_each(|lanes| lanes.go_to(batch));
     }
 
-    fn of<const W: usize>(&self, part: &GridPart<'_, W>) -> &[Lanes<R>] {
+    fn of(&self, part: &GridPart<'_>) -> &[Lanes<R>] {
         if part.is_intercept() { &self.free } else { &self.penalised }
     }
 }
 
 /// The tables of many models, in this process.
 pub(super) struct GridTable<'a, R, const W: usize> {
-    /// Parts by the thread that owns them.
-    members: Vec<Vec<GridPart<'a, W>>>,
+    /// Of each thread its parts and their slots.
+    members: Vec<(Vec<GridPart<'a>>, Slots<W>)>,
     rules: Rules<R>,
     keys: usize,
     models: usize,
@@ -79,23 +80,22 @@ impl<'a, R: ByNumbers<W>, const W: usize> GridTable<'a, R, W> {
         let rules = Rules::<R>::new(settings, choices, batches);
         let slope = settings.loss.size(exponent(data.labels())).slope;
         let exponents = |values| Exponents { slope, values, weights: weight_exponent };
-        let mut parts: Vec<(f64, GridPart<'a, W>)> = Vec::new();
+        let mut parts: Vec<(f64, GridPart<'a>)> = Vec::new();
         for block in data.blocks().iter().filter(|b| !b.keys.is_empty()) {
             let values = match block.entries {
                 Entries::Sparse { values: Some(v), .. } => exponent(v),
                 _ => 0,
             };
             for (cost, ids) in shares(block, threads) {
-                parts.push((cost, GridPart::new(Some((block, ids)), &rules.penalised, exponents(values), start.0)?));
+                parts.push((cost, GridPart::new(Some((block, ids)), exponents(values))?));
             }
         }
         if settings.intercept {
-            let of_intercept = |_| start.1;
-            parts.push((0.5 * data.rows() as f64, GridPart::new(None, &rules.free, exponents(0), &of_intercept)?));
+            parts.push((0.5 * data.rows() as f64, GridPart::new(None, exponents(0))?));
         }
         // The costliest first, each to the thread with the least so far.
         parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut members: Vec<(f64, Vec<GridPart<'a, W>>)> = (0..threads).map(|_| (0.0, Vec::new())).collect();
+        let mut members: Vec<(f64, Vec<GridPart<'a>>)> = (0..threads).map(|_| (0.0, Vec::new())).collect();
         for (cost, part) in parts {
             if let Some((load, parts)) = members.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)) {
                 *load += cost;
@@ -106,7 +106,13 @@ impl<'a, R: ByNumbers<W>, const W: usize> GridTable<'a, R, W> {
         if members.is_empty() {
             members.push((0.0, Vec::new()));
         }
-        let members = members.into_iter().map(|m| m.1).collect();
+        let with_slots = |(_, mut parts): (f64, Vec<GridPart<'a>>)| {
+            let count = parts.iter_mut().fold(0, |first, part| part.place(first));
+            let mut slots = Slots::new(rules.penalised.len(), count);
+            parts.iter().for_each(|part| part.start(rules.of(part), &mut slots, start));
+            (parts, slots)
+        };
+        let members = members.into_iter().map(with_slots).collect();
         Ok(Self { members, rules, keys: data.keys().len(), models: choices.len() })
     }
 
@@ -166,12 +172,22 @@ impl<'a, R: ByNumbers<W>, const W: usize> GridTable<'a, R, W> {
         })
     }
 
+    /// What is told of the weights of all models as batch `batch` finds them.
+    pub fn tallies(&mut self, batch: u64) -> Vec<Tally> {
+        let mut tallies = vec![Tally { nonzeros: 0, finite: true }; self.models];
+        self.rules.go_to(batch);
+        for (parts, slots) in &self.members {
+            parts.iter().for_each(|part| part.tally(self.rules.of(part), slots, &mut tallies));
+        }
+        tallies
+    }
+
     /// The weights of one model as batch `batch` finds them, and the intercept.
     pub fn weights(&mut self, batch: u64, model: usize) -> (Vec<f32>, f32) {
         let (mut all, mut intercept) = (vec![0.0; self.keys], 0.0);
         self.rules.go_to(batch);
-        for part in self.members.iter().flatten() {
-            let (keys, weights) = (part.keys.clone(), part.weights(self.rules.of(part), model));
+        for (part, slots) in self.members.iter().flat_map(|(parts, slots)| parts.iter().map(move |p| (p, slots))) {
+            let (keys, weights) = (part.keys.clone(), part.weights(self.rules.of(part), slots, model));
             match part.is_intercept() {
                 true => weights.for_each(|w| intercept = w),
                 false => all[keys].iter_mut().zip(weights).for_each(|(to, w)| *to = w),
@@ -184,7 +200,8 @@ impl<'a, R: ByNumbers<W>, const W: usize> GridTable<'a, R, W> {
 /// A thread and what it owns.
 struct Member<'m, 'a, R, const W: usize> {
     number: usize,
-    parts: &'m mut [GridPart<'a, W>],
+    parts: &'m mut [GridPart<'a>],
+    slots: &'m mut Slots<W>,
     rules: Rules<R>,
     meeting: &'m Meeting<Wide<i64>>,
     room: Room,
@@ -196,31 +213,31 @@ struct Member<'m, 'a, R, const W: usize> {
 impl<'m, 'a, R: ByNumbers<W>, const W: usize> Member<'m, 'a, R, W> {
     fn new(
         number: usize,
-        parts: &'m mut [GridPart<'a, W>],
+        (parts, slots): &'m mut (Vec<GridPart<'a>>, Slots<W>),
         rules: Rules<R>,
         meeting: &'m Meeting<Wide<i64>>,
         batch_rows: usize,
     ) -> Self {
         let [sums, gradients] = [(); 2].map(|()| vec![Wide::default(); batch_rows * rules.penalised.len()]);
-        Self { number, parts, rules, meeting, room: Room::default(), sums, gradients }
+        Self { number, parts, slots, rules, meeting, room: Room::default(), sums, gradients }
     }
 
     /// Brings about the margins of a batch, together with the others; whether the pass goes on.
     fn margins(&mut self, batch: u64, rows: &Range<usize>) -> bool {
-        let Self { number, parts, rules, meeting, room, sums, .. } = self;
+        let Self { number, parts, slots, rules, meeting, room, sums, .. } = self;
         let n = rows.len() * rules.penalised.len();
         rules.go_to(batch);
         meeting.write(*number, batch, |margins| {
             let margins = &mut margins[..n];
-            margins.fill(Wide::default());
+            run(Clear(&mut *margins));
             if let Some(first) = parts.first_mut() {
-                first.meet(rows);
+                first.meet(slots, rows);
             }
             for i in 0..parts.len() {
-                parts[i].weigh(rules.of(&parts[i]), room);
+                parts[i].weigh(rules.of(&parts[i]), slots, room);
                 // The next part's states are on their way while this one's weights are added.
                 if let Some(next) = parts.get_mut(i + 1) {
-                    next.meet(rows);
+                    next.meet(slots, rows);
                 }
                 parts[i].add_margins(room, rows.len(), margins);
             }
@@ -234,7 +251,7 @@ impl<'m, 'a, R: ByNumbers<W>, const W: usize> Member<'m, 'a, R, W> {
 
     /// Updates what this thread owns, last met first: that is still near.
     fn learn<L: Loss>(&mut self, loss: L, view: &RowView<'_>, rows: &Range<usize>, mut losses: Option<&mut [i64]>) {
-        let Self { parts, rules, room, sums, gradients, .. } = self;
+        let Self { parts, slots, rules, room, sums, gradients, .. } = self;
         let (n, (labels, weights)) = (rows.len(), view.of(rows));
         let gradients = &mut gradients[..n * rules.penalised.len()];
         for (i, (margins, gradients)) in sums.chunks_exact(n).zip(gradients.chunks_exact_mut(n)).enumerate() {
@@ -242,7 +259,7 @@ impl<'m, 'a, R: ByNumbers<W>, const W: usize> Member<'m, 'a, R, W> {
             run(Gradients { loss, size: view.size, labels, weights, margins, gradients, losses });
         }
         for part in parts.iter_mut().rev() {
-            part.learn(rules.of(part), room, n, gradients);
+            part.learn(rules.of(part), slots, room, n, gradients);
         }
     }
 }

@@ -45,8 +45,7 @@ pub struct Rates {
 
 impl Rates {
     /// Those of a rule [of numbers](ByNumbers::of_numbers), which go by what they come to.
-    const NONE: Self =
-        Self { alpha: 0.0, beta: 0.0, penalty: ElasticNet::NONE, batch_rows: 0, batches: 0, workers: 0 };
+    const NONE: Self = Self { alpha: 0.0, beta: 0.0, penalty: ElasticNet::NONE, batch_rows: 0, batches: 0, workers: 0 };
 
     /// The penalty's share of a batch.
     pub fn share(&self) -> ElasticNet {
