@@ -349,8 +349,8 @@ impl Kernel for Sum<'_> {
             (Entries::Sparse(entries), Some(scale)) => {
                 for &Entry { row, number, value } in entries {
                     let mut gradient = gradients[row as usize].0;
-                    for lane in 0..LANES {
-                        gradient[lane] = fixed::gradient_of_value(gradient[lane], value, scale);
+                    for g in &mut gradient {
+                        *g = fixed::gradient_of_value(*g, value, scale);
                     }
                     sums[number as usize] += Wide(gradient);
                 }

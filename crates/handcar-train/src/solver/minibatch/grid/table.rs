@@ -1,5 +1,7 @@
 //! The tables of many models, and the threads that go through the batches in step.
 
+#![expect(clippy::needless_range_loop, reason = "one index into several arrays is what the compiler makes lanes of")]
+
 use super::super::local::{batches, shares};
 use super::super::part::{Exponents, exponent};
 use super::super::rows::RowView;
