@@ -208,7 +208,7 @@ pub(super) fn shares(block: &ColumnBlock<'_>, threads: usize) -> Vec<(f64, Range
 struct Member<'m, 'a, R: Rule> {
     number: usize,
     parts: &'m mut [Part<'a, R>],
-    meeting: &'m Meeting<i64>,
+    meeting: &'m Meeting,
     /// Margins of the batch's rows, all parts.
     sums: Vec<i64>,
     gradients: Vec<i64>,
@@ -254,13 +254,7 @@ impl Ahead {
 }
 
 impl<'m, 'a, R: Rule> Member<'m, 'a, R> {
-    fn new(
-        number: usize,
-        parts: &'m mut [Part<'a, R>],
-        meeting: &'m Meeting<i64>,
-        batch_rows: usize,
-        total: usize,
-    ) -> Self {
+    fn new(number: usize, parts: &'m mut [Part<'a, R>], meeting: &'m Meeting, batch_rows: usize, total: usize) -> Self {
         parts.sort_by_key(|part| !part.is_small());
         let small = parts.iter().filter(|part| part.is_small()).count();
         let large = (0..parts.len() - small).filter(|&i| parts[small + i].is_large()).collect();

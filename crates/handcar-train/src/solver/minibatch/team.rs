@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 const SPINS: u32 = 4000;
 
 /// Where all threads of a team meet; it spins, since a batch is shorter than a sleep and an awakening. `M`: the margins of a row.
-pub(super) struct Meeting<M> {
+pub(super) struct Meeting<M = i64> {
     members: usize,
     arrived: AtomicUsize,
     round: AtomicUsize,
