@@ -3,6 +3,8 @@
 //! A key's states of all models stand together, so that one look at the data and at a key's lines serves all of them, and what is
 //! computed for a model is computed for sixteen at once. Each model has the bits that it would have alone.
 
+mod gradients;
+mod kernels;
 mod lanes;
 mod met;
 mod part;

@@ -4,12 +4,13 @@ use super::super::fixed;
 use super::super::part::Exponents;
 use super::super::rule::ByNumbers;
 use super::Tally;
-use super::lanes::{LANES, Lanes, State, Wide};
-use super::met::{Entries, Entry, Met};
+use super::kernels::{AHEAD, AddMargins, Count, Learn, Sum, Weigh, ask};
+use super::lanes::{LANES, Lanes, Wide};
+use super::met::Met;
 use super::slots::Slots;
 use crate::error::{Result, TrainError};
 use handcar_data::{self as data, ColumnBlock};
-use handcar_kernels::{Kernel, prefetch, run};
+use handcar_kernels::run;
 use std::ops::Range;
 
 /// A share of the table.
@@ -30,9 +31,6 @@ pub(super) struct GridPart<'a> {
     /// Turns the sum of a batch into a gradient.
     scale: f32,
 }
-
-/// How many keys ahead states are asked for: each is several lines, and their tables are larger than any cache.
-const AHEAD: usize = 12;
 
 /// Room for numbers of all models of each key that a batch has.
 #[derive(Default)]
@@ -210,179 +208,5 @@ impl<'a> GridPart<'a> {
     /// Whether this is the intercept.
     pub fn is_intercept(&self) -> bool {
         self.block.is_none()
-    }
-}
-
-/// Sets all to zero.
-pub(super) struct Clear<'k>(pub &'k mut [Wide<i64>]);
-
-impl Kernel for Clear<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        for wide in self.0 {
-            *wide = Wide([0; LANES]);
-        }
-    }
-}
-
-/// Asks for the state of the key of a number, to be there when its turn comes.
-#[inline(always)]
-fn ask<const W: usize>(states: &[State<W>], slots: &[u32], number: usize) {
-    if let Some(&slot) = slots.get(number) {
-        states[slot as usize].iter().for_each(prefetch::line);
-    }
-}
-
-/// Weights of the keys met, and what they add to a margin with a value of 1.
-struct Weigh<'k, R, const W: usize> {
-    lanes: &'k Lanes<R>,
-    slots: &'k [u32],
-    states: &'k [State<W>],
-    weights: &'k mut [Wide<f32>],
-    contributions: &'k mut [Wide<i64>],
-}
-
-impl<R: ByNumbers<W>, const W: usize> Kernel for Weigh<'_, R, W> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { lanes, slots, states, weights, contributions } = self;
-        for (i, ((&slot, weights), contributions)) in slots.iter().zip(weights).zip(contributions).enumerate() {
-            ask(states, slots, i + AHEAD);
-            let (found, mut fixed) = (lanes.weights(&states[slot as usize]), [0; LANES]);
-            for lane in 0..LANES {
-                fixed[lane] = fixed::margin(found[lane]);
-            }
-            (weights.0, contributions.0) = (found, fixed);
-        }
-    }
-}
-
-/// Nonzero weights of each model, and whether all are finite.
-struct Count<'k, R, const W: usize> {
-    lanes: &'k Lanes<R>,
-    states: &'k [State<W>],
-}
-
-impl<R: ByNumbers<W>, const W: usize> Kernel for Count<'_, R, W> {
-    type Output = ([u64; LANES], [bool; LANES]);
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        let (mut nonzeros, mut nothing) = ([0; LANES], [0f32; LANES]);
-        for state in self.states {
-            let weights = self.lanes.weights(state);
-            for lane in 0..LANES {
-                nonzeros[lane] += (weights[lane] != 0.0) as u64;
-                // Zero of a number, and NaN of what is none.
-                nothing[lane] += weights[lane] * 0.0;
-            }
-        }
-        (nonzeros, nothing.map(|x| x == 0.0))
-    }
-}
-
-/// Adds the weights of rows' keys to the rows' margins.
-struct AddMargins<'k> {
-    entries: &'k Entries,
-    valued: bool,
-    weights: &'k [Wide<f32>],
-    contributions: &'k [Wide<i64>],
-    margins: &'k mut [Wide<i64>],
-}
-
-impl Kernel for AddMargins<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { entries, valued, weights, contributions, margins } = self;
-        match entries {
-            Entries::Dense(numbers) => {
-                for (margin, &number) in margins.iter_mut().zip(numbers) {
-                    *margin += contributions[number as usize];
-                }
-            }
-            Entries::Sparse(entries) if valued => {
-                for &Entry { row, number, value } in entries {
-                    let (weights, mut fixed) = (weights[number as usize].0, [0; LANES]);
-                    for lane in 0..LANES {
-                        fixed[lane] = fixed::margin(weights[lane] * value);
-                    }
-                    margins[row as usize] += Wide(fixed);
-                }
-            }
-            Entries::Sparse(entries) => {
-                for &Entry { row, number, .. } in entries {
-                    margins[row as usize] += contributions[number as usize];
-                }
-            }
-        }
-    }
-}
-
-/// Sums gradients of rows by the keys that they have.
-struct Sum<'k> {
-    entries: &'k Entries,
-    /// What values are multiplied by, if there are any.
-    scale: Option<f64>,
-    gradients: &'k [Wide<i64>],
-    sums: &'k mut [Wide<i64>],
-}
-
-impl Kernel for Sum<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { entries, scale, gradients, sums } = self;
-        Clear(&mut *sums).run();
-        match (entries, scale) {
-            (Entries::Dense(numbers), _) => {
-                for (&number, &gradient) in numbers.iter().zip(gradients) {
-                    sums[number as usize] += gradient;
-                }
-            }
-            (Entries::Sparse(entries), Some(scale)) => {
-                for &Entry { row, number, value } in entries {
-                    let mut gradient = gradients[row as usize].0;
-                    for g in &mut gradient {
-                        *g = fixed::gradient_of_value(*g, value, scale);
-                    }
-                    sums[number as usize] += Wide(gradient);
-                }
-            }
-            (Entries::Sparse(entries), None) => {
-                for &Entry { row, number, .. } in entries {
-                    sums[number as usize] += gradients[row as usize];
-                }
-            }
-        }
-    }
-}
-
-/// Updates the keys met by the sums of their gradients.
-struct Learn<'k, R, const W: usize> {
-    lanes: &'k Lanes<R>,
-    slots: &'k [u32],
-    states: &'k mut [State<W>],
-    weights: &'k [Wide<f32>],
-    sums: &'k [Wide<i64>],
-    scale: f32,
-}
-
-impl<R: ByNumbers<W>, const W: usize> Kernel for Learn<'_, R, W> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { lanes, slots, states, weights, sums, scale } = self;
-        for (i, ((&slot, weights), sums)) in slots.iter().zip(weights).zip(sums).enumerate() {
-            ask(states, slots, i + AHEAD);
-            lanes.update(&mut states[slot as usize], &weights.0, &sums.0, scale);
-        }
     }
 }

@@ -1,22 +1,22 @@
 //! The tables of many models, and the threads that go through the batches in step.
 
-#![expect(clippy::needless_range_loop, reason = "one index into several arrays is what the compiler makes lanes of")]
-
+use super::super::Settings;
 use super::super::local::{batches, shares};
 use super::super::part::{Exponents, exponent};
 use super::super::rows::RowView;
 use super::super::rule::{ByNumbers, Rates};
 use super::super::team::Meeting;
-use super::super::{Settings, fixed};
+use super::gradients::Gradients;
+use super::kernels::Clear;
 use super::lanes::{LANES, Lanes, Wide};
-use super::part::{Clear, GridPart, Room};
+use super::part::{GridPart, Room};
 use super::slots::Slots;
 use super::{Choice, Hear, Lot, Tally};
 use crate::error::{Result, TrainError};
-use crate::loss::{Loss, Size};
+use crate::loss::Loss;
 use crate::penalty::ElasticNet;
 use handcar_data::{Dataset, Entries};
-use handcar_kernels::{Kernel, run};
+use handcar_kernels::run;
 use std::ops::Range;
 
 /// The rules of all models, sixteen by sixteen.
@@ -262,51 +262,6 @@ impl<'m, 'a, R: ByNumbers<W>, const W: usize> Member<'m, 'a, R, W> {
         }
         for part in parts.iter_mut().rev() {
             part.learn(rules.of(part), slots, room, n, gradients);
-        }
-    }
-}
-
-/// Gradients of sixteen models of some rows, and their losses' sums.
-struct Gradients<'g, L> {
-    loss: L,
-    size: Size,
-    labels: &'g [f32],
-    weights: &'g [f32],
-    margins: &'g [Wide<i64>],
-    gradients: &'g mut [Wide<i64>],
-    losses: Option<&'g mut [i64; LANES]>,
-}
-
-impl<L: Loss> Kernel for Gradients<'_, L> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { loss, size, labels, weights, margins, gradients, losses } = self;
-        let mut sums = [0i64; LANES];
-        for (row, ((&y, margins), gradients)) in labels.iter().zip(margins).zip(gradients).enumerate() {
-            let c = weights.get(row).copied();
-            let (mut values, mut slopes) = ([0f64; LANES], [0f32; LANES]);
-            for lane in 0..LANES {
-                values[lane] = fixed::margin_value(margins.0[lane]);
-                slopes[lane] = values[lane] as f32;
-            }
-            for lane in 0..LANES {
-                let slope = loss.derivative(slopes[lane], y);
-                slopes[lane] = if let Some(c) = c { slope * c } else { slope };
-            }
-            for lane in 0..LANES {
-                gradients.0[lane] = fixed::gradient(slopes[lane], size.slope);
-            }
-            if losses.is_some() {
-                let c = c.unwrap_or(1.0) as f64;
-                for lane in 0..LANES {
-                    sums[lane] += fixed::loss(loss.value(values[lane], y) * c, size.value);
-                }
-            }
-        }
-        if let Some(losses) = losses {
-            losses.iter_mut().zip(sums).for_each(|(all, sum)| *all += sum);
         }
     }
 }
