@@ -65,6 +65,7 @@ pub(super) fn run(
     let mut told = Told::new(options, grid.size(), data.labels(), points.len(), began);
     let mut trace: Vec<PassTrace> = Vec::new();
     let mut first_pass = Vec::new();
+    let mut last;
     loop {
         let (pass, started) = (trace.len() as u64 + 1, Instant::now());
         told.begin(pass);
@@ -94,21 +95,24 @@ pub(super) fn run(
             bytes_sent: 0,
             plain_sent: 0,
         });
-        if let Some(last) = trace.last() {
-            observer.pass(last);
+        if let Some(line) = trace.last() {
+            observer.pass(line);
         }
+        last = (best, found);
         stopped = stopped || observer.stop();
         if stopped || pass >= passes as u64 {
             break;
         }
     }
     let mut models = Vec::with_capacity(points.len());
-    for (i, p) in points.iter().enumerate() {
-        let solution = grid.solution(i);
-        let sound = first_pass[i].is_finite() && solution.0.iter().all(|w| w.is_finite()) && solution.1.is_finite();
-        let nonzeros = solution.0.iter().filter(|w| **w != 0.0).count() as u64;
-        let metrics = if sound { measure(worker, input, options, evaluation, &example, solution)? } else { None };
-        let loss = if sound { first_pass[i] } else { f64::INFINITY };
+    for (i, (p, tally)) in points.iter().zip(grid.tallies()).enumerate() {
+        let sound = first_pass[i].is_finite() && tally.finite;
+        let metrics = match evaluation {
+            Evaluation::None => None,
+            _ if sound => measure(worker, input, options, evaluation, &example, grid.solution(i))?,
+            _ => None,
+        };
+        let (loss, nonzeros) = (if sound { first_pass[i] } else { f64::INFINITY }, tally.nonzeros);
         models.push(GridModel { l1: p[0], l2: p[1], rate: p[2], beta: p[3], loss, nonzeros, metrics, chosen: false });
     }
     let worth: Vec<f64> = models.iter().map(worth).collect();
@@ -119,7 +123,10 @@ pub(super) fn run(
         return Err(TrainError::Diverged { solver, pass, objective: f64::INFINITY, rate: Some(rate) });
     }
     models[best].chosen = true;
-    let found = found(worker, input, options, &example, penalty(&points[best]), grid.solution(best))?;
+    let found = match last {
+        (model, found) if model == best => found,
+        _ => found(worker, input, options, &example, penalty(&points[best]), grid.solution(best))?,
+    };
     let metrics = models[best].metrics.clone();
     let solved = Solved {
         state: None,

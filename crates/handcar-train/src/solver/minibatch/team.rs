@@ -1,13 +1,14 @@
 //! Threads that go through the batches of a pass in step.
 
+use std::ops::AddAssign;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Turns of waiting before a thread lets others have its core.
 const SPINS: u32 = 4000;
 
-/// Where all threads of a team meet; it spins, since a batch is shorter than a sleep and an awakening.
-pub(super) struct Meeting {
+/// Where all threads of a team meet; it spins, since a batch is shorter than a sleep and an awakening. `M`: the margins of a row.
+pub(super) struct Meeting<M = i64> {
     members: usize,
     arrived: AtomicUsize,
     round: AtomicUsize,
@@ -17,30 +18,30 @@ pub(super) struct Meeting {
     stop_at: AtomicU64,
     /// Margins of each member's keys, for an even batch and for an odd one: who is a batch ahead must not overwrite what
     /// others still read.
-    margins: Vec<[RwLock<Vec<i64>>; 2]>,
+    margins: Vec<[RwLock<Vec<M>>; 2]>,
 }
 
 /// Tells the others when its thread panics.
-pub(super) struct Presence<'a>(&'a Meeting);
+pub(super) struct Presence<'a>(&'a AtomicBool);
 
 impl Presence<'_> {
     /// Tells the others not to wait for members that will not come.
     pub fn give_up(&self) {
-        self.0.broken.store(true, Ordering::Release);
+        self.0.store(true, Ordering::Release);
     }
 }
 
 impl Drop for Presence<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.broken.store(true, Ordering::Release);
+            self.0.store(true, Ordering::Release);
         }
     }
 }
 
-impl Meeting {
+impl<M: Copy + Default + AddAssign> Meeting<M> {
     pub fn new(members: usize, batch_rows: usize) -> Self {
-        let margins = || [RwLock::new(vec![0; batch_rows]), RwLock::new(vec![0; batch_rows])];
+        let margins = || std::array::from_fn(|_| RwLock::new(vec![M::default(); batch_rows]));
         Self {
             members,
             arrived: AtomicUsize::new(0),
@@ -52,23 +53,23 @@ impl Meeting {
     }
 
     pub fn present(&self) -> Presence<'_> {
-        Presence(self)
+        Presence(&self.broken)
     }
 
     /// Writes a member's margins of a batch.
-    pub fn write(&self, member: usize, batch: u64, with: impl FnOnce(&mut [i64])) {
+    pub fn write(&self, member: usize, batch: u64, with: impl FnOnce(&mut [M])) {
         // Poison is told by `broken`; the numbers are not used then.
         let lock = &self.margins[member][batch as usize % 2];
         with(&mut lock.write().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 
     /// The margins of a batch, of all members.
-    pub fn sum(&self, batch: u64, out: &mut [i64]) {
+    pub fn sum(&self, batch: u64, out: &mut [M]) {
         for (member, lock) in self.margins.iter().enumerate() {
             let part = lock[batch as usize % 2].read().unwrap_or_else(std::sync::PoisonError::into_inner);
             match member {
                 0 => out.copy_from_slice(&part[..out.len()]),
-                _ => out.iter_mut().zip(&*part).for_each(|(o, p)| *o += p),
+                _ => out.iter_mut().zip(&*part).for_each(|(o, &p)| *o += p),
             }
         }
     }
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_member_that_panicked() {
-        let meeting = Meeting::new(2, 1);
+        let meeting = Meeting::<i64>::new(2, 1);
         let result = std::thread::scope(|scope| {
             let lost = scope.spawn(|| {
                 let _here = meeting.present();

@@ -1,125 +1,130 @@
-//! One rule for each of many models, side by side.
+//! One rule for each of sixteen models, side by side.
 
-#![expect(clippy::needless_range_loop, reason = "one index into several slices is what the compiler makes lanes of")]
+#![expect(clippy::needless_range_loop, reason = "one index into several arrays is what the compiler makes lanes of")]
 
-use super::super::rule::{ByNumbers, NUMBERS, Rule};
+use super::super::rule::{ByNumbers, NUMBERS};
 use crate::penalty::Bounds;
+use std::ops::AddAssign;
 
-/// Lanes come in multiples of this: the f32 numbers of the widest registers.
+/// Models side by side: the f32 numbers of the widest registers, and of a cache line.
 pub(super) const LANES: usize = 16;
 
-/// The rules of all models, and the numbers they go by turned over: those of one kind next to each other.
+/// A number of each of sixteen models, in cache lines of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C, align(64))]
+pub(super) struct Wide<T>(pub [T; LANES]);
+
+impl AddAssign for Wide<i64> {
+    #[inline(always)]
+    fn add_assign(&mut self, other: Self) {
+        for lane in 0..LANES {
+            self.0[lane] += other.0[lane];
+        }
+    }
+}
+
+/// The rules of sixteen models, and the numbers they go by turned over: those of one kind next to each other.
 #[derive(Clone)]
 pub(super) struct Lanes<R> {
-    rules: Vec<R>,
-    numbers: [Vec<f32>; NUMBERS],
+    rules: [R; LANES],
+    numbers: [Wide<f32>; NUMBERS],
     /// Of all models.
     bounds: Bounds,
 }
 
-impl<R: ByNumbers> Lanes<R> {
-    /// `rules`: a multiple of [`LANES`], of equal bounds.
-    pub fn new(rules: Vec<R>) -> Self {
-        let numbers = std::array::from_fn(|_| vec![0.0; rules.len()]);
-        let bounds = rules.first().map_or(Bounds::NONE, R::bounds);
-        let mut this = Self { rules, numbers, bounds };
+impl<R> Lanes<R> {
+    /// `rules`: of equal bounds.
+    pub fn new<const W: usize>(rules: [R; LANES]) -> Self
+    where
+        R: ByNumbers<W>,
+    {
+        let bounds = rules[0].bounds();
+        let mut this = Self { rules, numbers: [Wide::default(); NUMBERS], bounds };
         this.go_to(0);
         this
     }
 
-    pub fn len(&self) -> usize {
-        self.rules.len()
-    }
-
-    pub fn go_to(&mut self, batch: u64) {
+    pub fn go_to<const W: usize>(&mut self, batch: u64)
+    where
+        R: ByNumbers<W>,
+    {
         for (lane, rule) in self.rules.iter_mut().enumerate() {
             rule.go_to(batch);
             for (to, x) in self.numbers.iter_mut().zip(rule.numbers()) {
-                to[lane] = x;
+                to.0[lane] = x;
             }
         }
     }
 
-    /// The state of all models with weights `w`, number by number.
-    pub fn start(&self, w: f32) -> Vec<f32> {
-        let states: Vec<R::State> = self.rules.iter().map(|rule| rule.start(w)).collect();
-        (0..width::<R>()).flat_map(|j| states.iter().map(move |s| s.as_ref()[j])).collect()
+    /// The state of each model with weight `w`.
+    pub fn start<const W: usize>(&self, w: f32) -> State<W>
+    where
+        R: ByNumbers<W>,
+    {
+        let of_models: [[f32; W]; LANES] = std::array::from_fn(|lane| self.rules[lane].start(w));
+        std::array::from_fn(|j| of_models.map(|state| state[j]))
     }
 
     /// The weight of one model.
-    pub fn weight(&self, lane: usize, state: &[f32]) -> f32 {
-        self.rules[lane].weight(&state_of::<R>(&parts::<R>(state, self.len()), lane))
+    #[inline(always)]
+    pub fn weight<const W: usize>(&self, lane: usize, state: &State<W>) -> f32
+    where
+        R: ByNumbers<W>,
+    {
+        self.rule(lane).weight(&of_lane(state, lane))
     }
 
     /// The weights of all models.
     #[inline(always)]
-    pub fn weights(&self, state: &[f32], out: &mut [f32]) {
-        let k = self.len();
-        let (numbers, state, out) = (self.slices(), parts::<R>(state, k), &mut out[..k]);
-        for lane in 0..k {
-            out[lane] = rule_of::<R>(&numbers, lane, self.bounds).weight(&state_of::<R>(&state, lane));
+    pub fn weights<const W: usize>(&self, state: &State<W>) -> [f32; LANES]
+    where
+        R: ByNumbers<W>,
+    {
+        let mut out = [0.0; LANES];
+        for lane in 0..LANES {
+            out[lane] = self.rule(lane).weight(&of_lane(state, lane));
         }
+        out
     }
 
-    /// Takes the sums of a batch's gradients; where a sum is zero nothing changes. `next`: room for [`STATE`] numbers of each model.
+    /// Takes the sums of a batch's gradients at some weights; where a sum is zero nothing changes.
     #[inline(always)]
-    pub fn update(&self, state: &mut [f32], sums: &[i64], scale: f32, next: &mut [f32]) {
-        let k = self.len();
-        let sums = &sums[..k];
-        {
-            let (numbers, state) = (self.slices(), parts::<R>(state, k));
-            let (a, rest) = next.split_at_mut(k);
-            let (b, rest) = rest.split_at_mut(k);
-            let (c, d) = rest.split_at_mut(k);
-            let next = [a, &mut b[..k], &mut c[..k], &mut d[..k]];
-            for lane in 0..k {
-                let mut after = state_of::<R>(&state, lane);
-                rule_of::<R>(&numbers, lane, self.bounds).update(&mut after, sums[lane] as f32 * scale);
-                for j in 0..width::<R>() {
-                    next[j][lane] = after.as_ref()[j];
-                }
-            }
+    pub fn update<const W: usize>(&self, state: &mut State<W>, weights: &[f32; LANES], sums: &[i64; LANES], scale: f32)
+    where
+        R: ByNumbers<W>,
+    {
+        let (before, mut gradients) = (*state, [0.0; LANES]);
+        for lane in 0..LANES {
+            gradients[lane] = sums[lane] as f32;
         }
-        for (state, next) in state.chunks_exact_mut(k).zip(next.chunks_exact(k)) {
-            for ((state, &next), &sum) in state.iter_mut().zip(next).zip(sums) {
-                *state = if sum != 0 { next } else { *state };
+        for lane in 0..LANES {
+            let mut next = of_lane(&before, lane);
+            self.rule(lane).follow(&mut next, weights[lane], gradients[lane] * scale);
+            for j in 0..W {
+                state[j][lane] = if gradients[lane] != 0.0 { next[j] } else { before[j][lane] };
             }
         }
     }
 
-    /// Numbers of one kind each, all of one length: what the compiler must see to compute lanes side by side.
     #[inline(always)]
-    fn slices(&self) -> [&[f32]; NUMBERS] {
-        let k = self.len();
-        std::array::from_fn(|j| &self.numbers[j][..k])
+    fn rule<const W: usize>(&self, lane: usize) -> R
+    where
+        R: ByNumbers<W>,
+    {
+        // Written out, as the compiler keeps closures over arrays apart.
+        let [a, b, c, d, e] = &self.numbers;
+        R::of_numbers([a.0[lane], b.0[lane], c.0[lane], d.0[lane], e.0[lane]], self.bounds)
     }
 }
 
-/// Numbers of a state at most.
-pub(super) const STATE: usize = 4;
-
-/// The numbers of all models' states by kind; beyond those that there are the last again.
-#[inline(always)]
-fn parts<R: Rule>(state: &[f32], k: usize) -> [&[f32]; STATE] {
-    const { assert!(width::<R>() <= STATE, "states of up to four numbers") };
-    std::array::from_fn(|j| &state[j.min(width::<R>() - 1) * k..][..k])
-}
-
-/// Numbers of a model's state.
-pub(super) const fn width<R: Rule>() -> usize {
-    size_of::<R::State>() / size_of::<f32>()
-}
+/// The states of sixteen models, number by number.
+pub(super) type State<const W: usize> = [[f32; LANES]; W];
 
 #[inline(always)]
-fn rule_of<R: ByNumbers>(numbers: &[&[f32]; NUMBERS], lane: usize, bounds: Bounds) -> R {
-    R::of_numbers(std::array::from_fn(|j| numbers[j][lane]), bounds)
-}
-
-#[inline(always)]
-fn state_of<R: Rule>(parts: &[&[f32]; STATE], lane: usize) -> R::State {
-    let mut out = R::State::default();
-    for j in 0..width::<R>() {
-        out.as_mut()[j] = parts[j][lane];
+fn of_lane<const W: usize>(state: &State<W>, lane: usize) -> [f32; W] {
+    let mut out = [0.0; W];
+    for j in 0..W {
+        out[j] = state[j][lane];
     }
     out
 }

@@ -3,8 +3,12 @@
 //! A key's states of all models stand together, so that one look at the data and at a key's lines serves all of them, and what is
 //! computed for a model is computed for sixteen at once. Each model has the bits that it would have alone.
 
+mod gradients;
+mod kernels;
 mod lanes;
+mod met;
 mod part;
+mod slots;
 mod table;
 
 use super::part::exponent;
@@ -34,6 +38,15 @@ pub(crate) struct Lot<'l> {
     pub losses: &'l [i64],
 }
 
+/// What is told of a model's weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Tally {
+    /// Weights other than zero, without the intercept.
+    pub nonzeros: u64,
+    /// Whether all of them and the intercept are numbers.
+    pub finite: bool,
+}
+
 /// Hears of each batch; whether to end after it.
 pub(crate) type Hear<'h> = dyn FnMut(&Lot<'_>) -> bool + 'h;
 
@@ -41,17 +54,22 @@ pub(crate) type Hear<'h> = dyn FnMut(&Lot<'_>) -> bool + 'h;
 trait Tables {
     fn pass(&mut self, view: &RowView<'_>, batch: u64, batch_rows: usize, hear: &mut Hear<'_>) -> Result<bool>;
     fn weights(&mut self, batch: u64, model: usize) -> (Vec<f32>, f32);
+    fn tallies(&mut self, batch: u64) -> Vec<Tally>;
 }
 
-struct Many<'a, R, L>(GridTable<'a, R>, L);
+struct Many<'a, R, L, const W: usize>(GridTable<'a, R, W>, L);
 
-impl<R: ByNumbers, L: Loss> Tables for Many<'_, R, L> {
+impl<R: ByNumbers<W>, L: Loss, const W: usize> Tables for Many<'_, R, L, W> {
     fn pass(&mut self, view: &RowView<'_>, batch: u64, batch_rows: usize, hear: &mut Hear<'_>) -> Result<bool> {
         self.0.pass(self.1, view, batch, batch_rows, hear)
     }
 
     fn weights(&mut self, batch: u64, model: usize) -> (Vec<f32>, f32) {
         self.0.weights(batch, model)
+    }
+
+    fn tallies(&mut self, batch: u64) -> Vec<Tally> {
+        self.0.tallies(batch)
     }
 }
 
@@ -78,10 +96,10 @@ impl<'a> Grid<'a> {
         let (weight_exponent, weights) = scaled(weights);
         let tables: Box<dyn Tables + 'a> = match settings.solver {
             Solver::Ftrl => with_loss!(settings.loss, loss => {
-                Box::new(Many(GridTable::<Ftrl>::new(data, settings, choices, weight_exponent, start)?, loss))
+                Box::new(Many(GridTable::<Ftrl, _>::new(data, settings, choices, weight_exponent, start)?, loss))
             }),
             Solver::AdaGrad => with_loss!(settings.loss, loss => {
-                Box::new(Many(GridTable::<AdaGrad>::new(data, settings, choices, weight_exponent, start)?, loss))
+                Box::new(Many(GridTable::<AdaGrad, _>::new(data, settings, choices, weight_exponent, start)?, loss))
             }),
             _ => return Ok(None),
         };
@@ -116,5 +134,9 @@ impl<'a> Grid<'a> {
     /// The weights of all keys of the data and the intercept of one of the models, as they are.
     pub fn solution(&mut self, model: usize) -> (Vec<f32>, f32) {
         self.tables.weights(self.batch, model)
+    }
+    /// What is told of each model as it is.
+    pub fn tallies(&mut self) -> Vec<Tally> {
+        self.tables.tallies(self.batch)
     }
 }

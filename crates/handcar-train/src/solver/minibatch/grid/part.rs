@@ -3,28 +3,28 @@
 use super::super::fixed;
 use super::super::part::Exponents;
 use super::super::rule::ByNumbers;
-use super::lanes::{Lanes, STATE, width};
+use super::Tally;
+use super::kernels::{AHEAD, AddMargins, Count, Learn, Sum, Weigh, ask};
+use super::lanes::{LANES, Lanes, Wide};
+use super::met::Met;
+use super::slots::Slots;
 use crate::error::{Result, TrainError};
-use handcar_data::{ColumnBlock, Entries};
-use handcar_kernels::{Kernel, huge_pages, prefetch, run};
+use handcar_data::{self as data, ColumnBlock};
+use handcar_kernels::run;
 use std::ops::Range;
 
 /// A share of the table.
-pub(super) struct GridPart<'a, R> {
+pub(super) struct GridPart<'a> {
     /// Which keys of the data set; empty for the intercept.
     pub keys: Range<usize>,
     block: Option<ColumnBlock<'a>>,
     /// The ids of the part's keys within the block.
     own: Range<u32>,
-    lanes: Lanes<R>,
-    /// The numbers of each key's states, all lanes of one number together.
-    states: Vec<f32>,
-    /// Of each key: where in `met` it stands, if what stands there is this key.
-    place: Vec<u32>,
-    /// This batch's keys of the part, each once.
-    met: Vec<u32>,
-    /// This batch's entries of the part.
-    entries: Vec<Entry>,
+    /// Those of its thread that are the part's: one for an absent entry, then one for each key.
+    slots: Range<usize>,
+    met: Met,
+    /// Of each sixteen models the weights of the keys met, in the order of their numbers, until they have learned.
+    weights: Vec<Wide<f32>>,
     valued: bool,
     /// `2^-e`, with every value at most `2^e`.
     value_scale: f64,
@@ -32,226 +32,181 @@ pub(super) struct GridPart<'a, R> {
     scale: f32,
 }
 
-/// A row of the batch, the place in `met` of a key that it has, and the value.
-struct Entry {
-    row: u32,
-    place: u32,
-    value: f32,
-}
-
-/// How many keys ahead states are asked for: each is several lines, and their tables are larger than any cache.
-const AHEAD: usize = 12;
-/// Numbers in a cache line.
-const LINE: usize = 16;
-
-/// Room for numbers of all lanes of each key that a batch has.
+/// Room for numbers of all models of each key that a batch has.
 #[derive(Default)]
-pub(super) struct Room {
-    weights: Vec<f32>,
-    sums: Vec<i64>,
-    next: Vec<f32>,
+pub(super) struct Room(Vec<Wide<i64>>);
+
+impl Room {
+    fn of(&mut self, keys: usize) -> &mut [Wide<i64>] {
+        if self.0.len() < keys {
+            self.0.resize(keys, Wide::default());
+        }
+        &mut self.0[..keys]
+    }
 }
 
-impl<'a, R: ByNumbers> GridPart<'a, R> {
-    /// The keys `ids` of a block, or the intercept. `start`: the weight of a key of the data set.
+impl<'a> GridPart<'a> {
+    /// The keys `ids` of a block, or the intercept; [`place`](Self::place) gives them their slots.
     ///
     /// # Errors
     /// [`TrainError::Data`] if the block's ids are not those of its keys.
     pub fn new(
         block: Option<(&ColumnBlock<'a>, Range<usize>)>,
-        lanes: Lanes<R>,
         Exponents { slope, values, weights }: Exponents,
-        start: &dyn Fn(usize) -> f32,
     ) -> Result<Self> {
         let ids = block.as_ref().map_or(0..1, |(_, ids)| ids.clone());
         let base = block.as_ref().map_or(0, |(b, _)| b.keys.start);
-        let size = lanes.len() * width::<R>();
-        let mut states = Vec::with_capacity(ids.len() * size);
-        huge_pages::advise_capacity(&mut states);
-        let zero = lanes.start(0.0);
-        for id in ids.clone() {
-            match start(base + id) {
-                0.0 => states.extend_from_slice(&zero),
-                w => states.extend(lanes.start(w)),
-            }
-        }
         let block = block.map(|(b, _)| b.clone());
         if let Some(b) = &block {
             let n = b.keys.len();
             let beyond = match b.entries {
-                Entries::Dense8(d) => d.iter().any(|&id| id as usize > n),
-                Entries::Dense16(d) => d.iter().any(|&id| id as usize > n),
-                Entries::Dense32(d) => d.iter().any(|&id| id as usize > n),
-                Entries::Sparse { ids, .. } => ids.iter().any(|&id| id as usize >= n),
+                data::Entries::Dense8(d) => d.iter().any(|&id| id as usize > n),
+                data::Entries::Dense16(d) => d.iter().any(|&id| id as usize > n),
+                data::Entries::Dense32(d) => d.iter().any(|&id| id as usize > n),
+                data::Entries::Sparse { ids, .. } => ids.iter().any(|&id| id as usize >= n),
             };
             if beyond {
                 let (expected, got) = (format!("ids below {n} in a block"), "others; is the cache damaged?".into());
                 return Err(TrainError::Data { expected, got });
             }
         }
+        let sparse = matches!(&block, Some(ColumnBlock { entries: data::Entries::Sparse { .. }, .. }));
         Ok(Self {
             keys: if block.is_some() { base + ids.start..base + ids.end } else { 0..0 },
-            valued: matches!(&block, Some(ColumnBlock { entries: Entries::Sparse { values: Some(_), .. }, .. })),
+            slots: 0..ids.len() + 1,
+            valued: matches!(&block, Some(ColumnBlock { entries: data::Entries::Sparse { values: Some(_), .. }, .. })),
+            met: Met::new(!sparse),
             block,
-            lanes,
-            states,
-            place: vec![0; ids.len()],
             own: ids.start as u32..ids.end as u32,
-            met: Vec::new(),
-            entries: Vec::new(),
+            weights: Vec::new(),
             value_scale: 2f64.powi(-values),
             scale: fixed::gradient_scale(slope, values, weights),
         })
     }
 
-    /// Adds `w·x` to the margins of a batch's rows, all lanes of a row together.
-    pub fn add_margins(&mut self, batch: u64, rows: &Range<usize>, room: &mut Room, margins: &mut [i64]) {
-        self.lanes.go_to(batch);
-        self.meet(rows);
-        let k = self.lanes.len();
-        room.weights.resize(room.weights.len().max(self.met.len() * k), 0.0);
-        room.sums.resize(room.sums.len().max(self.met.len() * k), 0);
-        room.next.resize(STATE * k, 0.0);
-        run(AddMargins { part: self, room, margins });
+    /// Takes its slots from `first` on; the first after them.
+    pub fn place(&mut self, first: usize) -> usize {
+        self.slots = first..first + self.slots.len();
+        self.slots.end
+    }
+
+    /// Writes the states of weights that are not zero; `start`: the weight of a key of the data set, or the intercept's.
+    pub fn start<R: ByNumbers<W>, const W: usize>(
+        &self,
+        lanes: &[Lanes<R>],
+        slots: &mut Slots<W>,
+        start: (&dyn Fn(usize) -> f32, f32),
+    ) {
+        let weight = |i: usize| if self.is_intercept() { start.1 } else { start.0(self.keys.start + i) };
+        for (i, w) in (0..self.own.len()).map(weight).enumerate().filter(|(_, w)| *w != 0.0) {
+            for (sixteen, lanes) in lanes.iter().enumerate() {
+                slots.states_mut(sixteen)[self.slots.start + 1 + i] = lanes.start(w);
+            }
+        }
+    }
+
+    /// Goes to a batch: numbers its keys and asks for the first of them.
+    pub fn meet<const W: usize>(&mut self, slots: &mut Slots<W>, rows: &Range<usize>) {
+        let Self { block, own, met, .. } = self;
+        let place = &mut slots.numbers[self.slots.clone()];
+        match block.as_ref().map(|b| b.entries) {
+            None => met.dense(place, &vec![1u32; rows.len()]),
+            Some(data::Entries::Dense8(d)) => met.dense(place, &d[rows.clone()]),
+            Some(data::Entries::Dense16(d)) => met.dense(place, &d[rows.clone()]),
+            Some(data::Entries::Dense32(d)) => met.dense(place, &d[rows.clone()]),
+            Some(data::Entries::Sparse { rows: at, ids, values }) => {
+                let begin = at.partition_point(|&r| (r as usize) < rows.start);
+                let batch = (begin..at.len()).take_while(|&e| (at[e] as usize) < rows.end);
+                let entries = batch
+                    .filter(|&e| own.contains(&ids[e]))
+                    .map(|e| (at[e] - rows.start as u32, ids[e] - own.start + 1, values.map_or(1.0, |v| v[e])));
+                met.sparse(place, entries);
+            }
+        }
+        self.ask_first(slots, 0);
+    }
+
+    /// Finds the weights of the batch's keys.
+    pub fn weigh<R: ByNumbers<W>, const W: usize>(&mut self, lanes: &[Lanes<R>], slots: &Slots<W>, room: &mut Room) {
+        let count = self.met.slots().len();
+        self.weights.resize(self.weights.len().max(count * lanes.len()), Wide::default());
+        let contributions = room.of(count * lanes.len());
+        for (i, lanes) in lanes.iter().enumerate() {
+            let (of, states) = (i * count..(i + 1) * count, &slots.states(i)[self.slots.clone()]);
+            let (weights, contributions) = (&mut self.weights[of.clone()], &mut contributions[of]);
+            run(Weigh { lanes, slots: self.met.slots(), states, weights, contributions });
+            self.ask_first(slots, i + 1);
+        }
+    }
+
+    /// Adds `w·x` to the margins of a batch's rows, sixteen models after sixteen models, once the weights have been found.
+    pub fn add_margins(&self, room: &mut Room, rows: usize, margins: &mut [Wide<i64>]) {
+        let (count, valued) = (self.met.slots().len(), self.valued);
+        for (i, margins) in margins.chunks_exact_mut(rows).enumerate() {
+            let of = i * count..(i + 1) * count;
+            let (weights, contributions) = (&self.weights[of.clone()], &room.0[of]);
+            run(AddMargins { entries: &self.met.entries, valued, weights, contributions, margins });
+        }
     }
 
     /// Sums the rows' gradients and updates every key whose sum is not zero.
-    pub fn learn(&mut self, room: &mut Room, gradients: &[i64]) {
-        run(Learn { part: self, room, gradients });
-    }
-
-    /// Lists the entries of a batch, and each key once.
-    fn meet(&mut self, rows: &Range<usize>) {
-        self.met.clear();
-        self.entries.clear();
-        let Self { block, own, place, met, entries, .. } = self;
-        let mut add = |row: usize, id: u32, value: f32| {
-            let key = id.wrapping_sub(own.start);
-            if key >= own.end - own.start {
-                return;
+    pub fn learn<R: ByNumbers<W>, const W: usize>(
+        &mut self,
+        lanes: &[Lanes<R>],
+        slots: &mut Slots<W>,
+        room: &mut Room,
+        rows: usize,
+        gradients: &[Wide<i64>],
+    ) {
+        let count = self.met.slots().len();
+        let absent = self.met.absent(&slots.numbers[self.slots.clone()]);
+        let scale = self.valued.then_some(self.value_scale);
+        for (i, (lanes, gradients)) in lanes.iter().zip(gradients.chunks_exact(rows)).enumerate() {
+            self.ask_first(slots, i);
+            let sums = room.of(count);
+            run(Sum { entries: &self.met.entries, scale, gradients, sums });
+            // Of an absent entry nothing is learned.
+            if let Some(number) = absent {
+                sums[number] = Wide::default();
             }
-            let mut at = place[key as usize];
-            if met.get(at as usize) != Some(&key) {
-                at = met.len() as u32;
-                place[key as usize] = at;
-                met.push(key);
-            }
-            entries.push(Entry { row: row as u32, place: at, value });
-        };
-        // Absent entries have id 0 in dense columns, and others one more than their key's.
-        match block.as_ref().map(|b| b.entries) {
-            None => (0..rows.len()).for_each(|row| add(row, 0, 1.0)),
-            Some(Entries::Dense8(d)) => {
-                d[rows.clone()].iter().enumerate().for_each(|(row, &id)| add(row, (id as u32).wrapping_sub(1), 1.0));
-            }
-            Some(Entries::Dense16(d)) => {
-                d[rows.clone()].iter().enumerate().for_each(|(row, &id)| add(row, (id as u32).wrapping_sub(1), 1.0));
-            }
-            Some(Entries::Dense32(d)) => {
-                d[rows.clone()].iter().enumerate().for_each(|(row, &id)| add(row, id.wrapping_sub(1), 1.0));
-            }
-            Some(Entries::Sparse { rows: at, ids, values }) => {
-                let begin = at.partition_point(|&r| (r as usize) < rows.start);
-                for e in (begin..at.len()).take_while(|&e| (at[e] as usize) < rows.end) {
-                    add(at[e] as usize - rows.start, ids[e], values.map_or(1.0, |v| v[e]));
-                }
-            }
+            let states = &mut slots.states_mut(i)[self.slots.clone()];
+            let weights = &self.weights[i * count..(i + 1) * count];
+            run(Learn { lanes, slots: self.met.slots(), states, weights, sums, scale: self.scale });
         }
     }
 
-    /// Asks for the states of one of the batch's keys, to be there when its turn comes.
-    #[inline(always)]
-    fn ask(&self, place: usize, size: usize) {
-        if let Some(&key) = self.met.get(place) {
-            let state = &self.states[key as usize * size..(key as usize + 1) * size];
-            state.chunks(LINE).for_each(|line| prefetch::line(&line[0]));
+    /// Asks for the first states of sixteen models, if there are as many.
+    fn ask_first<const W: usize>(&self, slots: &Slots<W>, sixteen: usize) {
+        if sixteen < slots.sixteens() {
+            let (states, met) = (&slots.states(sixteen)[self.slots.clone()], self.met.slots());
+            (0..AHEAD).for_each(|i| ask(states, met, i));
         }
     }
 
-    /// The weights of one model as batch `batch` finds them.
-    pub fn weights(&mut self, batch: u64, lane: usize) -> impl Iterator<Item = f32> + '_ {
-        self.lanes.go_to(batch);
-        let lanes = &self.lanes;
-        self.states.chunks_exact(lanes.len() * width::<R>()).map(move |state| lanes.weight(lane, state))
+    /// The weights of one model as the batch that `lanes` have gone to finds them.
+    pub fn weights<R: ByNumbers<W>, const W: usize>(
+        &self,
+        lanes: &[Lanes<R>],
+        slots: &Slots<W>,
+        model: usize,
+    ) -> impl Iterator<Item = f32> {
+        let states = &slots.states(model / LANES)[self.slots.clone()][1..];
+        states.iter().map(move |state| lanes[model / LANES].weight(model % LANES, state))
+    }
+
+    /// Adds this part's weights to what is told of each model, as [`weights`](Self::weights) finds them.
+    pub fn tally<R: ByNumbers<W>, const W: usize>(&self, lanes: &[Lanes<R>], slots: &Slots<W>, tallies: &mut [Tally]) {
+        for (i, (lanes, tallies)) in lanes.iter().zip(tallies.chunks_mut(LANES)).enumerate() {
+            let (nonzeros, finite) = run(Count { lanes, states: &slots.states(i)[self.slots.clone()][1..] });
+            for (lane, tally) in tallies.iter_mut().enumerate() {
+                tally.finite &= finite[lane];
+                tally.nonzeros += if self.is_intercept() { 0 } else { nonzeros[lane] };
+            }
+        }
     }
 
     /// Whether this is the intercept.
     pub fn is_intercept(&self) -> bool {
         self.block.is_none()
-    }
-}
-
-struct AddMargins<'k, 'a, R> {
-    part: &'k GridPart<'a, R>,
-    room: &'k mut Room,
-    margins: &'k mut [i64],
-}
-
-impl<R: ByNumbers> Kernel for AddMargins<'_, '_, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { part, room: Room { weights, sums, .. }, margins } = self;
-        let (k, size) = (part.lanes.len(), part.lanes.len() * width::<R>());
-        (0..AHEAD).for_each(|i| part.ask(i, size));
-        for (i, &key) in part.met.iter().enumerate() {
-            part.ask(i + AHEAD, size);
-            let weights = &mut weights[i * k..(i + 1) * k];
-            part.lanes.weights(&part.states[key as usize * size..(key as usize + 1) * size], weights);
-            for (sum, &w) in sums[i * k..(i + 1) * k].iter_mut().zip(&*weights) {
-                *sum = fixed::margin(w);
-            }
-        }
-        for &Entry { row, place, value } in &part.entries {
-            let margins = &mut margins[row as usize * k..(row as usize + 1) * k];
-            if part.valued {
-                for (m, &w) in margins.iter_mut().zip(&weights[place as usize * k..(place as usize + 1) * k]) {
-                    *m += fixed::margin(w * value);
-                }
-            } else {
-                for (m, &w) in margins.iter_mut().zip(&sums[place as usize * k..(place as usize + 1) * k]) {
-                    *m += w;
-                }
-            }
-        }
-    }
-}
-
-struct Learn<'k, 'a, R> {
-    part: &'k mut GridPart<'a, R>,
-    room: &'k mut Room,
-    gradients: &'k [i64],
-}
-
-impl<R: ByNumbers> Kernel for Learn<'_, '_, R> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { part, room: Room { sums, next, .. }, gradients } = self;
-        let (k, size) = (part.lanes.len(), part.lanes.len() * width::<R>());
-        (0..AHEAD).for_each(|i| part.ask(i, size));
-        // Another part may have had more keys since there was room made for this one's.
-        let sums = &mut sums[..part.met.len() * k];
-        sums.fill(0);
-        for &Entry { row, place, value } in &part.entries {
-            let gradients = &gradients[row as usize * k..(row as usize + 1) * k];
-            let sums = &mut sums[place as usize * k..(place as usize + 1) * k];
-            if part.valued {
-                for (sum, &g) in sums.iter_mut().zip(gradients) {
-                    *sum += fixed::gradient_of_value(g, value, part.value_scale);
-                }
-            } else {
-                for (sum, &g) in sums.iter_mut().zip(gradients) {
-                    *sum += g;
-                }
-            }
-        }
-        for (i, sums) in sums.chunks_exact(k).enumerate() {
-            part.ask(i + AHEAD, size);
-            let key = part.met[i] as usize;
-            part.lanes.update(&mut part.states[key * size..(key + 1) * size], sums, part.scale, next);
-        }
     }
 }

@@ -1,32 +1,74 @@
 //! The tables of many models, and the threads that go through the batches in step.
 
+use super::super::Settings;
 use super::super::local::{batches, shares};
 use super::super::part::{Exponents, exponent};
 use super::super::rows::RowView;
 use super::super::rule::{ByNumbers, Rates};
 use super::super::team::Meeting;
-use super::super::{Settings, fixed};
-use super::lanes::{LANES, Lanes};
+use super::gradients::Gradients;
+use super::kernels::Clear;
+use super::lanes::{LANES, Lanes, Wide};
 use super::part::{GridPart, Room};
-use super::{Choice, Hear, Lot};
+use super::slots::Slots;
+use super::{Choice, Hear, Lot, Tally};
 use crate::error::{Result, TrainError};
-use crate::loss::{Loss, Size};
+use crate::loss::Loss;
 use crate::penalty::ElasticNet;
 use handcar_data::{Dataset, Entries};
-use handcar_kernels::{Kernel, run};
+use handcar_kernels::run;
 use std::ops::Range;
 
-/// The tables of many models, in this process.
-pub(super) struct GridTable<'a, R> {
-    /// Parts by the thread that owns them.
-    members: Vec<Vec<GridPart<'a, R>>>,
-    keys: usize,
-    /// Models, of which there are at most as many as lanes.
-    models: usize,
-    lanes: usize,
+/// The rules of all models, sixteen by sixteen.
+#[derive(Clone)]
+struct Rules<R> {
+    penalised: Vec<Lanes<R>>,
+    /// Those of intercepts.
+    free: Vec<Lanes<R>>,
 }
 
-impl<'a, R: ByNumbers> GridTable<'a, R> {
+impl<R> Rules<R> {
+    fn new<const W: usize>(settings: &Settings, choices: &[Choice], batches: u64) -> Self
+    where
+        R: ByNumbers<W>,
+    {
+        let rule = |choice: &Choice, free: bool| {
+            let &Choice { alpha, beta, penalty } = choice;
+            let penalty = if free { ElasticNet::NONE } else { penalty };
+            R::new(Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches, workers: 1 })
+        };
+        let lanes = |free| {
+            // Lanes that nobody asks for do as the last model does.
+            let of = |sixteen: &[Choice]| {
+                Lanes::new(std::array::from_fn(|lane| rule(&sixteen[lane.min(sixteen.len() - 1)], free)))
+            };
+            choices.chunks(LANES).map(of).collect()
+        };
+        Self { penalised: lanes(false), free: lanes(true) }
+    }
+
+    fn go_to<const W: usize>(&mut self, batch: u64)
+    where
+        R: ByNumbers<W>,
+    {
+        self.penalised.iter_mut().chain(&mut self.free).for_each(|lanes| lanes.go_to(batch));
+    }
+
+    fn of(&self, part: &GridPart<'_>) -> &[Lanes<R>] {
+        if part.is_intercept() { &self.free } else { &self.penalised }
+    }
+}
+
+/// The tables of many models, in this process.
+pub(super) struct GridTable<'a, R, const W: usize> {
+    /// Of each thread its parts and their slots.
+    members: Vec<(Vec<GridPart<'a>>, Slots<W>)>,
+    rules: Rules<R>,
+    keys: usize,
+    models: usize,
+}
+
+impl<'a, R: ByNumbers<W>, const W: usize> GridTable<'a, R, W> {
     /// As [`LocalTable::new`](super::super::local::LocalTable::new), for several choices.
     pub fn new(
         data: &'a Dataset,
@@ -37,40 +79,25 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
     ) -> Result<Self> {
         let threads = settings.threads.max(1);
         let batches = data.rows().div_ceil(settings.batch_rows) as u64;
-        let lanes_of = |free: bool| {
-            let mut rules: Vec<R> = choices
-                .iter()
-                .map(|&Choice { alpha, beta, penalty }| {
-                    let penalty = if free { ElasticNet::NONE } else { penalty };
-                    R::new(Rates { alpha, beta, penalty, batch_rows: settings.batch_rows as u64, batches, workers: 1 })
-                })
-                .collect();
-            // Lanes that nobody asks for do as the last model does.
-            if let Some(last) = rules.last().cloned() {
-                rules.resize(rules.len().next_multiple_of(LANES), last);
-            }
-            Lanes::new(rules)
-        };
-        let (rules, free) = (lanes_of(false), lanes_of(true));
+        let rules = Rules::<R>::new(settings, choices, batches);
         let slope = settings.loss.size(exponent(data.labels())).slope;
         let exponents = |values| Exponents { slope, values, weights: weight_exponent };
-        let mut parts: Vec<(f64, GridPart<'a, R>)> = Vec::new();
+        let mut parts: Vec<(f64, GridPart<'a>)> = Vec::new();
         for block in data.blocks().iter().filter(|b| !b.keys.is_empty()) {
             let values = match block.entries {
                 Entries::Sparse { values: Some(v), .. } => exponent(v),
                 _ => 0,
             };
             for (cost, ids) in shares(block, threads) {
-                parts.push((cost, GridPart::new(Some((block, ids)), rules.clone(), exponents(values), start.0)?));
+                parts.push((cost, GridPart::new(Some((block, ids)), exponents(values))?));
             }
         }
         if settings.intercept {
-            let of_intercept = |_| start.1;
-            parts.push((0.5 * data.rows() as f64, GridPart::new(None, free, exponents(0), &of_intercept)?));
+            parts.push((0.5 * data.rows() as f64, GridPart::new(None, exponents(0))?));
         }
         // The costliest first, each to the thread with the least so far.
         parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut members: Vec<(f64, Vec<GridPart<'a, R>>)> = (0..threads).map(|_| (0.0, Vec::new())).collect();
+        let mut members: Vec<(f64, Vec<GridPart<'a>>)> = (0..threads).map(|_| (0.0, Vec::new())).collect();
         for (cost, part) in parts {
             if let Some((load, parts)) = members.iter_mut().min_by(|a, b| a.0.total_cmp(&b.0)) {
                 *load += cost;
@@ -81,8 +108,14 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
         if members.is_empty() {
             members.push((0.0, Vec::new()));
         }
-        let members = members.into_iter().map(|m| m.1).collect();
-        Ok(Self { members, keys: data.keys().len(), models: choices.len(), lanes: rules.len() })
+        let with_slots = |(_, mut parts): (f64, Vec<GridPart<'a>>)| {
+            let count = parts.iter_mut().fold(0, |first, part| part.place(first));
+            let mut slots = Slots::new(rules.penalised.len(), count);
+            parts.iter().for_each(|part| part.start(rules.of(part), &mut slots, start));
+            (parts, slots)
+        };
+        let members = members.into_iter().map(with_slots).collect();
+        Ok(Self { members, rules, keys: data.keys().len(), models: choices.len() })
     }
 
     /// Learns from all rows, batch by batch, the first of which is number `batch` of the job. `hear` is told of each batch, and
@@ -99,7 +132,8 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
         hear: &mut Hear<'_>,
     ) -> Result<bool> {
         let total = view.labels.len();
-        let (lanes, models, members) = (self.lanes, self.models, self.members.len());
+        let (models, members, rules) = (self.models, self.members.len(), &self.rules);
+        let lanes = rules.penalised.len();
         let meeting = Meeting::new(members, batch_rows * lanes);
         let mut stopped = false;
         std::thread::scope(|scope| {
@@ -109,7 +143,7 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
                 let meeting = &meeting;
                 let work = move || {
                     let _here = meeting.present();
-                    let mut member = Member::new(i + 1, parts, meeting, batch_rows, lanes);
+                    let mut member = Member::new(i + 1, parts, rules.clone(), meeting, batch_rows);
                     for (at, rows) in batches(total, batch_rows, batch) {
                         if !member.margins(at, &rows) {
                             break;
@@ -123,8 +157,8 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
                     return Err(TrainError::Option { what: "threads", expected, got });
                 }
             }
-            let mut lead = Member::new(0, &mut first[0], &meeting, batch_rows, lanes);
-            let mut losses = vec![0i64; lanes];
+            let mut lead = Member::new(0, &mut first[0], rules.clone(), &meeting, batch_rows);
+            let mut losses = vec![0i64; lanes * LANES];
             for (at, rows) in batches(total, batch_rows, batch) {
                 if !lead.margins(at, &rows) {
                     break;
@@ -140,13 +174,23 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
         })
     }
 
+    /// What is told of the weights of all models as batch `batch` finds them.
+    pub fn tallies(&mut self, batch: u64) -> Vec<Tally> {
+        let mut tallies = vec![Tally { nonzeros: 0, finite: true }; self.models];
+        self.rules.go_to(batch);
+        for (parts, slots) in &self.members {
+            parts.iter().for_each(|part| part.tally(self.rules.of(part), slots, &mut tallies));
+        }
+        tallies
+    }
+
     /// The weights of one model as batch `batch` finds them, and the intercept.
     pub fn weights(&mut self, batch: u64, model: usize) -> (Vec<f32>, f32) {
         let (mut all, mut intercept) = (vec![0.0; self.keys], 0.0);
-        for part in self.members.iter_mut().flatten() {
-            let (keys, is_intercept) = (part.keys.clone(), part.is_intercept());
-            let weights = part.weights(batch, model);
-            match is_intercept {
+        self.rules.go_to(batch);
+        for (part, slots) in self.members.iter().flat_map(|(parts, slots)| parts.iter().map(move |p| (p, slots))) {
+            let (keys, weights) = (part.keys.clone(), part.weights(self.rules.of(part), slots, model));
+            match part.is_intercept() {
                 true => weights.for_each(|w| intercept = w),
                 false => all[keys].iter_mut().zip(weights).for_each(|(to, w)| *to = w),
             }
@@ -156,36 +200,49 @@ impl<'a, R: ByNumbers> GridTable<'a, R> {
 }
 
 /// A thread and what it owns.
-struct Member<'m, 'a, R> {
+struct Member<'m, 'a, R, const W: usize> {
     number: usize,
-    parts: &'m mut [GridPart<'a, R>],
-    meeting: &'m Meeting,
-    lanes: usize,
+    parts: &'m mut [GridPart<'a>],
+    slots: &'m mut Slots<W>,
+    rules: Rules<R>,
+    meeting: &'m Meeting<Wide<i64>>,
     room: Room,
-    /// All lanes of each row of the batch.
-    sums: Vec<i64>,
-    gradients: Vec<i64>,
+    /// Of each row of the batch, sixteen models after sixteen models.
+    sums: Vec<Wide<i64>>,
+    gradients: Vec<Wide<i64>>,
 }
 
-impl<'m, 'a, R: ByNumbers> Member<'m, 'a, R> {
+impl<'m, 'a, R: ByNumbers<W>, const W: usize> Member<'m, 'a, R, W> {
     fn new(
         number: usize,
-        parts: &'m mut [GridPart<'a, R>],
-        meeting: &'m Meeting,
+        (parts, slots): &'m mut (Vec<GridPart<'a>>, Slots<W>),
+        rules: Rules<R>,
+        meeting: &'m Meeting<Wide<i64>>,
         batch_rows: usize,
-        lanes: usize,
     ) -> Self {
-        let [sums, gradients] = [(); 2].map(|()| vec![0; batch_rows * lanes]);
-        Self { number, parts, meeting, lanes, room: Room::default(), sums, gradients }
+        let [sums, gradients] = [(); 2].map(|()| vec![Wide::default(); batch_rows * rules.penalised.len()]);
+        Self { number, parts, slots, rules, meeting, room: Room::default(), sums, gradients }
     }
 
     /// Brings about the margins of a batch, together with the others; whether the pass goes on.
     fn margins(&mut self, batch: u64, rows: &Range<usize>) -> bool {
-        let Self { number, parts, meeting, lanes, room, sums, .. } = self;
-        let n = rows.len() * *lanes;
+        let Self { number, parts, slots, rules, meeting, room, sums, .. } = self;
+        let n = rows.len() * rules.penalised.len();
+        rules.go_to(batch);
         meeting.write(*number, batch, |margins| {
-            margins[..n].fill(0);
-            parts.iter_mut().for_each(|part| part.add_margins(batch, rows, room, &mut margins[..n]));
+            let margins = &mut margins[..n];
+            run(Clear(&mut *margins));
+            if let Some(first) = parts.first_mut() {
+                first.meet(slots, rows);
+            }
+            for i in 0..parts.len() {
+                parts[i].weigh(rules.of(&parts[i]), slots, room);
+                // The next part's states are on their way while this one's weights are added.
+                if let Some(next) = parts.get_mut(i + 1) {
+                    next.meet(slots, rows);
+                }
+                parts[i].add_margins(room, rows.len(), margins);
+            }
         });
         let goes_on = meeting.wait(batch);
         if goes_on {
@@ -194,47 +251,17 @@ impl<'m, 'a, R: ByNumbers> Member<'m, 'a, R> {
         goes_on
     }
 
-    /// Updates what this thread owns.
-    fn learn<L: Loss>(&mut self, loss: L, view: &RowView<'_>, rows: &Range<usize>, losses: Option<&mut [i64]>) {
-        let n = rows.len() * self.lanes;
-        let (margins, gradients) = (&self.sums[..n], &mut self.gradients[..n]);
-        let (labels, weights) = view.of(rows);
-        run(Gradients { loss, size: view.size, labels, weights, lanes: self.lanes, margins, gradients, losses });
-        self.parts.iter_mut().for_each(|part| part.learn(&mut self.room, gradients));
-    }
-}
-
-/// Gradients of all lanes of some rows, and their losses' sums.
-struct Gradients<'g, L> {
-    loss: L,
-    size: Size,
-    labels: &'g [f32],
-    weights: &'g [f32],
-    lanes: usize,
-    margins: &'g [i64],
-    gradients: &'g mut [i64],
-    losses: Option<&'g mut [i64]>,
-}
-
-impl<L: Loss> Kernel for Gradients<'_, L> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { loss, size, labels, weights, lanes, margins, gradients, mut losses } = self;
-        for (row, &y) in labels.iter().enumerate() {
-            let c = weights.get(row).copied();
-            let lane = row * lanes..(row + 1) * lanes;
-            for (g, &m) in gradients[lane.clone()].iter_mut().zip(&margins[lane.clone()]) {
-                let slope = loss.derivative(fixed::margin_value(m) as f32, y);
-                *g = fixed::gradient(if let Some(c) = c { slope * c } else { slope }, size.slope);
-            }
-            if let Some(losses) = &mut losses {
-                let c = c.unwrap_or(1.0) as f64;
-                for (sum, &m) in losses.iter_mut().zip(&margins[lane]) {
-                    *sum += fixed::loss(loss.value(fixed::margin_value(m), y) * c, size.value);
-                }
-            }
+    /// Updates what this thread owns, last met first: that is still near.
+    fn learn<L: Loss>(&mut self, loss: L, view: &RowView<'_>, rows: &Range<usize>, mut losses: Option<&mut [i64]>) {
+        let Self { parts, slots, rules, room, sums, gradients, .. } = self;
+        let (n, (labels, weights)) = (rows.len(), view.of(rows));
+        let gradients = &mut gradients[..n * rules.penalised.len()];
+        for (i, (margins, gradients)) in sums.chunks_exact(n).zip(gradients.chunks_exact_mut(n)).enumerate() {
+            let losses = losses.as_mut().and_then(|l| l[i * LANES..].first_chunk_mut());
+            run(Gradients { loss, size: view.size, labels, weights, margins, gradients, losses });
+        }
+        for part in parts.iter_mut().rev() {
+            part.learn(rules.of(part), slots, room, n, gradients);
         }
     }
 }

@@ -48,7 +48,7 @@ impl Rule for AdaDelay {
 impl Late for AdaDelay {
     fn update_late(&self, state: &mut [f32; 3], g: f32, ratio: f32, _then: f32) {
         let a = (state[1] * state[1] + g * g / ratio).sqrt();
-        self.0.step(state, g, a, ratio.sqrt() * a);
+        self.0.step(state, self.0.weight(state), g, a, ratio.sqrt() * a);
     }
 }
 

@@ -27,10 +27,9 @@ impl AdaGrad {
         if divisor > 0.0 { self.alpha / divisor } else { 0.0 }
     }
 
-    /// A proximal step along `g` of rate `α/(β + length)`, after which the key's gradients have length `r`.
+    /// A proximal step from the weight `w` along `g` of rate `α/(β + length)`, after which the key's gradients have length `r`.
     #[inline(always)]
-    pub(super) fn step(&self, state: &mut [f32; 3], g: f32, r: f32, length: f32) {
-        let w = self.weight(state);
+    pub(super) fn step(&self, state: &mut [f32; 3], w: f32, g: f32, r: f32, length: f32) {
         let e = self.rate(length);
         let next = soft(w - e * g, e * self.p1) / (1.0 + e * self.p2);
         // What comes late may have been overtaken by a later push.
@@ -75,8 +74,7 @@ impl Rule for AdaGrad {
 
     #[inline(always)]
     fn update(&self, state: &mut [f32; 3], g: f32) {
-        let r = (state[1] * state[1] + g * g).sqrt();
-        self.step(state, g, r, r);
+        self.follow(state, self.weight(state), g);
     }
 
     fn start(&self, w: f32) -> [f32; 3] {
@@ -93,7 +91,7 @@ impl Rule for AdaGrad {
     }
 }
 
-impl ByNumbers for AdaGrad {
+impl ByNumbers<3> for AdaGrad {
     #[inline(always)]
     fn numbers(&self) -> [f32; NUMBERS] {
         [self.alpha, self.beta, self.p1, self.p2, f32::from_bits(self.batch)]
@@ -106,6 +104,12 @@ impl ByNumbers for AdaGrad {
     #[inline(always)]
     fn of_numbers([alpha, beta, p1, p2, batch]: [f32; NUMBERS], bounds: Bounds) -> Self {
         Self { alpha, beta, p1, p2, batch: batch.to_bits(), bounds }
+    }
+
+    #[inline(always)]
+    fn follow(&self, state: &mut [f32; 3], w: f32, g: f32) {
+        let r = (state[1] * state[1] + g * g).sqrt();
+        self.step(state, w, g, r, r);
     }
 }
 

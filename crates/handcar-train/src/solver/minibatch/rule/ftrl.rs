@@ -54,14 +54,7 @@ impl Rule for Ftrl {
 
     #[inline(always)]
     fn update(&self, state: &mut [f32; 2], g: f32) {
-        let w = self.weight(state);
-        let [z, r] = *state;
-        let square = g * g;
-        let longer = (r * r + square).sqrt();
-        // (longer - r)/α, which rounds to zero where r is large; written so that it does not.
-        let sum = longer + r;
-        let sigma = if sum > 0.0 { square / sum * self.one_over_alpha } else { 0.0 };
-        *state = [z + (g - sigma * w), longer];
+        self.follow(state, self.weight(state), g);
     }
 
     fn start(&self, w: f32) -> [f32; 2] {
@@ -84,7 +77,7 @@ impl Rule for Ftrl {
     }
 }
 
-impl ByNumbers for Ftrl {
+impl ByNumbers<2> for Ftrl {
     #[inline(always)]
     fn numbers(&self) -> [f32; NUMBERS] {
         [self.one_over_alpha, self.beta, self.l1, self.l2, 0.0]
@@ -96,7 +89,18 @@ impl ByNumbers for Ftrl {
 
     #[inline(always)]
     fn of_numbers([one_over_alpha, beta, l1, l2, _]: [f32; NUMBERS], bounds: Bounds) -> Self {
-        Self { rates: Rates::default(), one_over_alpha, beta, l1, l2, since: (0, 0.0), bounds }
+        Self { rates: Rates::NONE, one_over_alpha, beta, l1, l2, since: (0, 0.0), bounds }
+    }
+
+    #[inline(always)]
+    fn follow(&self, state: &mut [f32; 2], w: f32, g: f32) {
+        let [z, r] = *state;
+        let square = g * g;
+        let longer = (r * r + square).sqrt();
+        // (longer - r)/α, which rounds to zero where r is large; written so that it does not.
+        let sum = longer + r;
+        let sigma = if sum > 0.0 { square / sum * self.one_over_alpha } else { 0.0 };
+        *state = [z + (g - sigma * w), longer];
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// Those of a rule [of numbers](ByNumbers::of_numbers), which go by what they come to.
+    const NONE: Self = Self { alpha: 0.0, beta: 0.0, penalty: ElasticNet::NONE, batch_rows: 0, batches: 0, workers: 0 };
+
     /// The penalty's share of a batch.
     pub fn share(&self) -> ElasticNet {
         let batches = self.batches.max(1) as f64;
@@ -81,14 +84,16 @@ pub trait Rule: Clone + Send + Sync + 'static {
 /// Numbers that a rule goes by, at most.
 pub const NUMBERS: usize = 5;
 
-/// A rule that goes by a few numbers and its bounds alone, so that many can be computed side by side.
-pub trait ByNumbers: Rule {
+/// A rule of states of `W` numbers that goes by a few numbers and its bounds alone, so that many can be computed side by side.
+pub trait ByNumbers<const W: usize>: Rule<State = [f32; W]> {
     /// The numbers that [`weight`](Rule::weight) and [`update`](Rule::update) go by at this batch.
     fn numbers(&self) -> [f32; NUMBERS];
     /// The weights' bounds, which do not change.
     fn bounds(&self) -> Bounds;
     /// The rule at the batch of some numbers; it cannot go to another.
     fn of_numbers(numbers: [f32; NUMBERS], bounds: Bounds) -> Self;
+    /// [`update`](Rule::update), given the [`weight`](Rule::weight) of the state.
+    fn follow(&self, state: &mut [f32; W], weight: f32, gradient: f32);
 }
 
 /// The root of the sum of squares that three roots are of: those of `all`, and those by which `mine` goes beyond `base`.
