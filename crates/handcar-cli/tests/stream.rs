@@ -1,8 +1,11 @@
 //! `fit --stream`: rows are learned from as they are read.
 
 mod common;
-use common::Place;
+use common::{Place, read_until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use std::io::{BufReader, Write};
+use std::process::Stdio;
 
 /// VW text of two namespaces.
 fn text(rows: u32) -> String {
@@ -58,4 +61,27 @@ fn what_does_not_fit_a_stream_is_refused_before_reading() {
     assert!(!place.path("m").exists());
     let skipped = place.ok("fit bad.vw --stream --solver ftrl --on-bad-row skip -m m");
     assert!(skipped.err.contains("skipped 1 rows") && skipped.err.contains("line 11"), "{}", skipped.err);
+}
+
+#[test]
+fn a_signal_ends_a_silent_pipe_with_the_model_of_the_whole_rows_so_far() {
+    for threads in [1, 2] {
+        let place = Place::new();
+        let mut command = place.command(&format!("fit - --format vw --solver ftrl --l1 0 --stream -m m --threads {threads}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        pipe.write_all(text(20_000).as_bytes()).unwrap();
+        // Half a row, and the pipe stays open. By the first line of progress the rest of what was sent may not have come.
+        pipe.write_all(b"1 |user u5 |a").unwrap();
+        pipe.flush().unwrap();
+        let mut err = BufReader::new(child.stderr.take().unwrap());
+        read_until(&mut err, |line| line.contains("8,192") || line.contains("16,384"));
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(130));
+        drop(pipe);
+        let inspected = place.ok("inspect m").out;
+        assert!(inspected.contains("before it was learned from") && !inspected.contains("u5 "), "{inspected}");
+    }
 }

@@ -15,6 +15,7 @@ use crate::report::ReadReport;
 use crate::schema::{Format, Schema};
 use crate::sightings::{Sight, Sightings};
 use crate::source;
+use crate::stdin::Until;
 use crate::stream::{Stream, Want};
 use std::collections::VecDeque;
 
@@ -54,8 +55,20 @@ pub struct Piece {
 /// Any [`DataError`], among them those of label texts of which either may be positive, which only all rows decide; errors of later
 /// rows come from the iterator, which ends with them.
 pub fn pieces(inputs: &[String], options: &ReadOptions) -> Result<Pieces> {
+    open(inputs, options, None)
+}
+
+/// As [`pieces`]; standard input ends, after its last whole row, once `until` says so, though the pipe may stay open and silent.
+///
+/// # Errors
+/// As of [`pieces`].
+pub fn pieces_until(inputs: &[String], options: &ReadOptions, until: Until) -> Result<Pieces> {
+    open(inputs, options, Some(until))
+}
+
+fn open(inputs: &[String], options: &ReadOptions, until: Option<Until>) -> Result<Pieces> {
     let inputs = source::expand(inputs)?;
-    let mut stream = Stream::open(&inputs, None, options, Want::Labels)?;
+    let mut stream = Stream::open_until(&inputs, None, options, Want::Labels, until)?;
     if let Labels::Text = stream.labels() {
         let expected = "the positive label, as only all rows tell which is the rarer".into();
         return Err(DataError::Option { option: "positive", expected, got: "none".into() });

@@ -3,10 +3,12 @@
 use crate::error::{DataError, Result};
 use crate::infer;
 use crate::schema::Format;
+use crate::stdin::{Stdin, Until};
 use handcar_base::hash::Hasher128;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Text per chunk: small enough for a core's second-level cache to hold it and what is parsed from it, large enough to
@@ -90,6 +92,10 @@ pub(crate) struct Chunks {
     pub spare: Vec<Vec<u8>>,
     /// Content hashes of the raw bytes of inputs read to their end.
     pub hashes: Vec<u128>,
+    /// Tells standard input to end.
+    until: Option<Until>,
+    /// Whether it was told to.
+    cut: Arc<AtomicBool>,
 }
 
 struct Open {
@@ -98,18 +104,29 @@ struct Open {
     first: bool,
     ended: bool,
     carry: Vec<u8>,
+    /// Whether the input was told to end, perhaps within a row.
+    cut: Arc<AtomicBool>,
 }
 
 impl Chunks {
-    pub fn new(inputs: &[Input]) -> Self {
-        Self { inputs: inputs.to_vec(), next: 0, open: None, quotes: None, spare: Vec::new(), hashes: Vec::new() }
+    pub fn new(inputs: &[Input], until: Option<Until>) -> Self {
+        Self {
+            inputs: inputs.to_vec(),
+            next: 0,
+            open: None,
+            quotes: None,
+            spare: Vec::new(),
+            hashes: Vec::new(),
+            until,
+            cut: Arc::default(),
+        }
     }
 
     fn chunk(&mut self) -> Result<Option<Chunk>> {
         loop {
             if self.open.is_none() {
                 let Some(input) = self.inputs.get(self.next) else { return Ok(None) };
-                self.open = Some(open(input)?);
+                self.open = Some(open(input, self.until.clone(), self.cut.clone())?);
                 self.next += 1;
             }
             let file = self.next - 1;
@@ -143,10 +160,17 @@ impl Open {
         bytes.append(&mut self.carry);
         loop {
             if !self.ended {
-                let got = self.reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut bytes)?;
-                self.ended = got < CHUNK_BYTES;
+                let before = bytes.len();
+                match self.reader.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut bytes) {
+                    // Compressed text cannot end anywhere.
+                    Err(e) if !self.cut.load(Ordering::Relaxed) => return Err(e),
+                    _ => self.ended = bytes.len() - before < CHUNK_BYTES,
+                }
             }
             if self.ended {
+                if self.cut.load(Ordering::Relaxed) {
+                    bytes.truncate(last_row_end(&bytes, quotes.unwrap_or(false)).unwrap_or(0));
+                }
                 return Ok(if bytes.is_empty() { None } else { Some(bytes) });
             }
             let quotes = quotes.unwrap_or_else(|| infer::format(&bytes) == Format::Csv);
@@ -184,10 +208,10 @@ fn last_row_end(bytes: &[u8], quotes: bool) -> Option<usize> {
     last
 }
 
-fn open(input: &Input) -> Result<Open> {
+fn open(input: &Input, until: Option<Until>, cut: Arc<AtomicBool>) -> Result<Open> {
     let hash = Arc::new(Mutex::new(Hasher128::new()));
     let raw: Box<dyn Read + Send> = match input {
-        Input::Stdin => Box::new(io::stdin()),
+        Input::Stdin => Box::new(Stdin::new(until, cut.clone())),
         Input::File(path) => Box::new(File::open(path).map_err(DataError::io("open", path))?),
     };
     let mut raw = Hashing { inner: raw, hash: hash.clone() };
@@ -203,7 +227,7 @@ fn open(input: &Input) -> Result<Open> {
     } else {
         Box::new(whole)
     };
-    Ok(Open { reader, hash, first: true, ended: false, carry: Vec::new() })
+    Ok(Open { reader, hash, first: true, ended: false, carry: Vec::new(), cut })
 }
 
 struct Hashing<R> {
@@ -260,7 +284,7 @@ mod tests {
         ];
         for input in &inputs {
             let mut all = Vec::new();
-            for chunk in Chunks::new(std::slice::from_ref(input)) {
+            for chunk in Chunks::new(std::slice::from_ref(input), None) {
                 let chunk = chunk.unwrap();
                 assert!(chunk.bytes.ends_with(b"\n"));
                 all.extend(chunk.bytes);

@@ -10,6 +10,7 @@ use crate::par;
 use crate::parsed::{Body, Parsed, lines};
 use crate::schema::{Format, HashKind, Schema};
 use crate::source::{Chunk, Chunks, Input};
+use crate::stdin::Until;
 use crate::{criteo, libsvm, vw};
 use handcar_base::Field;
 use std::sync::Arc;
@@ -52,8 +53,19 @@ enum Plan {
 
 impl Stream {
     pub fn open(inputs: &[Input], schema: Option<&Schema>, options: &ReadOptions, want: Want) -> Result<Self> {
+        Self::open_until(inputs, schema, options, want, None)
+    }
+
+    /// As [`open`](Self::open); `until` tells standard input to end.
+    pub fn open_until(
+        inputs: &[Input],
+        schema: Option<&Schema>,
+        options: &ReadOptions,
+        want: Want,
+        until: Option<Until>,
+    ) -> Result<Self> {
         let names: Vec<String> = inputs.iter().map(Input::name).collect();
-        let mut chunks = Chunks::new(inputs);
+        let mut chunks = Chunks::new(inputs, until);
         let known = schema.map(|s| s.format).or(options.format);
         chunks.quotes = known.map(|f| f == Format::Csv);
         let ahead = chunks.next().transpose()?.ok_or_else(|| DataError::Empty { file: names.join(", ") })?;

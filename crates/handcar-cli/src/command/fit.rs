@@ -21,6 +21,7 @@ use handcar_train::{
 };
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Instant,
 };
 use watch::Watch;
@@ -84,6 +85,12 @@ impl FitArgs {
         Ok(())
     }
 
+    /// Refuses what a job of several processes cannot do.
+    pub fn check_shared(&self) -> Result<()> {
+        ensure!(!self.stream, "--stream: expected one process, got a job of several, which would each need their rows");
+        Ok(())
+    }
+
     /// How the input is read.
     fn options(&self) -> ReadOptions {
         let negatives = self.train.negatives.map(|rate| Negatives { rate, seed: self.train.seed });
@@ -122,7 +129,6 @@ impl FitArgs {
 
     /// Reads, trains as one worker of a job, and, as the first one, saves and tells the result.
     pub fn train_on(&self, worker: &mut Worker, general: &General, began: Instant) -> Result<Outcome> {
-        ensure!(!self.stream, "--stream: expected one process, got a job of several, which would each need their rows");
         let first = worker.rank() == 0;
         let mut progress = Progress::new(
             general.quiet || !first,
@@ -189,8 +195,10 @@ impl FitArgs {
         let mut progress = Progress::new(general.quiet, false, classes);
         let init = self.train.init.as_deref().map(Model::load).transpose()?;
         let options = self.train.options(self.input.thread_count(), init)?;
-        let pieces = handcar_data::pieces(&self.input.inputs, &self.options())?;
         let stop = Stop::install()?;
+        let asked = stop.clone();
+        let until = Arc::new(move || asked.signal().is_some());
+        let pieces = handcar_data::pieces_until(&self.input.inputs, &self.options(), until)?;
         progress.begin();
         let streamed = job::fit_stream(worker, pieces, &options, &mut Watch::new(&mut progress, stop.clone()))?;
         tell_of(&streamed.read, &mut progress);

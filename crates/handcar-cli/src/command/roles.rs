@@ -138,6 +138,7 @@ pub fn worker(args: WorkerArgs, general: &General) -> Result<Outcome> {
     job.general.quiet |= general.quiet;
     job.fit.share_cores(args.share_cores);
     job.fit.check()?;
+    job.fit.check_shared()?;
     if let Some(factor) = args.slow {
         job.fit.slow_down(factor)?;
     }

@@ -62,6 +62,7 @@ fn slow_worker(text: &str) -> Result<SlowWorker, String> {
 /// Runs the command.
 pub fn run(args: LocalArgs, general: &General) -> Result<Outcome> {
     let mut job = Job::parse(&args.job)?;
+    job.fit.check_shared()?;
     if let Some(slow) = args.slow_worker {
         ensure!(
             slow.rank < args.workers,
