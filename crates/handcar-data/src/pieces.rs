@@ -14,10 +14,12 @@ use crate::read::Rows;
 use crate::report::ReadReport;
 use crate::schema::{Format, Schema};
 use crate::sightings::{Sight, Sightings};
-use crate::source;
+use crate::source::{self, Input};
 use crate::stdin::Until;
 use crate::stream::{Stream, Want};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Some rows whose entries refer to keys by number.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,7 +38,7 @@ pub struct Piece {
     pub fresh: Vec<u64>,
 }
 
-/// Streams the labelled rows of inputs in pieces of some hundred rows, in their order. A key's number is how many different ones
+/// Streams the labelled rows of inputs in pieces of about 256 KiB of text, in their order; 4,294,967,295 rows at most. A key's number is how many different ones
 /// came before it. What is kept is the keys, with 32 MiB of their texts at most.
 ///
 /// ```
@@ -68,21 +70,27 @@ pub fn pieces_until(inputs: &[String], options: &ReadOptions, until: Until) -> R
 
 fn open(inputs: &[String], options: &ReadOptions, until: Option<Until>) -> Result<Pieces> {
     let inputs = source::expand(inputs)?;
-    let mut stream = Stream::open_until(&inputs, None, options, Want::Labels, until)?;
+    let end = Arc::new(AtomicBool::new(false));
+    let told = end.clone();
+    let until: Until = Arc::new(move || told.load(Ordering::Relaxed) || until.as_ref().is_some_and(|until| until()));
+    let mut stream = Stream::open_until(&inputs, None, options, Want::Labels, Some(until))?;
     if let Labels::Text = stream.labels() {
         let expected = "the positive label, as only all rows tell which is the rarer".into();
         return Err(DataError::Option { option: "positive", expected, got: "none".into() });
     }
     stream.as_read();
     Ok(Pieces {
+        schema: stream.schema().clone(),
+        failed: None,
+        end,
         stream: Some(stream),
         rows: Rows::new(&inputs, options.on_bad_row),
+        inputs,
         threads: options.thread_count(),
         negatives: options.negatives,
         rows_seen: 0,
         namespaces: Namespaces::default(),
         ready: VecDeque::new(),
-        schema: None,
         sightings: Sightings::new(),
         texts: Texts::default(),
         rows_numbered: 0,
@@ -100,8 +108,11 @@ pub struct Pieces {
     rows_seen: u64,
     namespaces: Namespaces,
     ready: VecDeque<(Parsed, ChunkRows)>,
-    /// Once the stream has ended.
-    schema: Option<Schema>,
+    schema: Schema,
+    inputs: Vec<Input>,
+    /// What went wrong after the rows that are ready.
+    failed: Option<DataError>,
+    end: Arc<AtomicBool>,
     sightings: Sightings,
     texts: Texts,
     rows_numbered: u32,
@@ -118,11 +129,15 @@ impl Piece {
         let mut next = again.iter().peekable();
         for (row, len) in self.lengths.iter_mut().enumerate() {
             let all = begin + *len as usize;
-            while let Some((_, entry)) = next.next_if(|(r, _)| *r == row) {
-                if let Some(first) = (begin..*entry).find(|&e| self.ids[e] == self.ids[*entry]) {
-                    values[first] += values[*entry];
+            if next.peek().is_some_and(|(r, _)| *r == row) {
+                let mut firsts: HashMap<u32, usize> = HashMap::new();
+                (begin..all).for_each(|e| {
+                    firsts.entry(self.ids[e]).or_insert(e);
+                });
+                while let Some((_, entry)) = next.next_if(|(r, _)| *r == row) {
+                    values[firsts[&self.ids[*entry]]] += values[*entry];
+                    *len -= 1;
                 }
-                *len -= 1;
             }
             begin = all;
         }
@@ -151,9 +166,19 @@ impl Pieces {
         &self.rows.report
     }
 
-    /// What the columns mean; `None` after a failure.
-    pub fn schema(&self) -> Option<&Schema> {
-        self.stream.as_ref().map(Stream::schema).or(self.schema.as_ref())
+    /// What the columns mean.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Whether reading may wait for long: standard input is among the inputs.
+    pub fn may_wait(&self) -> bool {
+        self.inputs.contains(&Input::Stdin)
+    }
+
+    /// Once true, standard input ends after its last whole row, though the pipe may stay open and silent.
+    pub fn end(&self) -> Arc<AtomicBool> {
+        self.end.clone()
     }
 
     /// Parses more chunks; whether there were any.
@@ -167,8 +192,13 @@ impl Pieces {
                 negatives.thin(parsed, first);
             }
         }
-        for parsed in &mut batch {
-            self.rows.account(parsed)?;
+        for (i, parsed) in batch.iter_mut().enumerate() {
+            if let Err(e) = self.rows.account(parsed) {
+                // Rows before are learned from, however many were parsed side by side.
+                self.failed = Some(e);
+                batch.truncate(i);
+                break;
+            }
             if stream.schema().label.kind == LabelKind::Binary {
                 self.rows.report.positives += parsed.labels.iter().filter(|&&l| l > 0.0).count() as u64;
             }
@@ -183,7 +213,7 @@ impl Pieces {
     }
 
     /// What only the end tells.
-    fn end(&mut self) -> Result<()> {
+    fn finish(&mut self) -> Result<()> {
         let Some(stream) = self.stream.take() else { return Ok(()) };
         let file = || self.rows.files();
         let report = &self.rows.report;
@@ -203,7 +233,6 @@ impl Pieces {
             notes.push(format!("labels: all {} rows are of one class", report.rows));
         }
         self.rows.report.notes.append(&mut notes);
-        self.schema = Some(stream.schema().clone());
         Ok(())
     }
 
@@ -218,8 +247,7 @@ impl Pieces {
             fresh: Vec::new(),
         };
         let known = self.sightings.keys.len();
-        let Self { sightings, texts, stream, rows_numbered, .. } = self;
-        let schema = stream.as_ref().map(Stream::schema);
+        let Self { sightings, texts, schema, rows_numbered, .. } = self;
         let (mut entry, mut again) = (0, Vec::new());
         for (row, &len) in piece.lengths.iter().enumerate() {
             *rows_numbered += 1;
@@ -230,7 +258,7 @@ impl Pieces {
                 piece.ids.push(match sightings.see(rows.keys[entry], *rows_numbered) {
                     Sight::Known(number) => number,
                     Sight::New(number) => {
-                        schema.iter().for_each(|schema| rows.note_text(entry, &parsed, schema, texts));
+                        rows.note_text(entry, &parsed, schema, texts);
                         number
                     }
                     Sight::Again(number) => {
@@ -256,8 +284,14 @@ impl Pieces {
             match self.ready.pop_front() {
                 Some((_, rows)) if rows.lengths.is_empty() => {}
                 Some((parsed, rows)) => return Ok(Some(self.number(parsed, rows))),
-                None if !self.parse()? => return self.end().map(|()| None),
-                None => {}
+                None => {
+                    if let Some(e) = self.failed.take() {
+                        return Err(e);
+                    }
+                    if !self.parse()? {
+                        return self.finish().map(|()| None);
+                    }
+                }
             }
         }
     }
@@ -270,7 +304,7 @@ impl Iterator for Pieces {
         self.stream.as_ref()?;
         let next = self.piece();
         if next.is_err() {
-            (self.stream, self.schema) = (None, None);
+            self.stream = None;
         }
         next.transpose()
     }

@@ -28,7 +28,7 @@ fn of_pieces(mut pieces: Pieces) -> (Rows, Vec<u64>, Schema) {
         let piece = piece.unwrap();
         let keys = pieces.keys();
         assert_eq!(&keys[keys.len() - piece.fresh.len()..], piece.fresh);
-        let schema = pieces.schema().unwrap();
+        let schema = pieces.schema();
         let name = |id: u32| name_of_key(schema, keys[id as usize], pieces.text_of(id)).into_owned();
         let mut entry = 0;
         for &len in &piece.lengths {
@@ -42,7 +42,7 @@ fn of_pieces(mut pieces: Pieces) -> (Rows, Vec<u64>, Schema) {
         weights.extend(piece.weights.unwrap_or(vec![1.0; piece.labels.len()]));
         labels.extend(piece.labels);
     }
-    let schema = pieces.schema().unwrap().clone();
+    let schema = pieces.schema().clone();
     ((labels, weights, rows), pieces.keys().to_vec(), schema)
 }
 
@@ -153,4 +153,31 @@ fn what_only_all_rows_tell_is_asked_for_or_told_at_the_end() {
     let positive = ReadOptions { positive: Some("never".into()), ..of_adult() };
     let told = pieces(&[adult()], &positive).unwrap().find_map(|piece| piece.err()).unwrap().to_string();
     assert!(told.contains("at least one row labelled \"never\""), "{told}");
+}
+
+#[test]
+fn rows_before_a_bad_one_come_first_whatever_the_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    // The bad row is in the third piece.
+    let text = format!("{}1 |a x:bad\n{}", vw_text(3000), vw_text(100));
+    let input = [write(dir.path(), "x.vw", text).display().to_string()];
+    let rows = [1, 2, 5].map(|threads| {
+        let mut all = pieces(&input, &options(threads)).unwrap();
+        let rows: usize = all.by_ref().map_while(|piece| piece.ok()).map(|piece| piece.labels.len()).sum();
+        assert!(all.next().is_none() && all.schema().format == Format::Vw);
+        rows
+    });
+    assert!(rows[0] > 0 && rows.iter().all(|n| *n == rows[0]), "{rows:?}");
+}
+
+#[test]
+fn many_features_that_stand_twice_have_the_sum_of_their_values() {
+    let words: String = (0..60_000).map(|i| format!(" w{i} w{}:2", 59_999 - i)).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let input = [write(dir.path(), "x.vw", format!("1 |a{words}\r\n0 |a w1\r")).display().to_string()];
+    let mut all = pieces(&input, &options(1)).unwrap();
+    let piece = all.next().unwrap().unwrap();
+    assert_eq!((piece.lengths, piece.ids.len(), all.keys().len()), (vec![60_000, 1], 60_001, 60_000));
+    let values = piece.values.unwrap();
+    assert!(values[..60_000].iter().all(|v| *v == 3.0) && values[60_000] == 1.0);
 }

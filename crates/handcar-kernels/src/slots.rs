@@ -148,6 +148,21 @@ impl Touched {
     /// If there are fewer slots than the ids' limit, or not as many numbers as ids.
     #[inline(always)]
     pub fn add<I: Id, S>(&mut self, slots: &mut [Slot<S>], ids: Ids<'_, I>, numbers: &[i64]) {
+        self.add_by(slots, ids, numbers, |sum, number| sum.wrapping_add(number));
+    }
+
+    /// As [`add`](Self::add), of numbers that are summed in another way: `plus` gives the next sum, of which 0 stands for nothing.
+    ///
+    /// # Panics
+    /// As [`add`](Self::add).
+    #[inline(always)]
+    pub fn add_by<I: Id, S, N: Copy>(
+        &mut self,
+        slots: &mut [Slot<S>],
+        ids: Ids<'_, I>,
+        numbers: &[N],
+        plus: impl Fn(i64, N) -> i64,
+    ) {
         assert!(slots.len() >= ids.limit && numbers.len() == ids.len());
         self.limit = ids.limit;
         if self.list.len() < ids.len() {
@@ -162,7 +177,7 @@ impl Touched {
             // SAFETY: `met` grows by at most one for each id, so it is below the number of ids here.
             *unsafe { list.get_unchecked_mut(met) } = id;
             met += (slot.sum == 0) as usize;
-            slot.sum = slot.sum.wrapping_add(number);
+            slot.sum = plus(slot.sum, number);
         }
         self.list.truncate(met);
     }

@@ -319,3 +319,18 @@ fn what_does_not_go_with_a_group_lasso_is_refused() {
         assert!(told.contains(said), "{told}");
     }
 }
+
+#[test]
+fn values_of_one_field_that_are_too_far_apart_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.vw").display().to_string();
+    let row = |i: u32| format!("{} |a y{} x:1e13\n", (i % 4 < 2) as u32, i % 4);
+    std::fs::write(&path, (0..400).map(row).collect::<String>()).unwrap();
+    let read = handcar_data::ReadOptions { cache: handcar_data::CachePolicy::off(), ..Default::default() };
+    let data = handcar_data::read(&[path], &read).unwrap();
+    let options = FitOptions { group_lasso: 3.0, ..FitOptions::default() };
+    let told = common::run(&data, 1, 1, |worker, input| {
+        job::fit(worker, input, &options, &mut Silent).map(|_| ()).unwrap_err().to_string()
+    });
+    assert!(told.contains("within a factor of 4096 of each other, for a group lasso"), "{told}");
+}

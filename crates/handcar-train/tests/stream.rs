@@ -126,6 +126,24 @@ fn values_weights_and_labels_that_grow_agree_with_packed_data_to_rounding() {
 }
 
 #[test]
+fn one_large_value_does_not_stop_a_stream_from_learning() {
+    let mut r = Rng::new(Seed(2), 0);
+    let mut text = String::new();
+    for row in 0..6000 {
+        let (word, x) = (r.below(50), 0.5 + r.uniform());
+        let label = ((word < 25) == (r.uniform() < 0.85)) as u32;
+        let stamp = if row == 0 { " |b ts:1e15" } else { "" };
+        text += &format!("{label} |a w{word}:{x}{stamp}\n");
+    }
+    let text = Text::new("x.vw", text.as_bytes(), LabelKind::Binary);
+    let options = options(Solver::Ftrl);
+    let (packed, streamed) = (text.fit(&options), text.stream(&options).unwrap().fitted);
+    let loss = |f: &Fitted| f.online.last().unwrap().loss;
+    assert!((loss(&packed) - loss(&streamed)).abs() < 1e-3, "{} {}", loss(&packed), loss(&streamed));
+    assert_eq!(streamed.model.nnz(), packed.model.nnz());
+}
+
+#[test]
 fn a_stream_starts_from_the_weights_of_a_model() {
     let text = vw(3000, false, LabelKind::Binary);
     let first = text.fit(&FitOptions { l1: 1.0, ..options(Solver::Ftrl) }).model;
@@ -173,6 +191,9 @@ fn what_a_stream_cannot_do_is_refused() {
         let told = text.stream(&options).unwrap_err().to_string();
         assert!(told.contains(said), "{told}");
     }
+    let large = Text::new("x.vw", b"1e9 |a x\n2e9 |a y\n", LabelKind::Real);
+    let told = large.stream(&FitOptions { loss: LossKind::Squared, ..options(Solver::Ftrl) }).unwrap_err().to_string();
+    assert!(told.contains("a largest label between 0.001 and 131072"), "{told}");
     let bad = Text::new("x.vw", b"1 |a x\n1 |a x:y\n", LabelKind::Binary);
     let told = bad.stream(&options(Solver::Ftrl)).unwrap_err().to_string();
     assert!(told.contains("x.vw, line 2") && told.contains("expected a finite number, got \"y\""), "{told}");

@@ -204,7 +204,7 @@ pub(super) fn word(text: &[u8], at: usize) -> &[u8] {
     let rest = &text[at..];
     let word = &rest[..rest.iter().position(|&c| IS_MARK[c as usize]).unwrap_or(rest.len())];
     // A line may end with both letters of old systems.
-    if rest.get(word.len()) == Some(&b'\n') { word.strip_suffix(b"\r").unwrap_or(word) } else { word }
+    if matches!(rest.get(word.len()), None | Some(b'\n')) { word.strip_suffix(b"\r").unwrap_or(word) } else { word }
 }
 
 fn place(space: &[u8]) -> Option<String> {

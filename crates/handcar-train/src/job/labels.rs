@@ -12,7 +12,11 @@ const LARGEST: std::ops::RangeInclusive<i32> = -10..=17;
 /// pieces may have larger labels.
 pub(super) fn check(loss: LossKind, data: &Dataset, goes_on: bool) -> Result<()> {
     check_kind(loss, data)?;
-    let labels = data.labels();
+    check_size(loss, data.labels(), goes_on)
+}
+
+/// Refuses labels that are too large or small for their loss.
+pub(super) fn check_size(loss: LossKind, labels: &[f32], goes_on: bool) -> Result<()> {
     let largest = labels.iter().fold(0f32, |m, y| m.max(y.abs()));
     let e = exponent(labels);
     // The margins of a Poisson mean are logarithms, so small labels do no harm.

@@ -240,7 +240,10 @@ impl Telling {
         if !self.batches.is_multiple_of(STOP_EVERY) {
             return Ok(false);
         }
-        observer.progress(self.rows_done() as f64 / self.rows_total.max(1) as f64);
+        // Of a stream nobody knows the length.
+        if self.rows_total != u64::MAX {
+            observer.progress(self.rows_done() as f64 / self.rows_total.max(1) as f64);
+        }
         Ok(worker.reduce_max(&[observer.stop() as i64])?[0] != 0)
     }
 

@@ -2,19 +2,23 @@
 
 use super::at_zero::AtZero;
 use super::online::{HOPELESS, Telling, settings};
-use super::{FitOptions, Fitted, Observer, PassTrace};
+use super::{FitOptions, Fitted, Observer, PassTrace, labels};
 use crate::error::{Result, TrainError};
 use crate::model::{Facts, Model};
 use crate::solver::Solver;
 use crate::solver::minibatch::{OptimizerState, Room, Seen, Streaming};
 use handcar_base::Key;
-use handcar_data::{DataError, Piece, Pieces, Schema};
+use handcar_data::{Piece, Pieces, Schema};
 use handcar_ps::Worker;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
 
 /// Pieces of rows that are read before they are learned from, on another thread.
 const AHEAD: usize = 8;
+
+/// How long to wait for rows before asking whether to end.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// What [`fit_stream`] gives.
 #[derive(Clone, Debug)]
@@ -26,7 +30,7 @@ pub struct Streamed {
 }
 
 /// Trains a linear model by one pass of a minibatch solver over rows as they come from text, in memory for the keys alone. With
-/// [`FitOptions::threads`] above 1 others read while one learns.
+/// [`FitOptions::threads`] above 1, and from standard input, another reads while one learns.
 ///
 /// The weights are those of [`fit`](super::fit) with one pass over the same rows: the same bits if values and example weights are all 1 and
 /// labels are classes, else to rounding. There is no objective of the finished model, as the rows are gone: the facts have the progressive
@@ -57,10 +61,10 @@ pub fn fit_stream(
     options.check()?;
     let solver = check(options)?;
     let began = Instant::now();
-    let kind = pieces.schema().map(|s| s.label.kind);
-    if kind.is_some_and(|kind| kind != options.loss.labels()) {
+    let kind = pieces.schema().label.kind;
+    if kind != options.loss.labels() {
         let (expected, got) = (format!("{}, which {} loss takes", options.loss.labels(), options.loss), kind);
-        return Err(TrainError::Data { expected, got: got.map_or(String::new(), |k| k.to_string()) });
+        return Err(TrainError::Data { expected, got: got.to_string() });
     }
     let settings = settings(options, solver, options.penalty());
     let mut solve = Streaming::new(&settings);
@@ -78,7 +82,11 @@ pub fn fit_stream(
         at_zero: AtZero::new(options.loss),
     };
     pass.telling.begin(1);
-    let pieces = if options.threads > 1 { pass.beside(&mut solve, pieces)? } else { pass.alone(&mut solve, pieces)? };
+    let pieces = if options.threads > 1 || pieces.may_wait() {
+        pass.beside(&mut solve, pieces)?
+    } else {
+        pass.alone(&mut solve, pieces)?
+    };
     if !pass.stopped {
         solve.end(&mut |seen, labels, room| pass.hear(seen, labels, room));
     }
@@ -96,7 +104,7 @@ pub fn fit_stream(
         return Err(TrainError::Diverged { solver, pass: 1, objective: loss, rate });
     }
     let report = pieces.report().clone();
-    let Some(schema) = pieces.schema() else { return Err(DataError::Empty { file: "input".into() }.into()) };
+    let schema = pieces.schema();
     let seconds = began.elapsed().as_secs_f64();
     let facts = Facts {
         solver: options.solver.to_string(),
@@ -223,6 +231,10 @@ impl Pass<'_> {
 
     /// Learns from a piece; whether to end.
     fn take(&mut self, solve: &mut Streaming, piece: &Piece) -> bool {
+        if let Err(e) = labels::check_size(self.options.loss, &piece.labels, true) {
+            self.failed = Some(e);
+            return true;
+        }
         let (init, bounds) = (&self.options.init, self.options.bounds);
         let start = |key| init.as_ref().map_or(0.0, |m| bounds.clip_f32(m.weight(key)));
         solve.push(piece, &start, &mut |seen, labels, room| self.hear(seen, labels, room))
@@ -242,6 +254,7 @@ impl Pass<'_> {
     /// Learns while another thread reads.
     fn beside(&mut self, solve: &mut Streaming, mut pieces: Pieces) -> Result<Pieces> {
         let (send, receive) = sync_channel(AHEAD);
+        let end = pieces.end();
         std::thread::scope(|scope| {
             let reader = scope.spawn(move || {
                 for piece in pieces.by_ref() {
@@ -253,18 +266,23 @@ impl Pass<'_> {
                 pieces
             });
             let done = self.take_all(solve, receive);
+            // The reader may wait for a pipe that stays silent.
+            end.store(true, Ordering::Relaxed);
             let pieces = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             done.map(|()| pieces)
         })
     }
 
     fn take_all(&mut self, solve: &mut Streaming, pieces: Receiver<handcar_data::Result<Piece>>) -> Result<()> {
-        for piece in pieces {
-            self.stopped = self.take(solve, &piece?);
+        loop {
+            self.stopped = match pieces.recv_timeout(WAIT) {
+                Ok(piece) => self.take(solve, &piece?),
+                Err(RecvTimeoutError::Timeout) => self.observer.stop(),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
             if self.stopped {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 }

@@ -53,6 +53,9 @@ impl Problem {
         filters: &TableFilters,
     ) -> Result<Self> {
         let views: Vec<ColumnBlock<'_>> = data.blocks().iter().map(|b| b.rows(rows.clone())).collect();
+        if task.by_field {
+            check_scales(worker, &views)?;
+        }
         let fields = task.by_field.then(|| joined(&views, rows.start));
         let views = fields.as_ref().map_or_else(|| views.clone(), |fields| by_field(&views, fields));
         let labels = data.labels()[rows.clone()].to_vec();
@@ -161,6 +164,28 @@ fn rows_mass(worker: &mut Worker, weights: Option<&[f32]>, rows: usize) -> Resul
         Some(w) => w.iter().map(|&c| c as f64).collect(),
     };
     Ok(ExactSum::from_words(&worker.reduce(&mine.to_words())?).value())
+}
+
+/// How many powers of two the largest values of a field's blocks may be apart: joined, they share the fixed point of the largest, and those of
+/// the smallest must keep enough digits for gradients that are certified.
+const SCALES_APART: i32 = 12;
+
+/// Refuses fields whose blocks are of very different size.
+fn check_scales(worker: &mut Worker, blocks: &[ColumnBlock<'_>]) -> Result<()> {
+    let all = exponents(worker, blocks, None)?;
+    let mut at = 0;
+    for field in blocks.chunk_by(|a, b| a.field == b.field) {
+        let of_field = &all[at..at + field.len()];
+        at += field.len();
+        let (least, most) = of_field.iter().fold((i32::MAX, i32::MIN), |(a, b), &e| (a.min(e), b.max(e)));
+        if most - least > SCALES_APART {
+            let expected = "values of one field within a factor of 4096 of each other, for a group lasso (scale the larger ones, or make \
+                            a field of them)";
+            let got = format!("some near 2^{least} and some near 2^{most} in field {}", field[0].field);
+            return Err(TrainError::Data { expected: expected.into(), got });
+        }
+    }
+    Ok(())
 }
 
 /// For each block the exponent `e` with `|x| <= 2^e` over all workers; last that of the example weights.

@@ -97,6 +97,27 @@ impl<R: Rule> Kernel for Update<'_, R> {
     }
 }
 
+/// Updates the slots whose sums are the bits of gradients in f64.
+pub(super) struct UpdateFloats<'a, R: Rule> {
+    pub touched: &'a Touched,
+    pub slots: &'a mut [Slot<R::State>],
+    pub rule: &'a R,
+}
+
+impl<R: Rule> Kernel for UpdateFloats<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { touched, slots, rule } = self;
+        touched.take(slots, |states, sums| {
+            for (state, &sum) in states.iter_mut().zip(sums) {
+                rule.update(state, f64::from_bits(sum as u64) as f32);
+            }
+        });
+    }
+}
+
 /// Ids of one byte: their table is small enough for a core's nearest cache, whoever else is there.
 pub(super) const SMALL: usize = 256;
 /// Copies of the sums of a small table: neighbouring rows often have one id, and need not wait for each other then.

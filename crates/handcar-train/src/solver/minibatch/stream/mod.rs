@@ -1,8 +1,8 @@
 //! Learning from rows that come once and are not kept: a table that grows with the keys, in one process.
 //!
 //! The batches, sums and updates are those of the tables over packed data, so a pass gives the same bits, if every value and example
-//! weight is 1 and labels are classes. Where they are not, the room that integer sums are given follows what has come so far, as
-//! nobody knows what will: then weights agree to rounding.
+//! weight is 1 and labels are classes. Otherwise weights agree to rounding: gradients of values are summed in f64, and the room that
+//! integer sums are given follows what has come so far, as nobody knows what will.
 
 mod room;
 mod table;
@@ -103,7 +103,7 @@ impl Streaming {
             let values = rows.values.get(entry..entry + entries).unwrap_or_default();
             let labels = &rows.labels[of.clone()];
             let weights = rows.weights.get(of.clone()).unwrap_or_default();
-            room.make(*loss, labels, weights, values);
+            room.make(*loss, labels, weights);
             let weights = room.scaled(weights);
             let view = RowView { labels, weights: &weights, size: room.size() };
             let lengths = &rows.lengths[of.clone()];

@@ -8,21 +8,20 @@ use std::borrow::Cow;
 pub(crate) struct Room {
     labels: i32,
     weights: i32,
-    values: i32,
     size: Size,
 }
 
 impl Room {
-    /// That of labels, weights and values up to 1.
+    /// That of labels and weights up to 1.
     pub fn of(loss: LossKind) -> Self {
-        Self { labels: 0, weights: 0, values: 0, size: loss.size(0) }
+        Self { labels: 0, weights: 0, size: loss.size(0) }
     }
 
     /// Makes room for a batch; what is empty is all ones.
-    pub fn make(&mut self, loss: LossKind, labels: &[f32], weights: &[f32], values: &[f32]) {
+    pub fn make(&mut self, loss: LossKind, labels: &[f32], weights: &[f32]) {
         let larger = |room: i32, numbers: &[f32]| if numbers.is_empty() { room } else { room.max(exponent(numbers)) };
         self.labels = larger(self.labels, labels);
-        (self.weights, self.values) = (larger(self.weights, weights), larger(self.values, values));
+        self.weights = larger(self.weights, weights);
         self.size = loss.size(self.labels);
     }
 
@@ -34,11 +33,6 @@ impl Room {
     /// The power of two that example weights are divided by.
     pub fn weights(&self) -> i32 {
         self.weights
-    }
-
-    /// The largest value.
-    pub fn values(&self) -> i32 {
-        self.values
     }
 
     /// Example weights as numbers up to one.
@@ -58,12 +52,12 @@ mod tests {
     #[test]
     fn room_grows_and_never_shrinks() {
         let mut room = Room::of(LossKind::Squared);
-        room.make(LossKind::Squared, &[0.5], &[], &[]);
+        room.make(LossKind::Squared, &[0.5], &[]);
         assert_eq!(room, Room::of(LossKind::Squared));
-        room.make(LossKind::Squared, &[-9.0, 2.0], &[3.0], &[0.25]);
-        assert_eq!((room.weights(), room.values(), room.size()), (2, 0, LossKind::Squared.size(4)));
+        room.make(LossKind::Squared, &[-9.0, 2.0], &[3.0]);
+        assert_eq!((room.weights(), room.size()), (2, LossKind::Squared.size(4)));
         assert_eq!(room.scaled(&[3.0, 1.0])[..], [0.75, 0.25]);
-        room.make(LossKind::Squared, &[1.0], &[1.0], &[100.0]);
-        assert_eq!((room.weights(), room.values(), room.size()), (2, 7, LossKind::Squared.size(4)));
+        room.make(LossKind::Squared, &[1.0], &[1.0]);
+        assert_eq!((room.weights(), room.size()), (2, LossKind::Squared.size(4)));
     }
 }

@@ -1,9 +1,8 @@
 //! The table of a stream: states in the order in which their keys came, so that popular ones share lines.
 
-use super::super::part::Exponents;
 use super::super::rows::RowView;
 use super::super::rule::{Rates, Rule};
-use super::super::slot::{Contributions, Update};
+use super::super::slot::{Contributions, Update, UpdateFloats};
 use super::super::{Seen, fixed};
 use super::Room;
 use crate::loss::Loss;
@@ -48,6 +47,8 @@ pub(super) struct StreamTable<R: Rule, L> {
     margins: Vec<i64>,
     gradients: Vec<i64>,
     losses: Vec<i64>,
+    /// Gradients of entries that have values.
+    floats: Vec<f64>,
 }
 
 impl<R: Rule, L: Loss> StreamTable<R, L> {
@@ -64,6 +65,7 @@ impl<R: Rule, L: Loss> StreamTable<R, L> {
             margins: Vec::new(),
             gradients: Vec::new(),
             losses: Vec::new(),
+            floats: Vec::new(),
         }
     }
 }
@@ -88,7 +90,7 @@ impl<R: Rule, L: Loss> Grow for StreamTable<R, L> {
 
     fn learn(&mut self, batch: u64, rows: Batch<'_>, hear: &mut dyn FnMut(&Seen<'_>)) {
         let Batch { view, lengths, ids, values, room } = rows;
-        let Self { rule, free, slots, intercept, touched, parts, margins, gradients, losses, .. } = self;
+        let Self { rule, free, slots, intercept, touched, parts, margins, gradients, losses, floats, .. } = self;
         rule.go_to(batch);
         free.go_to(batch);
         let n = lengths.len();
@@ -109,28 +111,31 @@ impl<R: Rule, L: Loss> Grow for StreamTable<R, L> {
         let weights = (!view.weights.is_empty()).then_some(view.weights);
         hear(&Seen { rows: 0..n, margins, losses, weights });
 
-        let exponents = |values| Exponents { slope: view.size.slope, values, weights: room.weights() };
-        let scale = |e: Exponents| fixed::gradient_scale(e.slope, e.values, e.weights);
-        let mut rest = &mut parts[..];
-        let mut values = values;
-        let of_value = 2f64.powi(-room.values());
-        for (&g, &len) in gradients.iter().zip(lengths) {
-            let (row, after) = rest.split_at_mut(len as usize);
-            if values.is_empty() {
+        let scale = fixed::gradient_scale(view.size.slope, 0, room.weights());
+        if values.is_empty() {
+            let mut rest = &mut parts[..];
+            for (&g, &len) in gradients.iter().zip(lengths) {
+                let (row, after) = rest.split_at_mut(len as usize);
                 row.fill(g);
-            } else {
-                let (x, more) = values.split_at(len as usize);
-                row.iter_mut().zip(x).for_each(|(to, &x)| *to = fixed::gradient_of_value(g, x, of_value));
-                values = more;
+                rest = after;
             }
-            rest = after;
+            touched.add(slots, ids, parts);
+            run(Update { touched, slots, rule, scale });
+        } else {
+            // Nobody knows how large the values of a key will be, so no fixed point would do; the order of rows is always the same.
+            floats.clear();
+            let mut rest = values;
+            for (&g, &len) in gradients.iter().zip(lengths) {
+                let (row, after) = rest.split_at(len as usize);
+                floats.extend(row.iter().map(|&x| g as f64 * scale as f64 * x as f64));
+                rest = after;
+            }
+            touched.add_by(slots, ids, floats, |sum, g| (f64::from_bits(sum as u64) + g).to_bits() as i64);
+            run(UpdateFloats { touched, slots, rule });
         }
-        let largest = if rows.values.is_empty() { 0 } else { room.values() };
-        touched.add(slots, ids, parts);
-        run(Update { touched, slots, rule, scale: scale(exponents(largest)) });
         let sum: i64 = gradients.iter().sum();
         if let Some(state) = intercept.as_mut().filter(|_| sum != 0) {
-            free.update(state, sum as f32 * scale(exponents(0)));
+            free.update(state, sum as f32 * scale);
         }
     }
 
